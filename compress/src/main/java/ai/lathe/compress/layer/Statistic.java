@@ -1,0 +1,12 @@
+package ai.lathe.compress.layer;
+
+/** What a solver wants to know of a layer besides its weight. */
+public enum Statistic {
+  /**
+   * Squared norm of each input feature over the calibration tokens: the diagonal of the Gram
+   * matrix.
+   */
+  INPUT_SQUARED_NORM,
+  /** {@code H = X X^T}, {@code [in, in]}. */
+  GRAM
+}

@@ -1,0 +1,45 @@
+package ai.lathe.format;
+
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Tensor;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * How one {@link LinearWeight} becomes named plain tensors of a safetensors file, and comes back. A
+ * codec knows nothing of how the weight was found.
+ */
+public interface WeightCodec {
+
+  /** The name in {@code quantization_config.format}, for example {@code pack-quantized}. */
+  String name();
+
+  boolean canEncode(Encoding encoding);
+
+  /**
+   * The tensors that {@link #encode} will give, for a layer {@code prefix} (without {@code
+   * .weight}): a header can be written before the data.
+   */
+  List<TensorInfo> layout(String prefix, Encoding encoding, int rows, int columns);
+
+  /** By full tensor name; exactly the names, types and shapes of {@link #layout}. */
+  Map<String, Tensor> encode(String prefix, LinearWeight weight);
+
+  /** The inverse. The encoding's scheme comes from the configuration beside the tensors. */
+  LinearWeight decode(String prefix, Encoding encoding, TensorSource source);
+
+  /** Exact bytes of all tensors of {@link #layout}. */
+  default long bytes(Encoding encoding, int rows, int columns) {
+    return layout("", encoding, rows, columns).stream().mapToLong(TensorInfo::bytes).sum();
+  }
+
+  /**
+   * The scale type that a model of element type {@code model} gets: bfloat16 for bfloat16, float16
+   * for everything else.
+   */
+  static DType scaleType(DType model) {
+    return model == DType.BF16 ? DType.BF16 : DType.F16;
+  }
+}

@@ -1,0 +1,84 @@
+package ai.lathe.model;
+
+import ai.lathe.tensor.DType;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.OptionalInt;
+
+/**
+ * The numbers of a model, whichever file they came from.
+ *
+ * @param hidden width of the residual stream
+ * @param blocks transformer blocks
+ * @param keyValueHeads less than {@code heads} under grouped-query attention
+ * @param headSize features of one head; not always {@code hidden / heads}
+ * @param feedForward inner width of the feed-forward
+ * @param context most positions
+ * @param rope null where positions are learned
+ * @param tiedEmbeddings the output matrix is the token embedding
+ * @param tokenTypes segment embeddings of BERT, else 0
+ * @param slidingWindow positions that a token sees, where limited
+ * @param dtype element type that the weights are stored in where they are not compressed
+ * @param beginToken put before a text by the tokenizer's own rules, not by ours
+ * @param huggingFace the {@code config.json} that describes this model to other tools
+ */
+public record ModelConfig(
+    int hidden,
+    int blocks,
+    int heads,
+    int keyValueHeads,
+    int headSize,
+    int feedForward,
+    int vocabulary,
+    int context,
+    double normEpsilon,
+    Rope rope,
+    boolean tiedEmbeddings,
+    int tokenTypes,
+    OptionalInt slidingWindow,
+    DType dtype,
+    OptionalInt beginToken,
+    OptionalInt endToken,
+    ObjectNode huggingFace) {
+
+  /**
+   * Rotary positions.
+   *
+   * @param theta base of the frequencies
+   * @param dimensions rotated features of a head
+   */
+  public record Rope(double theta, int dimensions, Scaling scaling) {
+
+    /** How frequencies are stretched to longer contexts. */
+    public sealed interface Scaling {
+      record None() implements Scaling {}
+
+      record Linear(double factor) implements Scaling {}
+
+      /** Llama 3.1: long wavelengths divided by factor, short ones kept, a ramp between. */
+      record Llama3(
+          double factor, double lowFrequencyFactor, double highFrequencyFactor, int originalContext)
+          implements Scaling {}
+    }
+
+    /** The {@code dimensions / 2} angular frequencies, scaled. */
+    public double[] frequencies() {
+      var frequencies = new double[dimensions / 2];
+      for (int i = 0; i < frequencies.length; i++) {
+        frequencies[i] = scaled(Math.pow(theta, -2.0 * i / dimensions));
+      }
+      return frequencies;
+    }
+
+    private double scaled(double frequency) {
+      return switch (scaling) {
+        case Scaling.None() -> frequency;
+        case Scaling.Linear(double factor) -> frequency / factor;
+        case Scaling.Llama3(double factor, double low, double high, int original) -> {
+          double turns = original * frequency / (2 * Math.PI);
+          double ramp = Math.clamp((turns - low) / (high - low), 0, 1);
+          yield (1 - ramp) * frequency / factor + ramp * frequency;
+        }
+      };
+    }
+  }
+}

@@ -1,0 +1,11 @@
+package ai.lathe.tensor;
+
+/**
+ * The scales of one block: value = {@code scale[g] * level(code) + offset[g]} for a weight of group
+ * {@code g}.
+ *
+ * @param scale one a group, as decoded from storage
+ * @param offset one a group, as decoded from storage
+ * @param stored what the block type writes for them; its meaning is the type's own
+ */
+public record BlockScales(float[] scale, float[] offset, int[] stored) {}

@@ -1,0 +1,58 @@
+package ai.lathe.tensor;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A self-contained block encoding of consecutive weights of one row, as GGUF stores them: {@link
+ * #size} weights in {@link #bytes} bytes, divided into groups that share a scale. A value is {@code
+ * scale * level(code) + offset}.
+ *
+ * <p>Fitting (choosing scales), rounding and writing are separate, so that a solver with error
+ * feedback can round each weight when its turn comes, on exactly the grid that the block will be
+ * decoded with.
+ */
+public interface BlockType {
+
+  /** The name that GGUF users know, for example {@code Q4_K}. */
+  String name();
+
+  /** Weights in a block. */
+  int size();
+
+  /** Bytes of a stored block. */
+  int bytes();
+
+  /** Weights that share a scale; divides {@link #size}. */
+  int groupSize();
+
+  /** Number of codes; a code is in {@code [0, codes)}. */
+  int codes();
+
+  /**
+   * What code {@code c} stands for before scale and offset; increasing in {@code c}. Uniform types
+   * answer {@code c}.
+   */
+  default float level(int code) {
+    return code;
+  }
+
+  /**
+   * Chooses the scales for {@code x[at .. at + size)}. Every scale and offset is already the value
+   * that a reader of the stored block will compute.
+   *
+   * @param importance weight of each squared error, same indices as {@code x}; null where all count
+   *     as the type's own default
+   */
+  BlockScales fit(float[] x, int at, float[] importance);
+
+  /** Stores a block. {@code codes[at .. at + size)} are the codes of its weights. */
+  void write(BlockScales scales, byte[] codes, int at, MemorySegment target, long offset);
+
+  /** Reads the block at byte {@code offset} into {@code target[at .. at + size)}. */
+  void decode(MemorySegment source, long offset, float[] target, int at);
+
+  /** Bytes of a {@code [rows, columns]} matrix; columns must be a multiple of {@link #size}. */
+  default long bytes(long rows, long columns) {
+    return Math.multiplyExact(rows, columns / size() * bytes());
+  }
+}
