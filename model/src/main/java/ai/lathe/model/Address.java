@@ -1,5 +1,7 @@
 package ai.lathe.model;
 
+import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Role;
 
 /**
@@ -27,5 +29,10 @@ public record Address(int block, Role role, Part part) {
 
   public Address bias() {
     return new Address(block, role, Part.BIAS);
+  }
+
+  /** Whether it is a norm's weight or a bias; anything else is a matrix. */
+  public boolean isVector(Architecture architecture) {
+    return part == Part.BIAS || architecture.parameter(role).kind() == Kind.NORM;
   }
 }

@@ -1,0 +1,278 @@
+package ai.lathe.compress.recipe;
+
+import ai.lathe.compress.recipe.Modifier.Group;
+import ai.lathe.compress.recipe.Modifier.Quantization;
+import ai.lathe.compress.recipe.Modifier.Settings;
+import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.IntegerScheme.Activations;
+import ai.lathe.tensor.LatheException;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Reads llm-compressor's recipe YAML. Stages ({@code quant_stage}) and modifier lists ({@code
+ * quant_modifiers}) may wrap the modifiers or be left out. Whatever is not understood is an error
+ * that names the nearest known key: a setting is never dropped in silence.
+ */
+public final class RecipeReader {
+
+  /** Modifier class to method, with the keys that only this modifier has. */
+  private static final Map<String, Kind> KINDS =
+      Map.of(
+          "QuantizationModifier", new Kind("rtn", Set.of()),
+          "GPTQModifier", new Kind("gptq", Set.of("block_size", "dampening_frac", "actorder")));
+
+  private static final Set<String> QUANTIZATION_KEYS =
+      Set.of("targets", "ignore", "scheme", "config_groups", "observer", "kv_cache_scheme");
+
+  /**
+   * About how llm-compressor spends memory and in which order it visits modules; neither is a
+   * choice here.
+   */
+  private static final Set<String> WITHOUT_MEANING =
+      Set.of(
+          "offload_hessians",
+          "sequential_targets",
+          "sequential_update",
+          "bypass_divisibility_checks");
+
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION).build();
+
+  private RecipeReader() {}
+
+  private record Kind(String method, Set<String> ownKeys) {}
+
+  /** Reads a file; every mistake in it is one line that begins with the file's name. */
+  public static Recipe read(Path file) {
+    try {
+      return parse(Files.readString(file));
+    } catch (LatheException e) {
+      throw new LatheException(file + ": " + e.getMessage(), e);
+    } catch (IOException e) {
+      throw new LatheException("cannot read the recipe " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads the text of a recipe. */
+  public static Recipe parse(String yaml) {
+    JsonNode root;
+    try {
+      root = YAML.readTree(yaml);
+    } catch (JsonProcessingException e) {
+      throw new LatheException(
+          "not YAML: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
+    }
+    if (root == null || !root.isObject()) {
+      throw new LatheException("a recipe is a YAML mapping from modifiers to their settings");
+    }
+    var modifiers = new ArrayList<Modifier>();
+    collect(root, modifiers);
+    if (modifiers.isEmpty()) {
+      throw new LatheException(
+          "the recipe names no modifier; known are "
+              + String.join(", ", new TreeSet<>(KINDS.keySet())));
+    }
+    return new Recipe(modifiers);
+  }
+
+  private static void collect(JsonNode level, List<Modifier> modifiers) {
+    for (var entry : level.properties()) {
+      var key = entry.getKey();
+      var value = entry.getValue();
+      if (key.endsWith("_stage") || key.endsWith("_modifiers")) {
+        expect(value.isObject(), key + " is a mapping");
+        collect(value, modifiers);
+      } else if (KINDS.containsKey(key)) {
+        modifiers.add(quantization(key, KINDS.get(key), value));
+      } else if (!key.equals("run_type")) {
+        throw LatheException.unknown("modifier or stage", key, new TreeSet<>(KINDS.keySet()));
+      }
+    }
+  }
+
+  private static Quantization quantization(String name, Kind kind, JsonNode node) {
+    var known = new TreeSet<>(QUANTIZATION_KEYS);
+    known.addAll(kind.ownKeys());
+    for (var entry : node.properties()) {
+      if (!known.contains(entry.getKey()) && !WITHOUT_MEANING.contains(entry.getKey())) {
+        throw LatheException.unknown("key of " + name, entry.getKey(), known);
+      }
+    }
+    expect(
+        !node.hasNonNull("kv_cache_scheme"),
+        name + ".kv_cache_scheme: the cache stays in floating point; leave the key out");
+    var targets = selectors(node.path("targets"), name + ".targets", List.of("Linear"));
+    var groups = new ArrayList<Group>();
+    var scheme = node.path("scheme");
+    if (scheme.isTextual()) {
+      groups.add(new Group(targets, new Scheme.Integers(Schemes.named(scheme.textValue()))));
+    } else if (scheme.isObject()) {
+      for (var entry : scheme.properties()) {
+        groups.add(
+            new Group(
+                selectors(entry.getValue(), name + ".scheme." + entry.getKey(), List.of()),
+                new Scheme.Integers(Schemes.named(entry.getKey()))));
+      }
+    }
+    for (var entry : node.path("config_groups").properties()) {
+      groups.add(configGroup(name + ".config_groups." + entry.getKey(), entry.getValue()));
+    }
+    expect(
+        !groups.isEmpty(), name + " needs a scheme (for example 'scheme: W4A16') or config_groups");
+    return new Quantization(
+        kind.method(),
+        List.copyOf(groups),
+        selectors(node.path("ignore"), name + ".ignore", List.of()),
+        settings(name, node));
+  }
+
+  private static Settings settings(String name, JsonNode node) {
+    var order =
+        text(node, "actorder")
+            .map(
+                given ->
+                    switch (given) {
+                      case "static", "weight", "true" -> "static";
+                      case "group" -> "group";
+                      case "none", "false" -> "none";
+                      default ->
+                          throw LatheException.unknown(
+                              name + ".actorder", given, List.of("static", "group", "none"));
+                    });
+    var observer = text(node, "observer");
+    observer.ifPresent(
+        given -> {
+          if (!Set.of("minmax", "mse").contains(given)) {
+            throw LatheException.unknown(name + ".observer", given, List.of("minmax", "mse"));
+          }
+        });
+    return new Settings(
+        number(node, "block_size", name).map(value -> (int) (double) value),
+        number(node, "dampening_frac", name),
+        order,
+        observer);
+  }
+
+  private static Group configGroup(String name, JsonNode node) {
+    rejectUnknown(
+        name,
+        node,
+        Set.of("targets", "weights", "input_activations", "output_activations", "format"));
+    var weights = node.path("weights");
+    expect(
+        weights.isObject(),
+        name + " needs weights: {num_bits, type, symmetric, strategy, group_size}");
+    rejectUnknown(
+        name + ".weights",
+        weights,
+        Set.of(
+            "num_bits",
+            "type",
+            "symmetric",
+            "strategy",
+            "group_size",
+            "dynamic",
+            "observer",
+            "actorder",
+            "observer_kwargs",
+            "block_structure"));
+    expect(
+        !node.hasNonNull("output_activations"),
+        name + ".output_activations: outputs stay in floating point; leave the key out");
+    expect(
+        "int".equals(text(weights, "type").orElse("int")),
+        name + ".weights.type: only 'int' is known");
+    var strategy =
+        text(weights, "strategy").orElse(weights.hasNonNull("group_size") ? "group" : "channel");
+    int groupSize =
+        switch (strategy) {
+          case "channel" -> IntegerScheme.CHANNEL;
+          case "group" -> weights.path("group_size").asInt(128);
+          default ->
+              throw LatheException.unknown(
+                  name + ".weights.strategy", strategy, List.of("group", "channel"));
+        };
+    var scheme =
+        new IntegerScheme(
+            weights.path("num_bits").asInt(8),
+            groupSize,
+            weights.path("symmetric").asBoolean(true),
+            activations(name + ".input_activations", node.path("input_activations")));
+    return new Group(
+        selectors(node.path("targets"), name + ".targets", List.of("Linear")),
+        new Scheme.Integers(scheme));
+  }
+
+  private static Activations activations(String name, JsonNode node) {
+    if (node.isMissingNode() || node.isNull()) {
+      return Activations.FLOAT;
+    }
+    boolean known =
+        node.path("num_bits").asInt(8) == 8
+            && "int".equals(text(node, "type").orElse("int"))
+            && "token".equals(text(node, "strategy").orElse("token"))
+            && node.path("dynamic").asBoolean(true)
+            && node.path("symmetric").asBoolean(true);
+    expect(
+        known,
+        name
+            + ": activations are left out or {num_bits: 8, type: int, strategy: token, dynamic: true, symmetric: true}");
+    return Activations.INT8_DYNAMIC_TOKEN;
+  }
+
+  private static List<Selector> selectors(JsonNode node, String name, List<String> otherwise) {
+    if (node.isMissingNode() || node.isNull()) {
+      return otherwise.stream().map(Selector::of).toList();
+    }
+    if (node.isTextual()) {
+      return List.of(Selector.of(node.textValue()));
+    }
+    expect(node.isArray(), name + " is a list of module names, classes or 're:' expressions");
+    var selectors = new ArrayList<Selector>();
+    for (var item : node) {
+      expect(item.isTextual(), name + " is a list of texts");
+      selectors.add(Selector.of(item.textValue()));
+    }
+    return List.copyOf(selectors);
+  }
+
+  private static void rejectUnknown(String name, JsonNode node, Set<String> known) {
+    for (var entry : node.properties()) {
+      if (!known.contains(entry.getKey())) {
+        throw LatheException.unknown("key of " + name, entry.getKey(), new TreeSet<>(known));
+      }
+    }
+  }
+
+  private static Optional<String> text(JsonNode node, String key) {
+    var value = node.path(key);
+    return value.isMissingNode() || value.isNull() ? Optional.empty() : Optional.of(value.asText());
+  }
+
+  private static Optional<Double> number(JsonNode node, String key, String name) {
+    var value = node.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return Optional.empty();
+    }
+    expect(value.isNumber() && value.doubleValue() > 0, name + "." + key + " is a positive number");
+    return Optional.of(value.doubleValue());
+  }
+
+  private static void expect(boolean condition, String message) {
+    if (!condition) {
+      throw new LatheException(message);
+    }
+  }
+}
