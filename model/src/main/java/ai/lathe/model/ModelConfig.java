@@ -1,5 +1,6 @@
 package ai.lathe.model;
 
+import ai.lathe.model.architecture.Width;
 import ai.lathe.tensor.DType;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.OptionalInt;
@@ -39,6 +40,20 @@ public record ModelConfig(
     OptionalInt beginToken,
     OptionalInt endToken,
     ObjectNode huggingFace) {
+
+  /** How many a dimension of an architecture's parameter has in this model. */
+  public int size(Width width) {
+    return switch (width) {
+      case HIDDEN -> hidden;
+      case QUERY_HEADS -> heads * headSize;
+      case KEY_VALUE_HEADS -> keyValueHeads * headSize;
+      case HEAD -> headSize;
+      case FEED_FORWARD -> feedForward;
+      case VOCABULARY -> vocabulary;
+      case POSITIONS -> context;
+      case TOKEN_TYPES -> tokenTypes;
+    };
+  }
 
   /**
    * Rotary positions.

@@ -1,19 +1,24 @@
 package ai.lathe.model.architecture;
 
-import ai.lathe.model.architecture.Parameter.Kind;
-import ai.lathe.model.architecture.Parameter.RowOrder;
+import static ai.lathe.model.architecture.Parameter.Kind.EMBEDDING;
+import static ai.lathe.model.architecture.Parameter.Kind.LINEAR;
+import static ai.lathe.model.architecture.Parameter.Kind.NORM;
+import static ai.lathe.model.architecture.Parameter.RowOrder.SAME;
+import static ai.lathe.model.architecture.Width.HIDDEN;
+
+import ai.lathe.model.architecture.Parameter.Trait;
 import ai.lathe.tensor.LatheException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Consumer;
 
 /**
  * A transformer described once, as data: the executors, calibration, checkpoints and exporters all
  * read this and nothing else.
  *
- * @param name short name, also GGUF's {@code general.architecture}
+ * @param name short name, also GGUF's {@code general.architecture} and the prefix of its keys
  * @param modelTypes Hugging Face {@code model_type}s
  * @param classes Hugging Face class names that it covers, the first the one to write
  * @param kind decoder or encoder
@@ -21,6 +26,8 @@ import java.util.function.Consumer;
  * @param normOrder where the norms of a block stand
  * @param activation of the feed-forward
  * @param modelPrefixes prefixes that Hugging Face names may carry, the one to write first
+ * @param ignored starts or ends of Hugging Face names, without prefix, that are not part of the
+ *     computed function: task heads and buffers
  * @param blockNames {@code model.layers.{n}} and {@code blk.{n}}
  * @param outer parameters outside blocks, in order of execution
  * @param inner parameters of each block, in order of execution
@@ -34,6 +41,7 @@ public record Architecture(
     NormOrder normOrder,
     Activation activation,
     List<String> modelPrefixes,
+    List<String> ignored,
     BlockNames blockNames,
     Map<Role, Parameter> outer,
     Map<Role, Parameter> inner) {
@@ -47,9 +55,27 @@ public record Architecture(
 
   public enum NormKind {
     /** {@code x / rms(x) * weight} */
-    RMS,
+    RMS("rms_norm_eps", "attention.layer_norm_rms_epsilon"),
     /** {@code (x - mean(x)) / std(x) * weight + bias} */
-    LAYER
+    LAYER("layer_norm_eps", "attention.layer_norm_epsilon");
+
+    private final String huggingFaceEpsilon;
+    private final String ggufEpsilon;
+
+    NormKind(String huggingFaceEpsilon, String ggufEpsilon) {
+      this.huggingFaceEpsilon = huggingFaceEpsilon;
+      this.ggufEpsilon = ggufEpsilon;
+    }
+
+    /** Where config.json says what is added to the variance. */
+    public String huggingFaceEpsilon() {
+      return huggingFaceEpsilon;
+    }
+
+    /** The GGUF key of the same, after the architecture's prefix. */
+    public String ggufEpsilon() {
+      return ggufEpsilon;
+    }
   }
 
   public enum NormOrder {
@@ -60,11 +86,22 @@ public record Architecture(
   }
 
   public enum Activation {
-    SILU,
+    SILU("silu", "swish"),
     /** With the error function. */
-    GELU,
+    GELU("gelu"),
     /** With the tanh approximation. */
-    GELU_TANH
+    GELU_TANH("gelu_pytorch_tanh", "gelu_new");
+
+    private final List<String> huggingFace;
+
+    Activation(String... huggingFace) {
+      this.huggingFace = List.of(huggingFace);
+    }
+
+    /** What config.json may call it, the name to write first. */
+    public List<String> huggingFace() {
+      return huggingFace;
+    }
   }
 
   /** Patterns with {@code {n}} for the block's index. */
@@ -85,7 +122,14 @@ public record Architecture(
 
   /** Linears of a block in order of execution. */
   public List<Parameter> linears() {
-    return inner.values().stream().filter(p -> p.kind() == Kind.LINEAR).toList();
+    return inner.values().stream().filter(p -> p.kind() == LINEAR).toList();
+  }
+
+  /** All parameters, outer ones first. */
+  public List<Parameter> parameters() {
+    var all = new ArrayList<>(outer.values());
+    all.addAll(inner.values());
+    return all;
   }
 
   /** Whether the feed-forward multiplies by an activated gate. */
@@ -101,19 +145,22 @@ public record Architecture(
     return new Builder(name, ModelKind.ENCODER);
   }
 
-  /** Reads as the architecture does, from the embedding to the output. */
+  /** Reads as the model runs, from the embedding to the output, a line for each parameter. */
   public static final class Builder {
     private final String name;
     private final ModelKind kind;
     private List<String> modelTypes = List.of();
     private List<String> classes = List.of();
     private List<String> prefixes = List.of("");
+    private List<String> ignored = List.of();
     private NormKind norm = NormKind.RMS;
     private NormOrder normOrder = NormOrder.PRE;
     private Activation activation = Activation.SILU;
+    private boolean biased;
     private BlockNames blockNames;
     private final Map<Role, Parameter> outer = new LinkedHashMap<>();
     private final Map<Role, Parameter> inner = new LinkedHashMap<>();
+    private Map<Role, Parameter> current = outer;
 
     private Builder(String name, ModelKind kind) {
       this.name = name;
@@ -125,7 +172,7 @@ public record Architecture(
       return this;
     }
 
-    public Builder huggingFace(String... classNames) {
+    public Builder classes(String... classNames) {
       classes = List.of(classNames);
       return this;
     }
@@ -136,7 +183,13 @@ public record Architecture(
       return this;
     }
 
-    public Builder norm(NormKind kindOfAll, NormOrder order) {
+    /** Starts or ends of Hugging Face names that files hold and the function does not need. */
+    public Builder ignores(String... names) {
+      ignored = List.of(names);
+      return this;
+    }
+
+    public Builder norms(NormKind kindOfAll, NormOrder order) {
       norm = kindOfAll;
       normOrder = order;
       return this;
@@ -147,61 +200,68 @@ public record Architecture(
       return this;
     }
 
-    public Builder embedding(Role role, String huggingFace, String gguf, Width rows) {
-      outer.put(
-          role,
-          new Parameter(
-              role,
-              Kind.EMBEDDING,
-              huggingFace,
-              gguf,
-              rows,
-              Width.HIDDEN,
-              null,
-              RowOrder.SAME,
-              null,
-              true));
-      return this;
-    }
-
-    public Builder outerNorm(Role role, String huggingFace, String gguf) {
-      outer.put(
-          role,
-          new Parameter(
-              role,
-              Kind.NORM,
-              huggingFace,
-              gguf,
-              Width.HIDDEN,
-              null,
-              null,
-              RowOrder.SAME,
-              null,
-              true));
-      return this;
-    }
-
-    /** The matrix from hidden state to logits; taken from the embedding where the file lacks it. */
-    public Builder output(String huggingFace, String gguf) {
-      outer.put(
-          Role.OUTPUT,
-          new Parameter(
-              Role.OUTPUT,
-              Kind.LINEAR,
-              huggingFace,
-              gguf,
-              Width.VOCABULARY,
-              Width.HIDDEN,
-              Role.OUTPUT_NORM,
-              RowOrder.SAME,
-              Role.TOKEN_EMBEDDING,
-              true));
-      return this;
-    }
-
-    public Builder blocks(String huggingFace, String gguf, Consumer<BlockBuilder> block) {
+    /** What follows stands in each block; {@code {n}} is its index. */
+    public Builder blocks(String huggingFace, String gguf) {
       blockNames = new BlockNames(huggingFace, gguf);
-      block.accept(new BlockBuilder(inner));
+      current = inner;
+      return this;
+    }
+
+    /** What follows stands behind the blocks. */
+    public Builder end() {
+      current = outer;
+      return this;
+    }
+
+    /** Every linear has a bias. */
+    public Builder biased() {
+      biased = true;
+      return this;
+    }
+
+    /** A table of {@code rows} vectors, {@code [rows, hidden]}. */
+    public Builder embedding(Role role, String huggingFace, String gguf, Width rows) {
+      return put(
+          new Parameter(role, EMBEDDING, huggingFace, gguf, rows, HIDDEN, null, SAME, null, false));
+    }
+
+    /** A norm over the residual stream. */
+    public Builder norm(Role role, String huggingFace, String gguf) {
+      return norm(role, huggingFace, gguf, HIDDEN);
+    }
+
+    public Builder norm(Role role, String huggingFace, String gguf, Width width) {
+      boolean shifted = norm == NormKind.LAYER;
+      return put(
+          new Parameter(role, NORM, huggingFace, gguf, width, null, null, SAME, null, shifted));
+    }
+
+    /**
+     * A linear layer on the output of {@code reads}, giving {@code out} features. Where {@code
+     * reads} stands further down in the block, it is the previous block's.
+     */
+    public Builder linear(
+        Role role, String huggingFace, String gguf, Role reads, Width out, Trait... traits) {
+      var linear =
+          new Parameter(
+              role, LINEAR, huggingFace, gguf, out, width(reads), reads, SAME, null, biased);
+      for (var trait : traits) {
+        linear = trait.applyTo(linear);
+      }
+      return put(linear);
+    }
+
+    /** Attention hands on a mix of values for each query head; a norm keeps the stream's width. */
+    private Width width(Role read) {
+      if (read == Role.VALUE) {
+        return Width.QUERY_HEADS;
+      }
+      var parameter = current.get(read);
+      return parameter == null ? HIDDEN : parameter.rows();
+    }
+
+    private Builder put(Parameter parameter) {
+      current.put(parameter.role(), parameter);
       return this;
     }
 
@@ -215,78 +275,10 @@ public record Architecture(
           normOrder,
           activation,
           prefixes,
+          ignored,
           blockNames,
-          java.util.Collections.unmodifiableMap(outer),
-          java.util.Collections.unmodifiableMap(inner));
+          Collections.unmodifiableMap(outer),
+          Collections.unmodifiableMap(inner));
     }
-  }
-
-  /** The parameters of one block. */
-  public static final class BlockBuilder {
-    private final Map<Role, Parameter> inner;
-
-    private BlockBuilder(Map<Role, Parameter> inner) {
-      this.inner = inner;
-    }
-
-    public BlockBuilder norm(Role role, String huggingFace, String gguf) {
-      return norm(role, huggingFace, gguf, Width.HIDDEN);
-    }
-
-    public BlockBuilder norm(Role role, String huggingFace, String gguf, Width width) {
-      inner.put(
-          role,
-          new Parameter(
-              role, Kind.NORM, huggingFace, gguf, width, null, null, RowOrder.SAME, null, true));
-      return this;
-    }
-
-    public LinearBuilder linear(Role role, String huggingFace, String gguf) {
-      return new LinearBuilder(this, role, huggingFace, gguf);
-    }
-  }
-
-  /** {@code linear(QUERY, ...).from(HIDDEN, ATTENTION_NORM).to(QUERY_HEADS)}. */
-  public static final class LinearBuilder {
-    private final BlockBuilder block;
-    private final Role role;
-    private final String huggingFace;
-    private final String gguf;
-    private Width columns;
-    private Role reads;
-    private RowOrder order = RowOrder.SAME;
-
-    private LinearBuilder(BlockBuilder block, Role role, String huggingFace, String gguf) {
-      this.block = block;
-      this.role = role;
-      this.huggingFace = huggingFace;
-      this.gguf = gguf;
-    }
-
-    public LinearBuilder reads(Role producer, Width width) {
-      reads = producer;
-      columns = width;
-      return this;
-    }
-
-    public LinearBuilder ggufRows(RowOrder rowOrder) {
-      order = rowOrder;
-      return this;
-    }
-
-    public BlockBuilder to(Width rows) {
-      block.inner.put(
-          role,
-          new Parameter(
-              role, Kind.LINEAR, huggingFace, gguf, rows, columns, reads, order, null, true));
-      return block;
-    }
-  }
-
-  /** All parameters, outer ones first. */
-  public List<Parameter> parameters() {
-    var all = new ArrayList<>(outer.values());
-    all.addAll(inner.values());
-    return all;
   }
 }

@@ -1,8 +1,6 @@
 package ai.lathe.model.architecture;
 
-import ai.lathe.model.ModelConfig;
-
-/** A dimension of a parameter, as a function of the model's configuration. */
+/** A dimension of a parameter; the model's configuration tells how many that is. */
 public enum Width {
   HIDDEN,
   /** heads x head size */
@@ -14,18 +12,5 @@ public enum Width {
   FEED_FORWARD,
   VOCABULARY,
   POSITIONS,
-  TOKEN_TYPES;
-
-  public int in(ModelConfig config) {
-    return switch (this) {
-      case HIDDEN -> config.hidden();
-      case QUERY_HEADS -> Math.multiplyExact(config.heads(), config.headSize());
-      case KEY_VALUE_HEADS -> Math.multiplyExact(config.keyValueHeads(), config.headSize());
-      case HEAD -> config.headSize();
-      case FEED_FORWARD -> config.feedForward();
-      case VOCABULARY -> config.vocabulary();
-      case POSITIONS -> config.context();
-      case TOKEN_TYPES -> config.tokenTypes();
-    };
-  }
+  TOKEN_TYPES
 }

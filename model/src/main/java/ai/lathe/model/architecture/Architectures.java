@@ -1,0 +1,40 @@
+package ai.lathe.model.architecture;
+
+import ai.lathe.tensor.LatheException;
+import java.util.List;
+import java.util.function.Function;
+
+/** Every architecture that Lathe knows. A new one is its own file and one line here. */
+public final class Architectures {
+
+  public static final List<Architecture> ALL =
+      List.of(Llama.LLAMA, Qwen2.QWEN2, Qwen3.QWEN3, Bert.BERT);
+
+  private Architectures() {}
+
+  /** By {@code model_type} of config.json. */
+  public static Architecture forModelType(String type) {
+    return find("model_type", type, Architecture::modelTypes);
+  }
+
+  /** By an entry of config.json's {@code architectures}, for example {@code LlamaForCausalLM}. */
+  public static Architecture forClass(String className) {
+    return find("model class", className, Architecture::classes);
+  }
+
+  /** By GGUF's {@code general.architecture}. */
+  public static Architecture forGguf(String name) {
+    return find("GGUF architecture", name, architecture -> List.of(architecture.name()));
+  }
+
+  private static Architecture find(
+      String kind, String name, Function<Architecture, List<String>> names) {
+    return ALL.stream()
+        .filter(architecture -> names.apply(architecture).contains(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                LatheException.unknown(
+                    kind, name, ALL.stream().flatMap(a -> names.apply(a).stream()).toList()));
+  }
+}
