@@ -1,0 +1,2 @@
+/** Runs calibration text through a model block by block and collects what solvers want to know. */
+package ai.lathe.compress.calibration;

@@ -1,0 +1,16 @@
+package ai.lathe.compress.layer;
+
+import java.util.List;
+import java.util.Set;
+
+/** A solver with one of its configurations: all that it takes to compress a layer. */
+public record Level<C extends SolverConfig>(LayerSolver<C> solver, C config) {
+
+  public Set<Statistic> requires() {
+    return solver.requires();
+  }
+
+  public Solution solve(Layer layer, LayerStatistics statistics) {
+    return solver.solve(layer, statistics, List.of(config)).getFirst();
+  }
+}

@@ -1,0 +1,67 @@
+package ai.lathe.compress.plan;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+
+/** What this machine has to offer, and what this process has taken of it. */
+public final class Machine {
+
+  private Machine() {}
+
+  /**
+   * Bytes that could be allocated without pushing anything out of memory; file caches count as
+   * free.
+   */
+  public static long availableMemory() {
+    var system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    // The bean knows container limits, but counts caches as used; the kernel's own figure counts
+    // them as free.
+    var available = kilobytes(Path.of("/proc/meminfo"), "MemAvailable:");
+    return available.isPresent()
+        ? Math.min(available.getAsLong(), system.getTotalMemorySize())
+        : system.getFreeMemorySize();
+  }
+
+  /**
+   * Most bytes that this process ever held resident, heap and native; where the system does not
+   * tell, the heap's peak alone.
+   */
+  public static long peakMemory() {
+    return kilobytes(Path.of("/proc/self/status"), "VmHWM:")
+        .orElseGet(
+            () ->
+                ManagementFactory.getMemoryPoolMXBeans().stream()
+                    .mapToLong(pool -> pool.getPeakUsage().getUsed())
+                    .sum());
+  }
+
+  /** Bytes that may still be written to the file system of this path, which need not exist yet. */
+  public static long usableDisk(Path path) {
+    var existing = path.toAbsolutePath();
+    while (existing != null && !Files.exists(existing)) {
+      existing = existing.getParent();
+    }
+    try {
+      return existing == null ? Long.MAX_VALUE : Files.getFileStore(existing).getUsableSpace();
+    } catch (IOException e) {
+      return Long.MAX_VALUE;
+    }
+  }
+
+  private static OptionalLong kilobytes(Path file, String field) {
+    try (var lines = Files.lines(file)) {
+      return lines
+          .filter(line -> line.startsWith(field))
+          .mapToLong(
+              line ->
+                  Long.parseLong(line.substring(field.length()).replace("kB", "").strip()) * 1024)
+          .findFirst();
+    } catch (IOException | RuntimeException e) {
+      return OptionalLong.empty();
+    }
+  }
+}

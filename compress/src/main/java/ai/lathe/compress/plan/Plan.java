@@ -1,0 +1,75 @@
+package ai.lathe.compress.plan;
+
+import ai.lathe.compress.layer.Level;
+import ai.lathe.compress.layer.Statistic;
+import ai.lathe.model.Address;
+import ai.lathe.tensor.Encoding;
+import java.util.EnumSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Every matrix of a model with the encoding it will have, in order of execution.
+ *
+ * @param notes decisions that the recipe did not ask for by name, one sentence each
+ */
+public record Plan(Target target, List<Entry> entries, List<String> notes) {
+
+  /**
+   * One matrix.
+   *
+   * @param name as in Hugging Face's layout, for example {@code model.layers.0.self_attn.q_proj}
+   * @param encoding how it will be stored
+   * @param level what computes it; empty where its values are stored as they are
+   * @param fallback why it does not have the encoding that was asked for; empty where it has
+   */
+  public record Entry(
+      Address address,
+      String name,
+      int rows,
+      int columns,
+      Encoding encoding,
+      Optional<Level<?>> level,
+      Optional<String> fallback) {
+
+    public long bytes() {
+      return encoding.bytes(rows, columns);
+    }
+
+    public long weights() {
+      return (long) rows * columns;
+    }
+  }
+
+  /** Matrices of one block; of {@link Address#OUTSIDE} those outside blocks. */
+  public List<Entry> block(int block) {
+    return entries.stream().filter(entry -> entry.address().block() == block).toList();
+  }
+
+  public Map<Address, Encoding> encodings() {
+    var encodings = new LinkedHashMap<Address, Encoding>();
+    entries.forEach(entry -> encodings.put(entry.address(), entry.encoding()));
+    return encodings;
+  }
+
+  /** All that calibration has to collect. Empty: no calibration is needed. */
+  public Set<Statistic> requires() {
+    var all = EnumSet.noneOf(Statistic.class);
+    entries.forEach(entry -> entry.level().ifPresent(level -> all.addAll(level.requires())));
+    return all;
+  }
+
+  public List<String> fallbacks() {
+    return entries.stream()
+        .flatMap(entry -> entry.fallback().map(why -> entry.name() + ": " + why).stream())
+        .toList();
+  }
+
+  /** Bytes of all matrices. */
+  public long bytes() {
+    return entries.stream().mapToLong(Entry::bytes).sum();
+  }
+}
