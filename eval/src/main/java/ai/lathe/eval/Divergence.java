@@ -1,0 +1,119 @@
+package ai.lathe.eval;
+
+import ai.lathe.model.LanguageModel;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Progress;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * How far a model's next-token distributions {@code q} are from a reference's {@code p}, at every
+ * position that predicts a token of a window, over the whole vocabulary. Both models run over each
+ * window in step, so nothing is kept on disk between them.
+ */
+public final class Divergence {
+
+  /**
+   * What was measured.
+   *
+   * @param model perplexity of the model
+   * @param reference perplexity of the reference on the same windows
+   * @param kl {@code KL(p || q)} in nats; its mean is the figure to quote
+   * @param ear expected acceptance rate: the mean of {@code sum(min(p, q))}, which is one minus the
+   *     total variation distance, and the rate at which speculative decoding accepts the one's
+   *     tokens for the other's
+   * @param earError standard error of {@code ear}
+   * @param top1 how often both have the same likeliest token
+   * @param top1Error standard error of {@code top1}
+   */
+  public record Result(
+      @JsonProperty("model") Perplexity.Result model,
+      @JsonProperty("reference") Perplexity.Result reference,
+      @JsonProperty("kl") Spread kl,
+      @JsonProperty("ear") double ear,
+      @JsonProperty("ear_error") double earError,
+      @JsonProperty("top1") double top1,
+      @JsonProperty("top1_error") double top1Error) {}
+
+  private Divergence() {}
+
+  /**
+   * Runs both models over each window once.
+   *
+   * @param windows at least one, each of at least 3 tokens
+   */
+  public static Result measure(
+      LanguageModel model, LanguageModel reference, List<int[]> windows, Progress progress) {
+    return measure(model, reference, windows, progress, LogitMath.BEST);
+  }
+
+  static Result measure(
+      LanguageModel model,
+      LanguageModel reference,
+      List<int[]> windows,
+      Progress progress,
+      LogitMath math) {
+    if (model.vocabularySize() != reference.vocabularySize()) {
+      throw new LatheException(
+          "the model has a vocabulary of %d and the reference one of %d; only models of one vocabulary can be compared"
+              .formatted(model.vocabularySize(), reference.vocabularySize()));
+    }
+    LogitRows.check(reference, "reference", windows);
+    LogitRows.check(model, "model", windows);
+    int vocabulary = model.vocabularySize();
+    int capacity = LogitRows.capacity(vocabulary, windows);
+    var p = new LogitRows("reference", vocabulary, capacity, math);
+    var q = new LogitRows("model", vocabulary, capacity, math);
+
+    var referenceLikelihood = new Perplexity.Likelihood();
+    var modelLikelihood = new Perplexity.Likelihood();
+    var divergences =
+        new double
+            [windows.stream().mapToInt(window -> window.length - 1).reduce(0, Math::addExact)];
+    int scored = 0;
+    var acceptance = new Mean();
+    var agreement = new Mean();
+    var comparisons = new double[capacity][2];
+    try (var task = progress.start("divergence", windows.size())) {
+      for (int w = 0; w < windows.size(); w++) {
+        var window = windows.get(w);
+        try (var expected = reference.forward(window);
+            var given = model.forward(window)) {
+          LogitRows.check(expected, "reference", window);
+          LogitRows.check(given, "model", window);
+          for (int from = 0; from < window.length - 1; from += capacity) {
+            int to = Math.min(from + capacity, window.length - 1);
+            p.load(expected, from, to, w);
+            q.load(given, from, to, w);
+            IntStream.range(0, to - from)
+                .parallel()
+                .forEach(row -> p.compare(q, row, comparisons[row]));
+            for (int i = from; i < to; i++) {
+              int row = i - from;
+              int next = window[i + 1];
+              referenceLikelihood.add(i, window.length, p.negativeLogLikelihood(row, next));
+              modelLikelihood.add(i, window.length, q.negativeLogLikelihood(row, next));
+              // Both bounds hold but for rounding.
+              divergences[scored++] = Math.max(0, comparisons[row][0]);
+              acceptance.add(Math.min(1, comparisons[row][1]));
+              agreement.add(p.likeliest(row) == q.likeliest(row) ? 1 : 0);
+            }
+          }
+        }
+        task.advance(1);
+        task.note(
+            "KL %.5f".formatted(Arrays.stream(divergences, 0, scored).average().orElseThrow()));
+      }
+    }
+    return new Result(
+        modelLikelihood.result(windows.size()),
+        referenceLikelihood.result(windows.size()),
+        Spread.of(divergences),
+        acceptance.mean(),
+        acceptance.standardError(),
+        agreement.mean(),
+        agreement.standardError());
+  }
+}
