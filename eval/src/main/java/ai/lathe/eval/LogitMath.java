@@ -24,17 +24,13 @@ interface LogitMath {
       float[] x, int xAt, double logX, float[] y, int yAt, double logY, int n, double[] target);
 
   private static LogitMath choose() {
-    boolean readable =
-        LogitMath.class
-                .getModule()
-                .canRead(
-                    ModuleLayer.boot()
-                        .findModule("jdk.incubator.vector")
-                        .orElse(Object.class.getModule()))
-            && ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-    if (readable && VectorLogitMath.fits()) {
-      return new VectorLogitMath();
+    if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
+      System.getLogger(LogitMath.class.getName())
+          .log(
+              System.Logger.Level.WARNING,
+              "the JVM runs without --add-modules jdk.incubator.vector; evaluation is slower");
+      return new ScalarLogitMath();
     }
-    return new ScalarLogitMath();
+    return VectorLogitMath.fits() ? new VectorLogitMath() : new ScalarLogitMath();
   }
 }
