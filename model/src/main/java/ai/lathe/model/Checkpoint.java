@@ -5,6 +5,7 @@ import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -34,6 +35,15 @@ public interface Checkpoint extends AutoCloseable {
    * model.layers.0.self_attn.q_proj}.
    */
   String name(Address address);
+
+  /**
+   * The files that Hugging Face tools expect beside the weights, by name, {@code config.json}
+   * excluded: {@code tokenizer.json} and its kin. Made up from the model's own vocabulary where the
+   * format keeps it elsewhere.
+   */
+  default Map<String, byte[]> companions() {
+    return Map.of();
+  }
 
   /** Exact bytes of the model's own files: weights, headers, configuration and tokenizer. */
   long bytes();

@@ -15,6 +15,7 @@ public interface Tokenizer extends AutoCloseable {
   /** Without any special tokens. */
   int[] encodePlain(String text);
 
+  /** Special tokens are left out. */
   String decode(int[] tokens);
 
   int vocabularySize();

@@ -1,6 +1,6 @@
 package ai.lathe.model.architecture;
 
-/** What a parameter does in a transformer, whatever a file calls it. */
+/** What a parameter does in a transformer, whatever a file calls it; in order of execution. */
 public enum Role {
   TOKEN_EMBEDDING,
   POSITION_EMBEDDING,
