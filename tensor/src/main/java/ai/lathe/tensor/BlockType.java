@@ -37,6 +37,14 @@ public interface BlockType {
   }
 
   /**
+   * The code whose level is nearest to {@code position}, which is {@code (x - offset) / scale} of
+   * the weight's group; beyond the last level, the last.
+   */
+  default int nearest(float position) {
+    return (int) (Math.clamp(position, 0f, codes() - 1f) + 0.5f);
+  }
+
+  /**
    * Chooses the scales for {@code x[at .. at + size)}. Every scale and offset is already the value
    * that a reader of the stored block will compute.
    *
