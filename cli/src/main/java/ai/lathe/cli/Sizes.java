@@ -1,0 +1,42 @@
+package ai.lathe.cli;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/** Sizes and shapes as people read them. */
+final class Sizes {
+
+  private static final String[] UNITS = {"B", "kB", "MB", "GB", "TB"};
+
+  private Sizes() {}
+
+  /** In powers of 1000, three digits: {@code 12.3 MB}. */
+  static String bytes(long bytes) {
+    double value = bytes;
+    int unit = 0;
+    while (value >= 999.5 && unit < UNITS.length - 1) {
+      value /= 1000;
+      unit++;
+    }
+    int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+    return String.format(Locale.ROOT, "%." + decimals + "f %s", value, UNITS[unit]);
+  }
+
+  /** With separators: {@code 22,713,216}. */
+  static String count(long count) {
+    return String.format(Locale.ROOT, "%,d", count);
+  }
+
+  /** {@code [384, 1536]}. */
+  static String shape(long... shape) {
+    return Arrays.stream(shape)
+        .mapToObj(Long::toString)
+        .collect(Collectors.joining(", ", "[", "]"));
+  }
+
+  /** With so many decimals whatever the machine's language. */
+  static String number(double value, int decimals) {
+    return String.format(Locale.ROOT, "%." + decimals + "f", value);
+  }
+}
