@@ -1,5 +1,6 @@
 package ai.lathe.compress.layer;
 
+import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import java.util.Optional;
 
@@ -22,5 +23,22 @@ public record LayerStatistics(long tokens, Optional<Matrix> gram, Optional<float
       diagonal[i] = gram.at(i, i);
     }
     return new LayerStatistics(tokens, Optional.of(gram), Optional.of(diagonal));
+  }
+
+  /**
+   * Throws {@link LatheException} naming the layer where an input was not a finite number, which
+   * shows on the diagonal: {@code H_jj} is the sum of its squares.
+   */
+  public void requireFinite(String layer) {
+    squaredNorm.ifPresent(
+        diagonal -> {
+          for (int j = 0; j < diagonal.length; j++) {
+            if (!Float.isFinite(diagonal[j])) {
+              throw new LatheException(
+                  "layer %s: input %d is NaN or infinite on some calibration token"
+                      .formatted(layer, j));
+            }
+          }
+        });
   }
 }

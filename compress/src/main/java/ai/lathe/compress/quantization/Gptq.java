@@ -1,0 +1,179 @@
+package ai.lathe.compress.quantization;
+
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Solution;
+import ai.lathe.compress.layer.SolverConfig;
+import ai.lathe.compress.layer.Statistic;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.linalg.Gemm;
+import ai.lathe.tensor.linalg.Parallel;
+import ai.lathe.tensor.linalg.View;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * GPTQ: quantizes a layer input by input, and moves the rounding error of each into the inputs that
+ * are still to come, along the inverse of the Gram matrix {@code H = X X^T}.
+ *
+ * <p>Minimises {@code ||W X - Q X||^2} over {@code Q} on the grid, one row of {@code W [out, in]}
+ * at a time; all rows share {@code H}. With {@code H^-1 = U^T U}, {@code U} upper triangular, and
+ * {@code E} the errors in units of {@code U_jj}:
+ *
+ * <pre>
+ *   for each input j:   q_j = round(w_j)      e_j = (w_j - q_j) / U_jj      w_k -= e_j U_jk  (k > j)
+ * </pre>
+ *
+ * In the end {@code W - Q = E U}, so {@code tr((W - Q) H (W - Q)^T) = sum of E^2}.
+ *
+ * @see <a href="https://arxiv.org/abs/2210.17323">Frantar et al., GPTQ, 2022</a>
+ */
+public final class Gptq implements QuantizationMethod<Gptq.Config> {
+
+  /** Rows whose weights of one block stay in the nearest cache while they are quantized. */
+  private static final int TILE = 8;
+
+  /**
+   * @param order in which inputs are quantized
+   * @param blockSize inputs whose errors are collected before the rest of the row is updated;
+   *     changes the speed and nothing else
+   * @param dampening share of the mean diagonal of {@code H} that is added to it; raised tenfold
+   *     while {@code H} is not positive definite
+   */
+  public record Config(Grid grid, ColumnOrder order, int blockSize, double dampening)
+      implements SolverConfig {
+
+    public Config {
+      if (blockSize < 1) {
+        throw new LatheException("GPTQ's block_size is at least 1, not " + blockSize);
+      }
+      if (!(dampening >= 0 && dampening <= 1)) {
+        throw new LatheException(
+            "GPTQ's dampening_frac is between 0 and 1 (0.01 is usual), not " + dampening);
+      }
+      if (order == ColumnOrder.GROUP && !grid.anyGroups()) {
+        throw new LatheException(
+            grid.encoding().label() + " cannot store regrouped inputs: take actorder 'static'");
+      }
+    }
+
+    /** The defaults: static order, blocks of 128, dampening 0.01. */
+    public static Config of(Grid grid) {
+      return new Config(grid, ColumnOrder.STATIC, 128, 0.01);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "gptq";
+  }
+
+  @Override
+  public Config config(Grid grid, Map<String, ?> settings) {
+    return GptqSettings.read(grid, settings);
+  }
+
+  @Override
+  public Set<Statistic> requires() {
+    return Set.of(Statistic.GRAM);
+  }
+
+  /** One factorisation serves all levels of the same order and dampening. */
+  @Override
+  public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
+    layer.requireFinite();
+    var gram =
+        statistics
+            .gram()
+            .orElseThrow(() -> new LatheException(layer.name() + ": GPTQ needs a Gram matrix"));
+    statistics.requireFinite(layer.name());
+    record Key(boolean descending, double dampening) {}
+    var factors = new HashMap<Key, InverseFactor>();
+    var solutions = new ArrayList<Solution>();
+    for (var level : levels) {
+      var key = new Key(level.order() != ColumnOrder.NONE, level.dampening());
+      var factor =
+          factors.computeIfAbsent(key, k -> InverseFactor.of(gram, k.descending(), k.dampening()));
+      solutions.add(solve(layer.weight(), factor, gram, level));
+    }
+    return solutions;
+  }
+
+  private static Solution solve(Matrix weight, InverseFactor factor, Matrix gram, Config level) {
+    if (factor.upper().isEmpty()) {
+      var notes = new ArrayList<>(factor.notes());
+      notes.add("rounded to nearest instead of GPTQ");
+      return new Solution(Rtn.round(weight, level.grid()), notes);
+    }
+    var order = factor.order();
+    var w = weight.permuteColumns(order);
+    for (int position = 0; position < order.length; position++) {
+      if (gram.at(order[position], order[position]) == 0) {
+        for (int row = 0; row < w.rows(); row++) {
+          w.set(row, position, 0);
+        }
+      }
+    }
+    int n = w.columns();
+    int size = level.grid().groupSize(n);
+    var groupIndex = level.order() == ColumnOrder.GROUP ? groups(order, size) : null;
+    var quantizer = level.grid().quantizer(w.rows(), n, groupIndex, null);
+    var grouped = level.order() == ColumnOrder.GROUP ? w : weight;
+    Parallel.forEach(
+        w.rows(),
+        row -> {
+          for (int j = 0; j < n; j += size) {
+            quantizer.fit(row, j / size, grouped.values(), row * n + j);
+          }
+        });
+    sweep(w, factor.upper().get(), order, quantizer, level.blockSize());
+    return new Solution(quantizer.finish(), factor.notes());
+  }
+
+  /**
+   * Quantizes all columns of {@code w}, and leaves {@code E} in their place.
+   *
+   * @param order the input that each column of {@code w} is
+   */
+  static void sweep(Matrix w, Matrix u, int[] order, Quantizer quantizer, int blockSize) {
+    int rows = w.rows();
+    int n = w.columns();
+    for (int start = 0; start < n; start += blockSize) {
+      int from = start;
+      int to = Math.min(from + blockSize, n);
+      // Rows do not depend on each other; neither do, until the block is done, the columns after
+      // it.
+      Parallel.forEach(
+          Math.ceilDiv(rows, TILE),
+          tile -> {
+            int end = Math.min((tile + 1) * TILE, rows);
+            for (int j = from; j < to; j++) {
+              for (int row = tile * TILE; row < end; row++) {
+                int at = row * n + j;
+                float value = w.values()[at];
+                float error = (value - quantizer.round(row, order[j], value)) / u.at(j, j);
+                Gemm.axpy(to - j - 1, -error, u.values(), j * n + j + 1, w.values(), at + 1);
+                w.values()[at] = error;
+              }
+            }
+          });
+      Gemm.subtract(
+          View.of(w, 0, rows, to, n), View.of(w, 0, rows, from, to), View.of(u, from, to, to, n));
+    }
+  }
+
+  /**
+   * The group of each input where groups are formed of {@code size} neighbours in {@code order}.
+   */
+  private static int[] groups(int[] order, int size) {
+    var index = new int[order.length];
+    for (int position = 0; position < order.length; position++) {
+      index[order[position]] = position / size;
+    }
+    return index;
+  }
+}

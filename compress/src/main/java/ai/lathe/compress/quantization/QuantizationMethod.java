@@ -1,0 +1,25 @@
+package ai.lathe.compress.quantization;
+
+import ai.lathe.compress.layer.LayerSolver;
+import ai.lathe.compress.layer.SolverConfig;
+import java.util.Map;
+
+/**
+ * A layer solver that quantizes onto a given grid. Built-in ones stand in {@link Quantizers};
+ * others are found by {@link java.util.ServiceLoader}.
+ *
+ * @param <C> its config
+ */
+public interface QuantizationMethod<C extends SolverConfig> extends LayerSolver<C> {
+
+  /** The short name, as {@code --method} takes it. */
+  String name();
+
+  /**
+   * A level of compression. Settings that are not given have the method's defaults.
+   *
+   * @param settings by the name that recipes use, for example {@code dampening_frac}; a name or
+   *     value that the method does not know is a {@link ai.lathe.tensor.LatheException}
+   */
+  C config(Grid grid, Map<String, ?> settings);
+}

@@ -1,0 +1,28 @@
+package ai.lathe.compress.quantization;
+
+import ai.lathe.tensor.LinearWeight;
+
+/**
+ * One matrix on its way onto a {@link Grid}: fit each group, round each weight, take the result.
+ * Different rows may be worked on by different threads.
+ */
+public interface Quantizer {
+
+  /**
+   * Chooses the parameters of a group, from its weights {@code values[at .. at + groupSize)}. They
+   * are at once those that will be stored, so that weights are rounded on the grid that a reader
+   * sees.
+   */
+  void fit(int row, int group, float[] values, int at);
+
+  /**
+   * Rounds {@code weight} to the grid, and keeps the code as that of input {@code column}. Its
+   * group must have been fitted.
+   *
+   * @return the value that the code stands for
+   */
+  float round(int row, int column, float weight);
+
+  /** The quantized matrix, once all its weights have been rounded. */
+  LinearWeight finish();
+}
