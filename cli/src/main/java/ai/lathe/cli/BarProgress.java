@@ -39,6 +39,7 @@ final class BarProgress implements Progress {
             .setInitialMax(total)
             .setStyle(ProgressBarStyle.ASCII)
             .setUpdateIntervalMillis((int) REFRESH.toMillis())
+            .continuousUpdate()
             .setConsumer(bar)
             .build();
     return bar;

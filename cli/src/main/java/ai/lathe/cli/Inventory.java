@@ -4,9 +4,11 @@ import ai.lathe.model.Address;
 import ai.lathe.model.Address.Part;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Parameter.Kind;
+import ai.lathe.model.architecture.Role;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * What a model on disk is made of, read from headers alone.
@@ -46,7 +48,7 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
   }
 
   private static Entry entry(Checkpoint checkpoint, Address address) {
-    var role = address.role() + (address.part() == Part.BIAS ? " bias" : "");
+    var role = words(address.role()) + (address.part() == Part.BIAS ? " bias" : "");
     var name = checkpoint.name(address);
     if (address.part() == Part.BIAS
         || checkpoint.architecture().parameter(address.role()).kind() == Kind.NORM) {
@@ -62,6 +64,11 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
         List.of((long) matrix.rows(), (long) matrix.columns()),
         encoding.label(),
         encoding.bytes(matrix.rows(), matrix.columns()));
+  }
+
+  /** {@code ATTENTION_NORM} is {@code attention norm}. */
+  private static String words(Role role) {
+    return role.name().toLowerCase(Locale.ROOT).replace('_', ' ');
   }
 
   /** Bits of storage that a parameter takes on average, norms and embeddings included. */

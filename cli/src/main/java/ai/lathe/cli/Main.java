@@ -76,6 +76,7 @@ final class Main implements Runnable {
     var main = new Main();
     var line =
         new CommandLine(main)
+            .addSubcommand(new InspectCommand(console))
             .addSubcommand(new DoctorCommand(console))
             .addSubcommand(new CompletionCommand(console));
     var failures = new Failures(console);

@@ -1,8 +1,7 @@
 package ai.lathe.cli;
 
-import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
 
 /** Sizes and shapes as people read them. */
 final class Sizes {
@@ -29,10 +28,8 @@ final class Sizes {
   }
 
   /** {@code [384, 1536]}. */
-  static String shape(long... shape) {
-    return Arrays.stream(shape)
-        .mapToObj(Long::toString)
-        .collect(Collectors.joining(", ", "[", "]"));
+  static String shape(List<Long> shape) {
+    return shape.toString();
   }
 
   /** With so many decimals whatever the machine's language. */

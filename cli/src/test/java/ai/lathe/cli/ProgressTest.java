@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
 class ProgressTest {
@@ -27,7 +28,7 @@ class ProgressTest {
     try (var task = new BarProgress(err, 80).start("blocks", 4)) {
       task.advance(3);
       task.note("layer 3");
-      Thread.sleep(1000);
+      await("75%");
     }
     var text = written.toString(StandardCharsets.UTF_8);
     assertThat(text).contains("blocks").contains("75%").endsWith("\r" + " ".repeat(79) + "\r");
@@ -40,15 +41,23 @@ class ProgressTest {
     try (var outer = progress.start("outer", 2)) {
       try (var inner = progress.start("inner", 2)) {
         written.reset();
-        Thread.sleep(700);
         inner.advance(1);
         outer.advance(1);
+        await("50%");
         assertThat(written.toString(StandardCharsets.UTF_8))
             .contains("inner")
             .doesNotContain("outer");
       }
-      Thread.sleep(700);
-      assertThat(written.toString(StandardCharsets.UTF_8)).contains("outer");
+      await("outer");
     }
+  }
+
+  /** Bars are drawn by a thread of their own, whenever the machine lets it. */
+  private void await(String text) throws InterruptedException {
+    long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    while (!written.toString(StandardCharsets.UTF_8).contains(text) && System.nanoTime() < end) {
+      Thread.sleep(20);
+    }
+    assertThat(written.toString(StandardCharsets.UTF_8)).contains(text);
   }
 }

@@ -1,0 +1,13 @@
+package ai.lathe.cli;
+
+/** What several commands say about the same thing. */
+final class Descriptions {
+
+  static final String MODEL =
+      "A directory in Hugging Face layout, a .gguf, .safetensors or .onnx file, or org/name on a"
+          + " hub.";
+
+  static final String JSON = "Print one JSON object on standard output and nothing else there.";
+
+  private Descriptions() {}
+}

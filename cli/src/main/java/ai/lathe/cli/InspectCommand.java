@@ -1,0 +1,189 @@
+package ai.lathe.cli;
+
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.ModelConfig;
+import ai.lathe.model.Tokenizer;
+import ai.lathe.model.checkpoint.Checkpoints;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code lathe inspect}. */
+@Command(
+    name = "inspect",
+    description = "Says what a model is made of: architecture, sizes, how each tensor is stored.",
+    mixinStandardHelpOptions = true,
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  lathe inspect path/to/model",
+      "  lathe inspect model.gguf --tensors",
+      "  lathe inspect org/name --json"
+    })
+final class InspectCommand implements Callable<Integer> {
+
+  private final Console console;
+
+  @Parameters(paramLabel = "MODEL", description = Descriptions.MODEL)
+  private String model;
+
+  @Option(
+      names = "--tensors",
+      description = "List every tensor, not one line for all that look the same.")
+  private boolean tensors;
+
+  @Option(names = "--json", description = "Print one JSON object: the same, and every tensor.")
+  private boolean json;
+
+  InspectCommand(Console console) {
+    this.console = console;
+  }
+
+  /**
+   * The result.
+   *
+   * @param bytes of the model's files
+   * @param weightBytes of the tensors in them
+   * @param bitsPerWeight the latter in bits, by parameters
+   * @param tokenizer null where there is none
+   */
+  record Inspection(
+      String model,
+      String format,
+      String architecture,
+      String kind,
+      long parameters,
+      long bytes,
+      long weightBytes,
+      double bitsPerWeight,
+      Dimensions config,
+      Vocabulary tokenizer,
+      List<Inventory.Entry> tensors) {}
+
+  /** Those numbers of a {@link ModelConfig} that describe the network. */
+  record Dimensions(
+      int hidden,
+      int blocks,
+      int heads,
+      int keyValueHeads,
+      int headSize,
+      int feedForward,
+      int vocabulary,
+      int context,
+      boolean tiedEmbeddings,
+      String dtype) {
+
+    static Dimensions of(ModelConfig config) {
+      return new Dimensions(
+          config.hidden(),
+          config.blocks(),
+          config.heads(),
+          config.keyValueHeads(),
+          config.headSize(),
+          config.feedForward(),
+          config.vocabulary(),
+          config.context(),
+          config.tiedEmbeddings(),
+          config.dtype().name());
+    }
+  }
+
+  /** The tokenizer, as far as anybody asks. */
+  record Vocabulary(int vocabulary) {}
+
+  @Override
+  public Integer call() {
+    try (var checkpoint = Checkpoints.open(model)) {
+      var inspection = inspect(model, checkpoint);
+      if (json) {
+        console.json(inspection);
+      } else {
+        print(inspection, checkpoint);
+      }
+    }
+    return Main.OK;
+  }
+
+  private static Inspection inspect(String model, Checkpoint checkpoint) {
+    var inventory = Inventory.of(checkpoint);
+    return new Inspection(
+        model,
+        checkpoint.format(),
+        checkpoint.architecture().name(),
+        checkpoint.architecture().kind().name().toLowerCase(Locale.ROOT),
+        inventory.parameters(),
+        checkpoint.bytes(),
+        inventory.weightBytes(),
+        inventory.bitsPerWeight(),
+        Dimensions.of(checkpoint.config()),
+        checkpoint.tokenizer().map(Tokenizer::vocabularySize).map(Vocabulary::new).orElse(null),
+        inventory.tensors());
+  }
+
+  private void print(Inspection found, Checkpoint checkpoint) {
+    var config = found.config();
+    line("model", found.model());
+    line("format", found.format());
+    line("architecture", found.architecture() + ", " + found.kind());
+    line(
+        "dimensions",
+        "%d blocks, hidden %d, feed-forward %d, %d heads (%d for keys and values) of %d"
+            .formatted(
+                config.blocks(),
+                config.hidden(),
+                config.feedForward(),
+                config.heads(),
+                config.keyValueHeads(),
+                config.headSize()));
+    line(
+        "vocabulary",
+        Sizes.count(config.vocabulary())
+            + (config.tiedEmbeddings() ? ", output tied to the embedding" : ""));
+    line("context", Sizes.count(config.context()));
+    line(
+        "tokenizer",
+        found.tokenizer() == null
+            ? "none"
+            : Sizes.count(found.tokenizer().vocabulary()) + " tokens");
+    line("parameters", Sizes.count(found.parameters()));
+    line(
+        "size",
+        "%s bytes (%s), %s bits per weight"
+            .formatted(
+                Sizes.count(found.bytes()),
+                Sizes.bytes(found.bytes()),
+                Sizes.number(found.bitsPerWeight(), 2)));
+    console.print("");
+    table(Inventory.of(checkpoint)).lines().forEach(console::print);
+  }
+
+  private void line(String name, String value) {
+    console.print("%-13s %s".formatted(name, value));
+  }
+
+  private Table table(Inventory inventory) {
+    if (tensors) {
+      var table = new Table("tensor", "shape", "stored as", "bytes");
+      for (var tensor : inventory.tensors()) {
+        table.row(
+            tensor.name(),
+            Sizes.shape(tensor.shape()),
+            tensor.encoding(),
+            Sizes.count(tensor.bytes()));
+      }
+      return table;
+    }
+    var table = new Table("role", "shape", "stored as", "tensors", "bytes");
+    for (var group : inventory.groups()) {
+      table.row(
+          group.role(),
+          Sizes.shape(group.shape()),
+          group.encoding(),
+          Integer.toString(group.tensors()),
+          Sizes.count(group.bytes()));
+    }
+    return table;
+  }
+}
