@@ -9,5 +9,11 @@ final class Descriptions {
 
   static final String JSON = "Print one JSON object on standard output and nothing else there.";
 
+  static final String TEXT =
+      "Plain text (.txt, .raw, .md), JSON records (.jsonl, .json) or a Parquet table.";
+
+  static final String FIELD =
+      "Field of JSON records or Parquet tables that holds the text. Default: ${DEFAULT-VALUE}.";
+
   private Descriptions() {}
 }

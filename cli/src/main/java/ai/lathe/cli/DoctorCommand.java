@@ -12,7 +12,6 @@ import picocli.CommandLine.Option;
 @Command(
     name = "doctor",
     description = "Checks that this machine has what Lathe needs, and says how fast it is.",
-    mixinStandardHelpOptions = true,
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {"0:nothing failed", "1:something that Lathe needs is missing or broken"},
     footerHeading = "%nExamples:%n",

@@ -15,7 +15,6 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "inspect",
     description = "Says what a model is made of: architecture, sizes, how each tensor is stored.",
-    mixinStandardHelpOptions = true,
     footerHeading = "%nExamples:%n",
     footer = {
       "  lathe inspect path/to/model",

@@ -19,7 +19,6 @@ import picocli.CommandLine.Spec;
     description =
         "Makes transformers smaller and faster to a stated budget, and proves how faithful the"
             + " result is.",
-    mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
     exitCodeListHeading = "%nExit codes:%n",
@@ -45,6 +44,19 @@ final class Main implements Runnable {
   static final int BAD_INPUT = 2;
 
   @Spec private CommandSpec spec;
+
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      scope = ScopeType.INHERIT,
+      description = "Show this help and exit.")
+  private boolean help;
+
+  @Option(
+      names = {"-V", "--version"},
+      versionHelp = true,
+      description = "Print the versions of Lathe and Java and exit.")
+  private boolean version;
 
   @Option(
       names = "--verbose",
