@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Tiny random models of every architecture, with what Hugging Face transformers computes for them.
+
+Writes torch/src/test/resources/golden/<name>/: model.safetensors and config.json as transformers
+saves them, and expected.safetensors with
+  tokens   int64   [sequences, length]
+  mask     int64   [sequences, length], 1 for real tokens
+  output   float32 [sequences, length, vocabulary or hidden]: logits, or the last hidden states
+
+Needs torch and transformers; run from the repository's root. Nothing in the build runs it.
+"""
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+OUT = Path("torch/src/test/resources/golden")
+LENGTH = 40
+
+COMMON = dict(
+    vocab_size=96,
+    hidden_size=48,
+    intermediate_size=80,
+    num_hidden_layers=2,
+    num_attention_heads=6,
+    num_key_value_heads=2,
+    max_position_embeddings=64,
+    rope_theta=1000.0,
+    attn_implementation="eager",
+)
+
+LLAMA3_ROPE = dict(
+    rope_type="llama3",
+    rope_theta=1000.0,
+    factor=8.0,
+    low_freq_factor=1.0,
+    high_freq_factor=4.0,
+    original_max_position_embeddings=32,
+)
+
+
+def models():
+    llama = {k: v for k, v in COMMON.items() if k != "rope_theta"}
+    yield "llama", LlamaForCausalLM(
+        LlamaConfig(**llama, tie_word_embeddings=True, rope_parameters=LLAMA3_ROPE)
+    )
+    yield "mistral", MistralForCausalLM(
+        MistralConfig(**COMMON, tie_word_embeddings=False, sliding_window=9)
+    )
+    yield "qwen2", Qwen2ForCausalLM(Qwen2Config(**COMMON, tie_word_embeddings=True))
+    yield "qwen3", Qwen3ForCausalLM(Qwen3Config(**COMMON, head_dim=20, tie_word_embeddings=False))
+    yield "bert", BertModel(
+        BertConfig(
+            vocab_size=96,
+            hidden_size=48,
+            intermediate_size=80,
+            num_hidden_layers=2,
+            num_attention_heads=6,
+            max_position_embeddings=64,
+            attn_implementation="eager",
+        ),
+        add_pooling_layer=False,
+    )
+
+
+def randomize(model, generator):
+    """Weights large enough that every part of the model shows in its output."""
+    for name, parameter in model.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        with torch.no_grad():
+            if parameter.dim() == 2:
+                parameter.copy_(noise * (0.5 if "embed" in name else parameter.shape[1] ** -0.5))
+            elif "norm" in name.lower() and name.endswith("weight"):
+                parameter.copy_(1 + 0.2 * noise)
+            else:
+                parameter.copy_(0.2 * noise)
+
+
+def main():
+    generator = torch.Generator().manual_seed(20260101)
+    for name, model in models():
+        model.eval()
+        randomize(model, generator)
+        tokens = torch.randint(0, 96, (2, LENGTH), generator=generator)
+        mask = torch.ones_like(tokens)
+        if name == "bert":
+            mask[1, 23:] = 0
+        with torch.no_grad():
+            result = model(input_ids=tokens, attention_mask=mask)
+        output = result.last_hidden_state if name == "bert" else result.logits
+        directory = OUT / name
+        shutil.rmtree(directory, ignore_errors=True)
+        model.save_pretrained(directory)
+        (directory / "generation_config.json").unlink(missing_ok=True)
+        save_file(
+            {"tokens": tokens, "mask": mask, "output": output.float().contiguous()},
+            directory / "expected.safetensors",
+        )
+        print(name, tuple(output.shape), f"std {output.std():.3f}")
+
+
+if __name__ == "__main__":
+    main()
