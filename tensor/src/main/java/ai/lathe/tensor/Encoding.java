@@ -25,8 +25,21 @@ public sealed interface Encoding {
     }
   }
 
-  /** Integer codes with a scale (and zero point) for each group of a row. */
-  record Grouped(IntegerScheme scheme, DType scaleType) implements Encoding {
+  /**
+   * Integer codes with a scale (and zero point) for each group of a row, as compressed-tensors
+   * stores them: packed into 32-bit words where the input stays in floating point, one a byte where
+   * the input is quantized too.
+   *
+   * @param groupIndex the group of each input is stored beside, 32 bits each, because groups are
+   *     not consecutive inputs
+   */
+  record Grouped(IntegerScheme scheme, DType scaleType, boolean groupIndex) implements Encoding {
+
+    /** Consecutive groups. */
+    public Grouped(IntegerScheme scheme, DType scaleType) {
+      this(scheme, scaleType, false);
+    }
+
     @Override
     public String label() {
       return scheme.label();
@@ -35,17 +48,15 @@ public sealed interface Encoding {
     @Override
     public long bytes(int rows, int columns) {
       long groups = scheme.groups(columns);
-      long codes =
-          scheme.bits() == 8
-              ? (long) rows * columns
-              : 4L * rows * Math.ceilDiv((long) columns * scheme.bits(), 32L);
-      long zeros =
-          scheme.symmetric()
-              ? 0
-              : scheme.bits() == 8
-                  ? rows * groups
-                  : 4L * groups * Math.ceilDiv((long) rows * scheme.bits(), 32L);
-      return codes + rows * groups * scaleType.bits() / 8 + zeros;
+      boolean packed = scheme.activations() == IntegerScheme.Activations.FLOAT;
+      long codes = packed ? rows * words(columns) : (long) rows * columns;
+      long zeros = scheme.symmetric() ? 0 : packed ? groups * words(rows) : rows * groups;
+      return codes + rows * scaleType.bytes(groups) + zeros + (groupIndex ? 4L * columns : 0);
+    }
+
+    /** Bytes of this many codes in 32-bit words. */
+    private long words(int count) {
+      return 4L * Math.ceilDiv((long) count * scheme.bits(), 32L);
     }
   }
 

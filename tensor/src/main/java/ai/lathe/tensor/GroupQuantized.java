@@ -45,7 +45,7 @@ public record GroupQuantized(
 
   @Override
   public Encoding encoding() {
-    return new Encoding.Grouped(scheme, scales.dtype());
+    return new Encoding.Grouped(scheme, scales.dtype(), groupIndex != null);
   }
 
   @Override

@@ -1,0 +1,108 @@
+package ai.lathe.format.compressed;
+
+import static ai.lathe.format.compressed.Layer.GROUP_INDEX;
+import static ai.lathe.format.compressed.Layer.SCALE;
+import static ai.lathe.format.compressed.Layer.ZERO_POINT;
+import static ai.lathe.format.compressed.Layer.info;
+
+import ai.lathe.format.TensorInfo;
+import ai.lathe.format.TensorSource;
+import ai.lathe.format.WeightCodec;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.GroupQuantized;
+import ai.lathe.tensor.IntegerScheme.Activations;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Integers one a byte, for layers whose inputs are quantized too (W8A8).
+ *
+ * <ul>
+ *   <li>{@code weight} I8 {@code [out, in]}
+ *   <li>{@code weight_scale} {@code [out, groups]}; {@code [out, 1]} for whole rows
+ *   <li>{@code weight_zero_point} I8 {@code [out, groups]}; only where the scheme is asymmetric
+ *   <li>{@code weight_g_idx} I32 {@code [in]}; only where groups are not consecutive
+ * </ul>
+ */
+public final class IntQuantized implements WeightCodec {
+
+  static final String NAME = "int-quantized";
+  private static final String WEIGHT = ".weight";
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public boolean canEncode(Encoding encoding) {
+    return encoding instanceof Encoding.Grouped grouped
+        && grouped.scheme().activations() != Activations.FLOAT;
+  }
+
+  @Override
+  public List<TensorInfo> layout(String prefix, Encoding encoding, int rows, int columns) {
+    var grouped = Layer.grouped(encoding, NAME);
+    int groups = grouped.scheme().groups(columns);
+    var infos = new ArrayList<TensorInfo>();
+    infos.add(info(prefix + WEIGHT, DType.I8, rows, columns));
+    infos.add(info(prefix + SCALE, grouped.scaleType(), rows, groups));
+    if (!grouped.scheme().symmetric()) {
+      infos.add(info(prefix + ZERO_POINT, DType.I8, rows, groups));
+    }
+    if (grouped.groupIndex()) {
+      infos.add(info(prefix + GROUP_INDEX, DType.I32, columns));
+    }
+    return infos;
+  }
+
+  @Override
+  public Map<String, Tensor> encode(String prefix, LinearWeight weight) {
+    if (!(weight instanceof GroupQuantized quantized) || !canEncode(weight.encoding())) {
+      throw new LatheException(NAME + " cannot store " + weight.encoding().label());
+    }
+    var tensors = new LinkedHashMap<String, Tensor>();
+    for (var info : layout(prefix, weight.encoding(), weight.rows(), weight.columns())) {
+      var suffix = info.name().substring(prefix.length());
+      tensors.put(
+          info.name(),
+          switch (suffix) {
+            case WEIGHT -> bytes(info, quantized.codes());
+            case SCALE -> quantized.scales().reshape(info.shape());
+            case ZERO_POINT -> bytes(info, quantized.zeros());
+            default -> Layer.groupIndex(quantized);
+          });
+    }
+    return tensors;
+  }
+
+  private static Tensor bytes(TensorInfo info, byte[] values) {
+    return new Tensor(info.dtype(), info.shape(), MemorySegment.ofArray(values));
+  }
+
+  @Override
+  public GroupQuantized decode(String prefix, Encoding encoding, TensorSource source) {
+    var scheme = Layer.grouped(encoding, NAME).scheme();
+    var layer = new Layer(prefix, source);
+    var weight = layer.matrix(WEIGHT, DType.I8);
+    layer.checkSize(WEIGHT, weight.shape()[0], weight.shape()[1]);
+    int rows = (int) weight.shape()[0];
+    int columns = (int) weight.shape()[1];
+    int groups = scheme.groups(columns);
+    return new GroupQuantized(
+        scheme,
+        rows,
+        columns,
+        layer.codes(WEIGHT, weight, scheme),
+        layer.scales(rows, groups),
+        scheme.symmetric() ? null : layer.plainZeros(scheme, rows, groups),
+        layer.groupIndex(columns, groups));
+  }
+}
