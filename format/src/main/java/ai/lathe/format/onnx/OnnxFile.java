@@ -20,6 +20,7 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -40,6 +41,7 @@ import java.util.regex.Pattern;
 public final class OnnxFile implements TensorSource {
 
   private static final Pattern MATRIX_PRODUCT = Pattern.compile("/MatMul(_[0-9]+)?$");
+  private static final long MOST_COPIED = Integer.MAX_VALUE - 8;
   private static final Set<String> QUANTIZED =
       Set.of(
           "MatMulInteger",
@@ -149,7 +151,7 @@ public final class OnnxFile implements TensorSource {
     var stored = dtype(name, initializer.type());
     boolean transposed = linear && initializer.dims().length == 2 && stored.isFloat();
     var info = new TensorInfo(name, stored, initializer.dims());
-    check(info, initializer);
+    check(info, initializer, transposed);
     if (transposed) {
       long[] dims = initializer.dims();
       info = new TensorInfo(name, DType.F32, new long[] {dims[1], dims[0]});
@@ -159,12 +161,16 @@ public final class OnnxFile implements TensorSource {
     }
   }
 
-  private void check(TensorInfo info, Initializer initializer) {
+  private void check(TensorInfo info, Initializer initializer, boolean transposed) {
     long bytes;
     try {
       bytes = info.bytes();
     } catch (LatheException e) {
       throw new FormatException(path + ": " + e.getMessage(), e);
+    }
+    boolean copied = initializer.storage() == Storage.VARINTS || transposed;
+    if (copied && largest(info) > MOST_COPIED) {
+      throw new FormatException(path + ": initializer " + info + " is too large");
     }
     boolean fits =
         switch (initializer.storage()) {
@@ -192,6 +198,11 @@ public final class OnnxFile implements TensorSource {
               + " are stored as "
               + initializer.storage());
     }
+  }
+
+  /** The larger of its bytes and its dimensions, which an empty tensor may have too. */
+  private static long largest(TensorInfo info) {
+    return Math.max(info.bytes(), Arrays.stream(info.shape()).max().orElse(0));
   }
 
   private DType dtype(String name, int type) {

@@ -67,7 +67,7 @@ record OnnxGraph(List<Node> nodes, List<Initializer> initializers) {
         if (isMessage(tag, 7)) {
           int limit = enter();
           graph(graph);
-          in.popLimit(limit);
+          leave(limit);
           found = true;
         } else {
           in.skipField(tag);
@@ -84,11 +84,11 @@ record OnnxGraph(List<Node> nodes, List<Initializer> initializers) {
         if (isMessage(tag, 1)) {
           int limit = enter();
           graph.nodes.add(node());
-          in.popLimit(limit);
+          leave(limit);
         } else if (isMessage(tag, 5)) {
           int limit = enter();
           graph.initializers.add(initializer());
-          in.popLimit(limit);
+          leave(limit);
         } else {
           in.skipField(tag);
         }
@@ -132,7 +132,7 @@ record OnnxGraph(List<Node> nodes, List<Initializer> initializers) {
           while (in.getBytesUntilLimit() > 0) {
             dims[checkRank(rank++)] = in.readInt64();
           }
-          in.popLimit(limit);
+          leave(limit);
         } else if (field == 1 && isVarint(tag)) {
           dims[checkRank(rank++)] = in.readInt64();
         } else if (field == 2 && isVarint(tag)) {
@@ -179,6 +179,14 @@ record OnnxGraph(List<Node> nodes, List<Initializer> initializers) {
 
     private int enter() throws IOException {
       return in.pushLimit(in.readRawVarint32());
+    }
+
+    /** A message must end where it said: the stream takes the end of the file for its end too. */
+    private void leave(int limit) throws IOException {
+      if (in.getBytesUntilLimit() != 0) {
+        throw new FormatException(where + ": not a valid ONNX file: it is truncated");
+      }
+      in.popLimit(limit);
     }
 
     private String name() throws IOException {

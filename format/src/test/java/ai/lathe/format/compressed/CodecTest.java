@@ -1,0 +1,195 @@
+package ai.lathe.format.compressed;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.lathe.format.FormatException;
+import ai.lathe.format.MapSource;
+import ai.lathe.format.TensorInfo;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.GroupQuantized;
+import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.IntegerScheme.Activations;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.LinkedHashMap;
+import java.util.Random;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import org.junit.jupiter.api.Test;
+
+class CodecTest {
+
+  private static GroupQuantized random(
+      IntegerScheme scheme, int rows, int columns, boolean groupIndex, Random random) {
+    int groups = scheme.groups(columns);
+    var scales = new float[rows * groups];
+    for (int i = 0; i < scales.length; i++) {
+      scales[i] = random.nextFloat();
+    }
+    var index = new int[columns];
+    for (int i = 0; i < columns; i++) {
+      index[i] = random.nextInt(groups);
+    }
+    return new GroupQuantized(
+        scheme,
+        rows,
+        columns,
+        codes(scheme, rows * columns, random),
+        Tensor.ofFloats(scales, rows, groups).to(DType.F16, Arena.ofAuto()),
+        scheme.symmetric() ? null : codes(scheme, rows * groups, random),
+        groupIndex ? index : null);
+  }
+
+  private static byte[] codes(IntegerScheme scheme, int count, Random random) {
+    var codes = new byte[count];
+    for (int i = 0; i < count; i++) {
+      codes[i] = (byte) random.nextInt(scheme.min(), scheme.max() + 1);
+    }
+    return codes;
+  }
+
+  @Property(tries = 2000)
+  void everyWeightComesBackExactly(
+      @ForAll @IntRange(min = 2, max = 8) int bits,
+      @ForAll @IntRange(min = 1, max = 70) int rows,
+      @ForAll @IntRange(min = 1, max = 200) int columns,
+      @ForAll @IntRange(min = 0, max = 40) int groupSize,
+      @ForAll boolean symmetric,
+      @ForAll boolean groupIndex,
+      @ForAll Activations activations,
+      @ForAll Random random) {
+    var scheme = new IntegerScheme(bits, groupSize, symmetric, activations);
+    var weight = random(scheme, rows, columns, groupIndex, random);
+    var codec = CompressedTensors.codec(weight.encoding());
+    var tensors = codec.encode("m.q", weight);
+    var infos = new LinkedHashMap<String, TensorInfo>();
+    tensors.forEach(
+        (name, tensor) -> infos.put(name, new TensorInfo(name, tensor.dtype(), tensor.shape())));
+    assertThat(codec.layout("m.q", weight.encoding(), rows, columns))
+        .containsExactlyElementsOf(infos.values());
+    assertThat(codec.bytes(weight.encoding(), rows, columns))
+        .isEqualTo(
+            weight.encoding().bytes(rows, columns) + (codec instanceof PackQuantized ? 16 : 0));
+
+    var back = (GroupQuantized) codec.decode("m.q", weight.encoding(), new MapSource(tensors));
+    assertThat(back.scheme()).isEqualTo(scheme);
+    assertThat(back.codes()).isEqualTo(weight.codes());
+    assertThat(back.zeros()).isEqualTo(weight.zeros());
+    assertThat(back.groupIndex()).isEqualTo(weight.groupIndex());
+    assertThat(back.decode().values()).isEqualTo(weight.decode().values());
+  }
+
+  @Test
+  void plainWeightsAreTheirTensor() {
+    var weight = new Dense(Tensor.ofFloats(new float[] {1, 2, 3, 4, 5, 6}, 2, 3));
+    var codec = CompressedTensors.codec(weight.encoding());
+    var tensors = codec.encode("m", weight);
+    assertThat(tensors).containsOnlyKeys("m.weight");
+    var back = codec.decode("m", weight.encoding(), new MapSource(tensors));
+    assertThat(back.decode().values()).containsExactly(1, 2, 3, 4, 5, 6);
+  }
+
+  private static final IntegerScheme W4 = new IntegerScheme(4, 8, false, Activations.FLOAT);
+
+  /** A valid 10 x 16 layer of 4 bits in groups of 8, with one tensor replaced. */
+  private static MapSource layer(String name, Tensor replacement) {
+    var weight = random(W4, 10, 16, false, new Random(3));
+    var tensors = new LinkedHashMap<>(new PackQuantized().encode("m", weight));
+    tensors.put("m." + name, replacement);
+    return new MapSource(tensors);
+  }
+
+  private static Tensor integers(DType dtype, long[] shape, long... values) {
+    var data = MemorySegment.ofArray(new byte[(int) dtype.bytes(Tensor.elements(shape))]);
+    for (int i = 0; i < values.length; i++) {
+      if (dtype == DType.I64) {
+        data.set(ValueLayout.JAVA_LONG_UNALIGNED, i * 8L, values[i]);
+      } else {
+        data.set(ValueLayout.JAVA_INT_UNALIGNED, i * 4L, (int) values[i]);
+      }
+    }
+    return new Tensor(dtype, shape, data);
+  }
+
+  private static void assertRefused(String tensor, Tensor replacement, String message) {
+    var source = layer(tensor, replacement);
+    var encoding = new Encoding.Grouped(W4, DType.F16);
+    assertThatThrownBy(() -> new PackQuantized().decode("m", encoding, source))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("'m." + tensor + "'")
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void tensorsThatContradictEachOtherAreRefused() {
+    long[] two = {2};
+    assertRefused("weight_shape", integers(DType.I64, two, -1, 16), "from 1 to 2^31 - 1 values");
+    assertRefused("weight_shape", integers(DType.I64, two, 1L << 40, 1L << 40), "from 1 to");
+    assertRefused("weight_shape", integers(DType.I64, two, 0, 0), "from 1 to");
+    assertRefused("weight_shape", integers(DType.I64, new long[] {3}, 1, 2, 3), "two integers");
+    assertRefused("weight_packed", integers(DType.I32, new long[] {10, 1}), "10 x 16 weight of 4");
+    assertRefused("weight_packed", integers(DType.I32, new long[] {20}), "a matrix of I32");
+    assertRefused("weight_packed", integers(DType.I64, new long[] {10, 2}), "a matrix of I32");
+    assertRefused("weight_scale", Tensor.ofFloats(new float[10], 10, 1), "10 rows and 2 groups");
+    assertRefused("weight_scale", integers(DType.I32, new long[] {10, 2}), "one float for each");
+    assertRefused("weight_zero_point", integers(DType.I32, new long[] {1, 2}), "zero points of 10");
+    assertRefused("weight_g_idx", integers(DType.I32, new long[] {2}, 0, 1), "each of 16 inputs");
+    assertRefused("weight_g_idx", integers(DType.I32, new long[] {16}, 0, 7), "names group 7 of 2");
+  }
+
+  @Test
+  void aGroupIndexThatWasNeverFilledIsNone() {
+    var source = layer("weight_g_idx", integers(DType.I32, new long[] {16}, -1));
+    var weight = new PackQuantized().decode("m", new Encoding.Grouped(W4, DType.F16), source);
+    assertThat(weight.groupIndex()).isNull();
+  }
+
+  @Test
+  void zeroPointsOfOneByteAreRead() {
+    var zeros = new byte[20];
+    for (int i = 0; i < 20; i++) {
+      zeros[i] = (byte) (i % 16 - 8);
+    }
+    var stored = new Tensor(DType.I8, new long[] {10, 2}, MemorySegment.ofArray(zeros));
+    var source = layer("weight_zero_point", stored);
+    var weight = new PackQuantized().decode("m", new Encoding.Grouped(W4, DType.F16), source);
+    assertThat(weight.zeros()).isEqualTo(zeros);
+  }
+
+  @Test
+  void bytesOutsideTheSchemeAreRefused() {
+    var scheme = new IntegerScheme(4, 0, true, Activations.INT8_DYNAMIC_TOKEN);
+    var tensors = new LinkedHashMap<String, Tensor>();
+    tensors.put(
+        "m.weight",
+        new Tensor(DType.I8, new long[] {1, 2}, MemorySegment.ofArray(new byte[] {7, 8})));
+    tensors.put("m.weight_scale", Tensor.ofFloats(new float[] {1}, 1));
+    var encoding = new Encoding.Grouped(scheme, DType.F32);
+    assertThatThrownBy(() -> new IntQuantized().decode("m", encoding, new MapSource(tensors)))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("'m.weight' holds 8, outside of int4 channel");
+  }
+
+  @Test
+  void aMissingTensorIsNamed() {
+    var encoding = new Encoding.Grouped(W4, DType.F16);
+    var none = new MapSource(new LinkedHashMap<>());
+    assertThatThrownBy(() -> new PackQuantized().decode("m", encoding, none))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("m.weight_packed");
+  }
+
+  @Test
+  void anEncodingThatNoFormatStoresIsRefused() {
+    assertThatThrownBy(() -> CompressedTensors.codec(new Encoding.Plain(DType.I32)))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("dense, pack-quantized, int-quantized");
+  }
+}

@@ -1,0 +1,231 @@
+package ai.lathe.format.compressed;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.lathe.format.FormatException;
+import ai.lathe.format.HostileInput;
+import ai.lathe.format.Json;
+import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.IntegerScheme.Activations;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import net.jqwik.api.ShrinkingMode;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class QuantizationConfigTest {
+
+  private static final String LAYER = "model.layers.0.self_attn.";
+
+  /** What the Python package prints (tools/golden_compressed_tensors.py). */
+  private static byte[] golden() {
+    try (var in =
+        QuantizationConfigTest.class.getResourceAsStream("/compressed/quantization_config.json")) {
+      return Objects.requireNonNull(in).readAllBytes();
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  private static QuantizationConfig parse(byte[] config) {
+    return QuantizationConfig.of(Json.parse(config, "config.json"), "config.json").orElseThrow();
+  }
+
+  private static Optional<IntegerScheme> scheme(QuantizationConfig config, String module) {
+    return config.encoding(module, "Linear", DType.F16).map(Encoding.Grouped::scheme);
+  }
+
+  @Test
+  void modulesFindTheirGroup() {
+    var config = parse(golden());
+    assertThat(config.version()).isEqualTo("0.20.0");
+    assertThat(config.format()).isEqualTo("mixed-precision");
+    // An exact name and an expression come before the class, whatever the order of the groups.
+    assertThat(scheme(config, LAYER + "q_proj"))
+        .contains(new IntegerScheme(3, 128, true, Activations.FLOAT));
+    assertThat(scheme(config, "model.layers.7.mlp.up_proj"))
+        .contains(new IntegerScheme(4, 128, false, Activations.FLOAT));
+    assertThat(scheme(config, LAYER + "k_proj"))
+        .contains(new IntegerScheme(8, 0, true, Activations.INT8_DYNAMIC_TOKEN));
+    assertThat(scheme(config, "lm_head")).isEmpty();
+    assertThat(scheme(config, "model.layers.1.mlp.up_proj")).isEmpty();
+    assertThat(config.encoding("model.embed_tokens", "Embedding", DType.F16)).isEmpty();
+    var group = config.group("model.layers.7.mlp.up_proj", "Linear").orElseThrow();
+    assertThat(group.order()).isEqualTo(ActivationOrder.STATIC);
+    assertThat(config.codec(group).name()).isEqualTo("pack-quantized");
+  }
+
+  @Test
+  void whatIsPrintedIsReadBackAsTheSame() {
+    var config = parse(golden());
+    var printed = Json.object().set(QuantizationConfig.FIELD, config.toJson());
+    assertThat(parse(Json.print(printed))).isEqualTo(config);
+  }
+
+  @Test
+  void fieldsAndValuesAreThoseOfThePythonPackage() {
+    var reference = Json.parse(golden(), "golden").get(QuantizationConfig.FIELD);
+    var ours = parse(golden()).toJson();
+    for (var name : List.of("quant_method", "version", "format", "quantization_status", "ignore")) {
+      assertThat(ours.get(name)).as(name).isEqualTo(reference.get(name));
+    }
+    for (var group : reference.get("config_groups").properties()) {
+      for (var field : group.getValue().properties()) {
+        var mine = ours.get("config_groups").get(group.getKey()).get(field.getKey());
+        if (field.getValue().isObject()) {
+          // The package leaves actorder out where there is none; older ones print null.
+          field
+              .getValue()
+              .properties()
+              .forEach(
+                  e -> assertThat(mine.get(e.getKey())).as(e.getKey()).isEqualTo(e.getValue()));
+        } else {
+          assertThat(mine).as(field.getKey()).isEqualTo(field.getValue());
+        }
+      }
+    }
+  }
+
+  @Test
+  void aModelOfOneEncodingIsOneGroupOfAllLinearLayers() {
+    var scheme = new IntegerScheme(4, 128, true, Activations.FLOAT);
+    var modules = new LinkedHashMap<String, Encoding>();
+    modules.put(LAYER + "q_proj", new Encoding.Grouped(scheme, DType.BF16));
+    modules.put(LAYER + "k_proj", new Encoding.Grouped(scheme, DType.BF16));
+    modules.put("lm_head", new Encoding.Plain(DType.BF16));
+    var config = QuantizationConfig.describe(modules, true);
+    assertThat(config.groups()).hasSize(1);
+    assertThat(config.groups().getFirst().targets()).containsExactly("Linear");
+    assertThat(config.ignore()).containsExactly("lm_head");
+    assertThat(config.format()).isEqualTo("pack-quantized");
+    modules.forEach(
+        (module, encoding) ->
+            assertThat(config.encoding(module, "Linear", DType.BF16).map(Encoding.class::cast))
+                .isEqualTo(Optional.of(encoding).filter(e -> e instanceof Encoding.Grouped)));
+  }
+
+  @Test
+  void aModelOfSeveralEncodingsNamesItsModules() {
+    var modules = new LinkedHashMap<String, Encoding>();
+    for (int bits = 2; bits <= 8; bits++) {
+      var scheme =
+          new IntegerScheme(
+              bits,
+              bits == 8 ? 0 : 32,
+              bits % 2 == 0,
+              bits == 8 ? Activations.INT8_DYNAMIC_TOKEN : Activations.FLOAT);
+      modules.put("a." + bits, new Encoding.Grouped(scheme, DType.F16, bits == 3));
+      modules.put("b." + bits, new Encoding.Grouped(scheme, DType.F16, bits == 3));
+    }
+    modules.put("lm_head", new Encoding.Plain(DType.F16));
+    var config = QuantizationConfig.describe(modules, false);
+    assertThat(config.groups()).hasSize(7);
+    assertThat(config.format()).isEqualTo("mixed-precision");
+    var read = parse(Json.print(Json.object().set(QuantizationConfig.FIELD, config.toJson())));
+    assertThat(read).isEqualTo(config);
+    modules.forEach(
+        (module, encoding) ->
+            assertThat(read.encoding(module, "Linear", DType.F16).map(Encoding.class::cast))
+                .isEqualTo(Optional.of(encoding).filter(e -> e instanceof Encoding.Grouped)));
+  }
+
+  @Test
+  void aModelWithoutTheFieldIsNotQuantized() {
+    assertThat(QuantizationConfig.of(Json.object(), "config.json")).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "\"compressed-tensors\"|\"gptq\"|quant_method 'gptq' is not supported; supported: compressed-tensors",
+        "\"format\": \"pack-quantized\"|\"format\": \"nvfp4-pack-quantized\"|format 'nvfp4-pack-quantized' is not supported; supported: dense, pack-quantized, int-quantized",
+        "\"num_bits\": 3|\"num_bits\": 9|2 to 8 bits, not 9",
+        "\"num_bits\": 3|\"num_bits\": \"3\"|'num_bits' should be a whole number",
+        "\"strategy\": \"group\"|\"strategy\": \"block\"|strategy 'block' is not supported; supported: group, channel",
+        "\"group_size\": 128|\"group_size\": -4|'group_size' should be positive, not -4",
+        "\"type\": \"int\"|\"type\": \"float\"|supported",
+        "\"strategy\": \"token\"|\"strategy\": \"tensor\"|only symmetric int8 with a dynamic scale",
+        "\"actorder\": \"static\"|\"actorder\": \"fast\"|actorder 'fast' is not supported; supported: weight, static, group, dynamic",
+        "\"re:.*layers|\"re:.*(layers|is no regular expression",
+        "\"config_groups\"|\"groups\"|'config_groups' is missing",
+        "\"quantization_status\"|\"transform_config\": {\"a\": 1}, \"quantization_status\"|transform_config",
+      })
+  void whatCannotBeReadRightIsRefusedInOneLine(String found, String instead, String message) {
+    var text = new String(golden(), StandardCharsets.UTF_8);
+    assertThat(text).contains(found);
+    var changed = text.replace(found, instead).getBytes(StandardCharsets.UTF_8);
+    assertThatThrownBy(() -> parse(changed))
+        .isInstanceOf(FormatException.class)
+        .hasMessageStartingWith("config.json")
+        .hasMessageContaining(message)
+        .message()
+        .doesNotContain("\n");
+  }
+
+  @Test
+  void anExpressionThatTakesForeverIsStopped() {
+    var selector = Selector.of("re:(.*a){25}$", "config.json");
+    assertThatThrownBy(() -> selector.matchesName("a".repeat(60) + "!"))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("takes too long");
+  }
+
+  @Test
+  void anExpressionMatchesFromTheBeginningOfAName() {
+    var selector = Selector.of("re:.*mlp", "config.json");
+    assertThat(selector.matchesName("model.mlp.gate")).isTrue();
+    assertThat(Selector.of("re:mlp", "config.json").matchesName("model.mlp.gate")).isFalse();
+  }
+
+  @Provide
+  Arbitrary<byte[]> configs() {
+    return HostileInput.from(
+        List.of(golden()),
+        List.of(
+            "null",
+            "true",
+            "{}",
+            "[]",
+            "-1",
+            "\"",
+            "re:",
+            "(",
+            "*",
+            "\"group\"",
+            "1e400",
+            "\\u0000",
+            "\"Linear\"",
+            "dense",
+            "mixed-precision",
+            "0.17.1"));
+  }
+
+  @Property(tries = 20_000, shrinking = ShrinkingMode.OFF)
+  void damagedConfigurationsAreRefusedOrReadable(@ForAll("configs") byte[] text) {
+    HostileInput.assertTame(
+        text,
+        bytes -> {
+          var config = QuantizationConfig.of(Json.parse(bytes, "fuzz"), "fuzz");
+          config.ifPresent(
+              c ->
+                  c.group(LAYER + "q_proj", "Linear")
+                      .ifPresent(group -> assertThat(c.codec(group)).isNotNull()));
+          config.ifPresent(QuantizationConfig::toJson);
+        });
+  }
+}
