@@ -46,7 +46,8 @@ public final class Divergence {
    */
   public static Result measure(
       LanguageModel model, LanguageModel reference, List<int[]> windows, Progress progress) {
-    return measure(model, reference, windows, progress, LogitMath.BEST);
+    int capacity = LogitRows.capacity(model.vocabularySize(), windows);
+    return measure(model, reference, windows, progress, LogitMath.BEST, capacity);
   }
 
   static Result measure(
@@ -54,7 +55,8 @@ public final class Divergence {
       LanguageModel reference,
       List<int[]> windows,
       Progress progress,
-      LogitMath math) {
+      LogitMath math,
+      int capacity) {
     if (model.vocabularySize() != reference.vocabularySize()) {
       throw new LatheException(
           "the model has a vocabulary of %d and the reference one of %d; only models of one vocabulary can be compared"
@@ -63,7 +65,6 @@ public final class Divergence {
     LogitRows.check(reference, "reference", windows);
     LogitRows.check(model, "model", windows);
     int vocabulary = model.vocabularySize();
-    int capacity = LogitRows.capacity(vocabulary, windows);
     var p = new LogitRows("reference", vocabulary, capacity, math);
     var q = new LogitRows("model", vocabulary, capacity, math);
 

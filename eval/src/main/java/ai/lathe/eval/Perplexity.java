@@ -43,13 +43,13 @@ public final class Perplexity {
    * @param windows at least one, each of at least 3 tokens
    */
   public static Result measure(LanguageModel model, List<int[]> windows, Progress progress) {
-    return measure(model, windows, progress, LogitMath.BEST);
+    int capacity = LogitRows.capacity(model.vocabularySize(), windows);
+    return measure(model, windows, progress, LogitMath.BEST, capacity);
   }
 
   static Result measure(
-      LanguageModel model, List<int[]> windows, Progress progress, LogitMath math) {
+      LanguageModel model, List<int[]> windows, Progress progress, LogitMath math, int capacity) {
     LogitRows.check(model, "model", windows);
-    int capacity = LogitRows.capacity(model.vocabularySize(), windows);
     var rows = new LogitRows("model", model.vocabularySize(), capacity, math);
     var likelihood = new Likelihood();
     try (var task = progress.start("perplexity", windows.size())) {

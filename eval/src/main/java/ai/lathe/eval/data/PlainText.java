@@ -31,13 +31,13 @@ record PlainText(Path file) implements TextData {
                 || paragraph.length() >= LONGEST_PARAGRAPH && Character.isWhitespace(c)
                 || paragraph.length() >= 2 * LONGEST_PARAGRAPH
                     && !Character.isHighSurrogate((char) c)) {
-              return strip(paragraph);
+              return paragraph.toString().stripTrailing();
             }
           }
         } catch (IOException e) {
           throw Utf8.unreadable(file, e);
         }
-        return paragraph.isEmpty() ? null : strip(paragraph);
+        return paragraph.isEmpty() ? null : paragraph.toString().stripTrailing();
       }
 
       @Override
@@ -54,15 +54,5 @@ record PlainText(Path file) implements TextData {
       i--;
     }
     return i < 0 || text.charAt(i) == '\n';
-  }
-
-  /** Without the line ends around it; spaces stay. */
-  private static String strip(StringBuilder text) {
-    int from = 0;
-    int to = text.length();
-    while (to > from && (text.charAt(to - 1) == '\n' || text.charAt(to - 1) == '\r')) {
-      to--;
-    }
-    return text.substring(from, to);
   }
 }

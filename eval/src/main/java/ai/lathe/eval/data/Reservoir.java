@@ -21,6 +21,14 @@ final class Reservoir<T> {
     this.random = random;
   }
 
+  /** A generator for a seed, scrambled (murmur3's finalizer): those of near seeds begin alike. */
+  static Random random(long seed) {
+    long mixed = seed + 0x9E3779B97F4A7C15L;
+    mixed = (mixed ^ mixed >>> 33) * 0xFF51AFD7ED558CCDL;
+    mixed = (mixed ^ mixed >>> 33) * 0xC4CEB9FE1A85EC53L;
+    return new Random(mixed ^ mixed >>> 33);
+  }
+
   void offer(T item) {
     offered++;
     if (items.size() < capacity) {

@@ -5,7 +5,6 @@ import ai.lathe.tensor.LatheException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 
 /** Single texts as token sequences of their own lengths, for encoders. */
 public final class Sentences {
@@ -24,7 +23,7 @@ public final class Sentences {
     if (samples < 1) {
       throw new LatheException("at least 1 text must be drawn, not " + samples);
     }
-    var drawn = new Reservoir<String>(samples, new Random(seed));
+    var drawn = new Reservoir<String>(samples, Reservoir.random(seed));
     try (var documents = text.documents()) {
       documents.forEach(drawn::offer);
     }

@@ -7,7 +7,6 @@ import java.io.Reader;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 
 /** Windows of equal length from one text, for language models. */
 public final class Windows {
@@ -36,11 +35,16 @@ public final class Windows {
    * @param length tokens of a window
    */
   public static Sequences evaluation(TextData text, Tokenizer tokenizer, int length) {
+    return evaluation(text, tokenizer, length, LONGEST_TEXT);
+  }
+
+  /** Of a text with more characters than {@code longest}, about so many are taken. */
+  static Sequences evaluation(TextData text, Tokenizer tokenizer, int length, int longest) {
     requireLength(length);
     var notes = new ArrayList<String>();
     int[] tokens;
     try (var reader = text.reader()) {
-      var whole = read(reader, LONGEST_TEXT);
+      var whole = read(reader, longest);
       requireText(whole, text);
       if (reader.read() >= 0) {
         notes.add(
@@ -71,7 +75,7 @@ public final class Windows {
     if (samples < 1) {
       throw new LatheException("calibration needs at least 1 sample, not " + samples);
     }
-    var random = new Random(seed);
+    var random = Reservoir.random(seed);
     long characters = (long) CHARACTERS_A_TOKEN * length;
     int piece = (int) Math.min(Math.max(PIECE, 2 * characters), LONGEST_TEXT);
     int kept = (int) Math.min(Math.max(PIECES, 2 * samples * characters / piece), 1 << 6);
