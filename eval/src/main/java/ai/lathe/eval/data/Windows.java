@@ -30,7 +30,8 @@ public final class Windows {
 
   /**
    * The text tokenized whole, with the special tokens that the tokenizer adds by itself, cut into
-   * windows without overlap; the last partial one is dropped.
+   * windows without overlap; the last partial one is dropped. Of a text beyond 64 million
+   * characters about the first so many are taken, which a note says.
    *
    * @param length tokens of a window
    */
