@@ -1,18 +1,32 @@
 package ai.lathe.cli;
 
+import ai.lathe.model.tokenizer.JsonTokenizer;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.linalg.Gemm;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** Everything that {@code lathe doctor} looks at. */
 final class Checks {
 
   static final List<Supplier<Check>> ALL =
-      List.of(Checks::java, Checks::cores, Checks::memory, Checks::disk, Checks::vectors);
+      List.of(
+          Checks::java,
+          Checks::cores,
+          Checks::memory,
+          Checks::disk,
+          Checks::vectors,
+          TorchCheck::run,
+          Checks::tokenizer,
+          Checks::hub);
 
   private static final int RELEASE = 25;
   private static final long LITTLE_MEMORY = 4L << 30;
@@ -65,16 +79,54 @@ final class Checks {
   }
 
   private static Check vectors() {
-    if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
-      return Check.warn(
-          "vectors",
-          "SCALAR CODE ONLY: many times slower",
-          "start Java with --add-modules jdk.incubator.vector, as ./lathe does");
-    }
-    int bits = VectorShape.bits();
-    var finding = "jdk.incubator.vector, " + bits + " bits wide";
-    return bits >= 128
+    var finding = "matrix products: " + Gemm.kernel();
+    return Gemm.vectorized()
         ? Check.ok("vectors", finding)
-        : Check.warn("vectors", finding, "this processor's vectors are not used: scalar speed");
+        : Check.warn(
+            "vectors",
+            finding.toUpperCase(Locale.ROOT) + ", SEVERAL TIMES SLOWER",
+            "start Java with --add-modules jdk.incubator.vector, as ./lathe does");
+  }
+
+  /** A vocabulary of one word is enough to load the native library and to use it. */
+  private static Check tokenizer() {
+    var json =
+        """
+        {"version": "1.0", "added_tokens": [],
+         "model": {"type": "WordLevel", "vocab": {"lathe": 0}, "unk_token": "lathe"}}
+        """;
+    try (var tokenizer =
+        JsonTokenizer.of(json.getBytes(StandardCharsets.UTF_8), "the check's own tokenizer")) {
+      return tokenizer.encode("lathe").length == 1
+          ? Check.ok("tokenizer", "the native library loads and works")
+          : Check.fail("tokenizer", "the native library counts wrongly", "please report it");
+    } catch (LatheException e) {
+      return Check.fail(
+          "tokenizer",
+          e.getMessage(),
+          "its cache (DJL_CACHE_DIR, else ~/.djl.ai) must be writable and allow execution");
+    }
+  }
+
+  private static Check hub() {
+    var endpoint = Optional.ofNullable(System.getenv("HF_ENDPOINT"));
+    var home = System.getenv("HF_HOME");
+    var cache =
+        home == null
+            ? Path.of(System.getProperty("user.home"), ".cache", "huggingface")
+            : Path.of(home);
+    var finding =
+        "%s, cache %s, %s"
+            .formatted(
+                endpoint.map(address -> "HF_ENDPOINT=" + address).orElse("the usual hub"),
+                cache,
+                System.getenv("HF_TOKEN") == null ? "no HF_TOKEN" : "HF_TOKEN is set");
+    var existing = cache;
+    while (existing != null && !Files.exists(existing)) {
+      existing = existing.getParent();
+    }
+    return existing != null && Files.isWritable(existing)
+        ? Check.ok("hub", finding)
+        : Check.warn("hub", finding, "the cache is not writable: set HF_HOME to a folder that is");
   }
 }

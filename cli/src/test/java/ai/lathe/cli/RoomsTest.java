@@ -3,6 +3,7 @@ package ai.lathe.cli;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
@@ -34,10 +35,19 @@ class RoomsTest {
       };
 
   @Test
+  void everyRoomIsSeen() {
+    for (var room :
+        new String[] {"tensor", "format", "model", "torch", "eval", "compress", "cli"}) {
+      assertThat(LATHE.stream().filter(c -> c.getPackageName().startsWith("ai.lathe." + room)))
+          .as(room)
+          .isNotEmpty();
+    }
+  }
+
+  @Test
   void arrowsPointDown() {
     layeredArchitecture()
         .consideringOnlyDependenciesInLayers()
-        .withOptionalLayers(true)
         .layer("tensor")
         .definedBy("ai.lathe.tensor..")
         .layer("format")
