@@ -39,8 +39,8 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
 
   /**
    * @param order in which inputs are quantized
-   * @param blockSize inputs whose errors are collected before the rest of the row is updated;
-   *     changes the speed and nothing else
+   * @param blockSize inputs whose errors are collected before the rest of the row is updated; a
+   *     matter of speed
    * @param dampening share of the mean diagonal of {@code H} that is added to it; raised tenfold
    *     while {@code H} is not positive definite
    */
@@ -122,15 +122,17 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
     int size = level.grid().groupSize(n);
     var groupIndex = level.order() == ColumnOrder.GROUP ? groups(order, size) : null;
     var quantizer = level.grid().quantizer(w.rows(), n, groupIndex, null);
-    var grouped = level.order() == ColumnOrder.GROUP ? w : weight;
-    Parallel.forEach(
-        w.rows(),
-        row -> {
-          for (int j = 0; j < n; j += size) {
-            quantizer.fit(row, j / size, grouped.values(), row * n + j);
-          }
-        });
-    sweep(w, factor.upper().get(), order, quantizer, level.blockSize());
+    boolean inSweep = level.order() != ColumnOrder.STATIC;
+    if (!inSweep) {
+      Parallel.forEach(
+          w.rows(),
+          row -> {
+            for (int j = 0; j < n; j += size) {
+              quantizer.fit(row, j / size, weight.values(), row * n + j);
+            }
+          });
+    }
+    sweep(w, factor.upper().get(), order, quantizer, level.blockSize(), inSweep ? size : 0);
     return new Solution(quantizer.finish(), factor.notes());
   }
 
@@ -138,15 +140,18 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
    * Quantizes all columns of {@code w}, and leaves {@code E} in their place.
    *
    * @param order the input that each column of {@code w} is
+   * @param fitEvery group size where each group is fitted when the sweep reaches it, to the weights
+   *     as they are by then; 0 where all groups are fitted already
    */
-  static void sweep(Matrix w, Matrix u, int[] order, Quantizer quantizer, int blockSize) {
+  static void sweep(
+      Matrix w, Matrix u, int[] order, Quantizer quantizer, int blockSize, int fitEvery) {
     int rows = w.rows();
     int n = w.columns();
-    for (int start = 0; start < n; start += blockSize) {
+    int start = 0;
+    while (start < n) {
       int from = start;
-      int to = Math.min(from + blockSize, n);
-      // Rows do not depend on each other; neither do, until the block is done, the columns after
-      // it.
+      int to = blockEnd(from, n, blockSize, fitEvery);
+      // Rows do not depend on each other; columns after the block are brought up to date behind it.
       Parallel.forEach(
           Math.ceilDiv(rows, TILE),
           tile -> {
@@ -154,6 +159,9 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
             for (int j = from; j < to; j++) {
               for (int row = tile * TILE; row < end; row++) {
                 int at = row * n + j;
+                if (fitEvery != 0 && j % fitEvery == 0) {
+                  quantizer.fit(row, j / fitEvery, w.values(), at);
+                }
                 float value = w.values()[at];
                 float error = (value - quantizer.round(row, order[j], value)) / u.at(j, j);
                 Gemm.axpy(to - j - 1, -error, u.values(), j * n + j + 1, w.values(), at + 1);
@@ -163,7 +171,21 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
           });
       Gemm.subtract(
           View.of(w, 0, rows, to, n), View.of(w, 0, rows, from, to), View.of(u, from, to, to, n));
+      start = to;
     }
+  }
+
+  /**
+   * Where the block that begins at {@code from} ends: after {@code blockSize} columns, or before a
+   * group that would begin in it and end outside. So a group's fit sees all that came before it.
+   */
+  private static int blockEnd(int from, int n, int blockSize, int fitEvery) {
+    if (from + blockSize >= n) {
+      return n;
+    }
+    int to = from + blockSize;
+    int group = fitEvery == 0 ? from : to / fitEvery * fitEvery;
+    return group > from ? group : to;
   }
 
   /**

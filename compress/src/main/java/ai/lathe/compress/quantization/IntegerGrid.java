@@ -21,10 +21,15 @@ import java.util.Optional;
 public record IntegerGrid(IntegerScheme scheme, ScaleSearch search, DType scaleType)
     implements Grid {
 
-  /** Ranges that {@link ScaleSearch#MSE} tries, as shares of the full one. */
+  /**
+   * Ranges that {@link ScaleSearch#MSE} tries, as shares of the full one: 1, 0.97 .. 0.4, for the
+   * least squared error. On layers of the MiniLM encoder, going on below 0.8 lost 4 to 10 % less
+   * output error at 3 bits in groups of 128 and nothing elsewhere; powers of the error from 2 to 3
+   * were within 4 % of each other, 2 ahead at 3 bits and behind at 4.
+   */
   private static final int STEPS = 20;
 
-  private static final float STEP = 0.01f;
+  private static final float STEP = 0.03f;
 
   public IntegerGrid {
     if (scaleType != DType.F16 && scaleType != DType.BF16 && scaleType != DType.F32) {

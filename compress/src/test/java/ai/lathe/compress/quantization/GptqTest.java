@@ -38,7 +38,7 @@ class GptqTest {
     var u = factor.upper().orElseThrow();
     var quantizer = fitted(grid(4, IntegerScheme.CHANNEL, true), weight);
     var e = weight.copy();
-    Gptq.sweep(e, u, factor.order(), quantizer, blockSize);
+    Gptq.sweep(e, u, factor.order(), quantizer, blockSize, 0);
     var q = quantizer.finish().decode();
 
     double damping = 0;
