@@ -3,6 +3,7 @@ package ai.lathe.model;
 import ai.lathe.model.architecture.Width;
 import ai.lathe.tensor.DType;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.OptionalInt;
 
 /**
@@ -41,6 +42,28 @@ public record ModelConfig(
     OptionalInt endToken,
     ObjectNode huggingFace) {
 
+  /** The same numbers, described to other tools by another {@code config.json}. */
+  public ModelConfig describedBy(ObjectNode json) {
+    return new ModelConfig(
+        hidden,
+        blocks,
+        heads,
+        keyValueHeads,
+        headSize,
+        feedForward,
+        vocabulary,
+        context,
+        normEpsilon,
+        rope,
+        tiedEmbeddings,
+        tokenTypes,
+        slidingWindow,
+        dtype,
+        beginToken,
+        endToken,
+        json);
+  }
+
   /** How many a dimension of an architecture's parameter has in this model. */
   public int size(Width width) {
     return switch (width) {
@@ -73,18 +96,21 @@ public record ModelConfig(
       record Llama3(
           double factor, double lowFrequencyFactor, double highFrequencyFactor, int originalContext)
           implements Scaling {}
+
+      /** A divisor for each frequency, as GGUF stores whatever the scaling was. */
+      record PerFrequency(List<Double> divisors) implements Scaling {}
     }
 
     /** The {@code dimensions / 2} angular frequencies, scaled. */
     public double[] frequencies() {
       var frequencies = new double[dimensions / 2];
       for (int i = 0; i < frequencies.length; i++) {
-        frequencies[i] = scaled(Math.pow(theta, -2.0 * i / dimensions));
+        frequencies[i] = scaled(i, Math.pow(theta, -2.0 * i / dimensions));
       }
       return frequencies;
     }
 
-    private double scaled(double frequency) {
+    private double scaled(int i, double frequency) {
       return switch (scaling) {
         case Scaling.None() -> frequency;
         case Scaling.Linear(double factor) -> frequency / factor;
@@ -93,6 +119,7 @@ public record ModelConfig(
           double ramp = Math.clamp((turns - low) / (high - low), 0, 1);
           yield (1 - ramp) * frequency / factor + ramp * frequency;
         }
+        case Scaling.PerFrequency(List<Double> divisors) -> frequency / divisors.get(i);
       };
     }
   }

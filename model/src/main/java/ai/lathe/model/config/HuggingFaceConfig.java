@@ -282,6 +282,10 @@ public final class HuggingFaceConfig {
               .put("low_freq_factor", low)
               .put("high_freq_factor", high)
               .put("original_max_position_embeddings", original);
+      case Scaling.PerFrequency scaling ->
+          throw new LatheException(
+              "config.json has no name for this model's rotary frequencies, which its GGUF lists one"
+                  + " by one; it can be written as GGUF only");
     }
   }
 
