@@ -2,6 +2,7 @@ package ai.lathe.model;
 
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
+import java.nio.file.Path;
 
 /**
  * A model being written, a tensor at a time in any order. Everything stands beside the target until
@@ -20,6 +21,12 @@ public interface CheckpointWriter extends AutoCloseable {
    * here.
    */
   void flush();
+
+  /**
+   * Where the unfinished model stands. It can be opened as a checkpoint: what was written reads as
+   * it will in the end, the rest reads as zeros.
+   */
+  Path staging();
 
   /** Checks that every tensor was written, and moves the result into place. */
   void finish();

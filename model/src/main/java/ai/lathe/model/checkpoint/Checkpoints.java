@@ -1,11 +1,15 @@
 package ai.lathe.model.checkpoint;
 
 import ai.lathe.format.FormatException;
+import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.tensor.LatheException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.List;
 
 /** Opens a model, whatever its format. */
 public final class Checkpoints {
@@ -27,11 +31,84 @@ public final class Checkpoints {
     return open(path);
   }
 
-  /** Opens a directory or a file. */
+  /**
+   * Opens a directory in Hugging Face's layout or with a single GGUF or ONNX file, or one file of
+   * safetensors, GGUF or ONNX.
+   */
   public static Checkpoint open(Path path) {
     if (!Files.exists(path)) {
       throw new FormatException(path + ": no such file or directory");
     }
-    return HuggingFaceCheckpoint.open(path);
+    if (!Files.isDirectory(path)) {
+      return openFile(path);
+    }
+    boolean safetensors =
+        Files.exists(path.resolve(Safetensors.SINGLE))
+            || Files.exists(path.resolve(Safetensors.INDEX));
+    if (safetensors) {
+      return HuggingFaceCheckpoint.open(path);
+    }
+    var gguf = files(path, ".gguf");
+    if (!gguf.isEmpty()) {
+      return GgufCheckpoint.open(only(gguf, path));
+    }
+    for (var onnx : List.of(path.resolve("model.onnx"), path.resolve("onnx/model.onnx"))) {
+      if (Files.exists(onnx)) {
+        return HuggingFaceCheckpoint.openOnnx(onnx);
+      }
+    }
+    var onnx = files(path, ".onnx");
+    if (!onnx.isEmpty()) {
+      return HuggingFaceCheckpoint.openOnnx(only(onnx, path));
+    }
+    throw new FormatException(
+        path + ": no model there; expected model.safetensors, a .gguf or a .onnx file");
+  }
+
+  private static Checkpoint openFile(Path path) {
+    var name = path.getFileName().toString();
+    if (name.endsWith(".safetensors") || name.endsWith(".index.json")) {
+      return HuggingFaceCheckpoint.open(path);
+    }
+    if (name.endsWith(".onnx")) {
+      return HuggingFaceCheckpoint.openOnnx(path);
+    }
+    if (name.endsWith(".gguf") || beginsLikeGguf(path)) {
+      return GgufCheckpoint.open(path);
+    }
+    throw new FormatException(path + ": neither .safetensors nor .gguf nor .onnx");
+  }
+
+  private static boolean beginsLikeGguf(Path path) {
+    try (var input = Files.newInputStream(path)) {
+      return new String(input.readNBytes(4), StandardCharsets.ISO_8859_1).equals("GGUF");
+    } catch (IOException e) {
+      throw FormatException.io("cannot read " + path, e);
+    }
+  }
+
+  private static List<Path> files(Path directory, String ending) {
+    try (var list = Files.list(directory)) {
+      return list.filter(file -> file.toString().endsWith(ending)).sorted().toList();
+    } catch (IOException e) {
+      throw FormatException.io("cannot read " + directory, e);
+    }
+  }
+
+  /** A split model's files are one model: its first stands for all. */
+  private static Path only(List<Path> files, Path directory) {
+    var models =
+        files.stream()
+            .filter(f -> !f.toString().matches(".*-(?!00001)\\d{5}-of-\\d{5}\\.gguf"))
+            .toList();
+    if (models.size() == 1) {
+      return models.getFirst();
+    }
+    throw new FormatException(
+        directory
+            + ": holds "
+            + models.size()
+            + " models; name one, for example "
+            + models.getFirst().getFileName());
   }
 }

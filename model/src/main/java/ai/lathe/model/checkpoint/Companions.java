@@ -55,22 +55,50 @@ final class Companions implements AutoCloseable {
     return new Companions(directory.toString(), () -> read(directory));
   }
 
+  /** Of one model among several in a directory: a tokenizer may carry the model's name. */
+  static Companions in(Path directory, Path model) {
+    return new Companions(
+        model.toString(),
+        () -> {
+          var files = read(directory);
+          if (!files.containsKey(TOKENIZER)) {
+            ownTokenizer(model).ifPresent(own -> files.put(TOKENIZER, bytesOf(own)));
+          }
+          return files;
+        });
+  }
+
+  /** {@code name-tokenizer.json} beside {@code name.onnx}. */
+  private static Optional<Path> ownTokenizer(Path model) {
+    var stem = model.getFileName().toString().replaceFirst("\\.[^.]*$", "");
+    return Optional.of(model.resolveSibling(stem + "-" + TOKENIZER)).filter(Files::isRegularFile);
+  }
+
   private static Map<String, byte[]> read(Path directory) {
     var files = new LinkedHashMap<String, byte[]>();
     for (var name : FILES) {
       var file = directory.resolve(name);
-      try {
-        if (Files.isRegularFile(file)) {
-          if (Files.size(file) > Json.LARGEST_FILE) {
-            throw new FormatException(file + ": larger than any tokenizer");
-          }
-          files.put(name, Files.readAllBytes(file));
-        }
-      } catch (IOException e) {
-        throw FormatException.io("cannot read " + file, e);
+      if (Files.isRegularFile(file)) {
+        files.put(name, bytesOf(file));
       }
     }
     return files;
+  }
+
+  private static byte[] bytesOf(Path file) {
+    try {
+      if (Files.size(file) > Json.LARGEST_FILE) {
+        throw new FormatException(file + ": larger than any tokenizer");
+      }
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw FormatException.io("cannot read " + file, e);
+    }
+  }
+
+  static long bytes(Path directory, Path model) {
+    boolean own = !Files.exists(directory.resolve(TOKENIZER));
+    return bytes(directory) + (own ? ownTokenizer(model).map(Sizes::of).orElse(0L) : 0);
   }
 
   /** Bytes of those files in a directory, without reading them. */

@@ -2,6 +2,9 @@ package ai.lathe.model.checkpoint;
 
 import ai.lathe.format.FormatException;
 import ai.lathe.format.Json;
+import ai.lathe.format.TensorSource;
+import ai.lathe.format.compressed.QuantizationConfig;
+import ai.lathe.format.onnx.OnnxFile;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.format.safetensors.SafetensorsFile;
 import ai.lathe.model.Address;
@@ -10,44 +13,66 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.config.HuggingFaceConfig;
+import ai.lathe.model.config.OnnxConfig;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.LongStream;
 
-/** safetensors with a {@code config.json} beside, plain or compressed-tensors. */
+/**
+ * Tensors under transformers' names: safetensors, plain or compressed-tensors, with a {@code
+ * config.json} beside, or the ONNX export of such a model.
+ */
 final class HuggingFaceCheckpoint implements Checkpoint {
 
   static final String CONFIG = "config.json";
+  private static final String PACKED = ".weight_packed";
 
-  private final Path directory;
+  /** The class that configurations know linear layers by. */
+  private static final String LINEAR = "Linear";
+
+  private final String where;
   private final Architecture architecture;
   private final ModelConfig config;
-  private final Safetensors tensors;
+  private final TensorSource tensors;
   private final Inventory inventory;
   private final Companions companions;
+  private final Optional<QuantizationConfig> quantization;
+  private final long bytes;
 
   private HuggingFaceCheckpoint(
-      Path directory,
-      Architecture architecture,
-      ModelConfig config,
-      Safetensors tensors,
-      Inventory inventory) {
-    this.directory = directory;
-    this.architecture = architecture;
-    this.config = config;
+      String where, ObjectNode json, TensorSource tensors, Companions companions, long bytes) {
+    this.where = where;
     this.tensors = tensors;
-    this.inventory = inventory;
-    this.companions = Companions.in(directory);
+    this.companions = companions;
+    this.bytes = bytes;
+    this.quantization = QuantizationConfig.of(json, where);
+    this.architecture = HuggingFaceConfig.architecture(json, where);
+    var names = tensors.names();
+    var naming = Naming.HuggingFace.of(architecture, names);
+    var plain = json.deepCopy();
+    plain.remove(QuantizationConfig.FIELD);
+    this.config =
+        HuggingFaceConfig.read(
+            plain,
+            architecture,
+            stored(architecture, naming, names, tensors),
+            hasOutput(architecture, naming, names),
+            where);
+    this.inventory = Inventory.of(architecture, config, naming, names, where);
+    checkShapes();
   }
 
   /** Opens a directory, or one safetensors file with its configuration beside it. */
@@ -58,23 +83,46 @@ final class HuggingFaceCheckpoint implements Checkpoint {
       throw new FormatException(path + ": no " + CONFIG + " beside the weights");
     }
     var json = Json.read(file);
-    var architecture = HuggingFaceConfig.architecture(json, file.toString());
     var tensors = Safetensors.open(path);
+    long weights = tensors.files().stream().mapToLong(SafetensorsFile::bytes).sum();
+    var index = directory.resolve(Safetensors.INDEX);
+    long bytes =
+        weights
+            + (tensors.files().size() > 1 && Files.exists(index) ? Sizes.of(index) : 0)
+            + Sizes.of(file)
+            + Companions.bytes(directory);
+    return guarded(directory.toString(), json, tensors, Companions.in(directory), bytes);
+  }
+
+  /**
+   * Opens an ONNX export of an encoder, with its tokenizer and, if there is one, its configuration
+   * beside it or in the directory above.
+   */
+  static HuggingFaceCheckpoint openOnnx(Path file) {
+    var directory = file.toAbsolutePath().getParent();
+    var above = directory.getParent();
+    boolean inFolder = above != null && Files.exists(above.resolve(CONFIG));
+    var home = !Files.exists(directory.resolve(CONFIG)) && inFolder ? above : directory;
+    var config = home.resolve(CONFIG);
+    var tensors = OnnxFile.open(file);
     try {
-      var naming = Naming.HuggingFace.of(architecture, tensors.names());
-      var config =
-          HuggingFaceConfig.read(
-              json,
-              architecture,
-              stored(architecture, naming, tensors.names(), tensors),
-              hasOutput(architecture, naming, tensors.names()),
-              file.toString());
-      var inventory =
-          Inventory.of(architecture, config, naming, tensors.names(), directory.toString());
-      var checkpoint =
-          new HuggingFaceCheckpoint(directory, architecture, config, tensors, inventory);
-      checkpoint.checkShapes();
-      return checkpoint;
+      var json =
+          Files.exists(config) ? Json.read(config) : OnnxConfig.derive(tensors, file.toString());
+      long bytes =
+          Sizes.of(file)
+              + (Files.exists(config) ? Sizes.of(config) : 0)
+              + Companions.bytes(home, file);
+      return guarded(file.toString(), json, tensors, Companions.in(home, file), bytes);
+    } catch (LatheException e) {
+      tensors.close();
+      throw e;
+    }
+  }
+
+  private static HuggingFaceCheckpoint guarded(
+      String where, ObjectNode json, TensorSource tensors, Companions companions, long bytes) {
+    try {
+      return new HuggingFaceCheckpoint(where, json, tensors, companions, bytes);
     } catch (LatheException e) {
       tensors.close();
       throw e;
@@ -83,7 +131,7 @@ final class HuggingFaceCheckpoint implements Checkpoint {
 
   /** The element type of the embedding, which no scheme compresses by default. */
   private static DType stored(
-      Architecture architecture, Naming naming, Set<String> names, Safetensors tensors) {
+      Architecture architecture, Naming naming, Set<String> names, TensorSource tensors) {
     var first = architecture.outer().values().iterator().next();
     return naming
         .find(naming.stem(first, Address.OUTSIDE), Part.WEIGHT, names)
@@ -104,8 +152,17 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     for (var address : inventory.addresses()) {
       var name = inventory.name(address);
       var expected = Inventory.shape(address, architecture, config);
-      Inventory.requireShape(name, expected, tensors.info(name).shape(), directory.toString());
+      if (name.endsWith(PACKED)) {
+        name = name.replace(PACKED, ".weight_shape");
+        Inventory.requireShape(name, expected, values(tensors.tensor(name)), where);
+      } else {
+        Inventory.requireShape(name, expected, tensors.info(name).shape(), where);
+      }
     }
+  }
+
+  private static long[] values(Tensor tensor) {
+    return LongStream.range(0, Math.min(tensor.elements(), 8)).map(tensor::getLong).toArray();
   }
 
   @Override
@@ -135,7 +192,22 @@ final class HuggingFaceCheckpoint implements Checkpoint {
 
   @Override
   public LinearWeight matrix(Address address) {
-    return new Dense(tensors.tensor(inventory.name(inventory.resolve(address, architecture))));
+    var found = inventory.resolve(address, architecture);
+    var name = inventory.name(found);
+    var module = name(found);
+    var group =
+        quantization
+            .filter(q -> architecture.parameter(found.role()).kind() == Kind.LINEAR)
+            .flatMap(q -> q.group(module, LINEAR));
+    if (group.isEmpty()) {
+      return new Dense(tensors.tensor(name));
+    }
+    var scales = tensors.info(module + ".weight_scale").dtype();
+    var encoding = quantization.get().encoding(module, LINEAR, scales).orElseThrow();
+    var weight = quantization.get().codec(group.get()).decode(module, encoding, tensors);
+    long[] shape = {weight.rows(), weight.columns()};
+    Inventory.requireShape(name, Inventory.shape(found, architecture, config), shape, where);
+    return weight;
   }
 
   @Override
@@ -152,18 +224,16 @@ final class HuggingFaceCheckpoint implements Checkpoint {
 
   @Override
   public long bytes() {
-    long weights = tensors.files().stream().mapToLong(SafetensorsFile::bytes).sum();
-    var index = directory.resolve(Safetensors.INDEX);
-    boolean sharded = tensors.files().size() > 1 && Files.exists(index);
-    return weights
-        + (sharded ? Sizes.of(index) : 0)
-        + Sizes.of(directory.resolve(CONFIG))
-        + Companions.bytes(directory);
+    return bytes;
   }
 
   @Override
   public String format() {
-    return "safetensors";
+    return tensors instanceof OnnxFile
+        ? "ONNX"
+        : quantization
+            .map(q -> "safetensors (compressed-tensors " + q.format() + ")")
+            .orElse("safetensors");
   }
 
   @Override

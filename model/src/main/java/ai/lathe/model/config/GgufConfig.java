@@ -2,6 +2,7 @@ package ai.lathe.model.config;
 
 import ai.lathe.format.FormatException;
 import ai.lathe.format.gguf.GgufMetadata;
+import ai.lathe.format.gguf.GgufValue;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Rope;
 import ai.lathe.model.ModelConfig.Rope.Scaling;
@@ -11,7 +12,7 @@ import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -44,7 +45,7 @@ public final class GgufConfig {
    * @param ropeDivisors {@code rope_freqs.weight}, empty where there is none
    */
   public record Tensors(
-      int vocabulary, boolean hasOutput, DType dtype, List<Double> ropeDivisors) {}
+      long vocabulary, boolean hasOutput, DType dtype, List<Double> ropeDivisors) {}
 
   /** Which architecture the file holds. */
   public static Architecture architecture(GgufMetadata metadata) {
@@ -97,7 +98,7 @@ public final class GgufConfig {
             keys.count("attention.head_count_kv", Limits.HEADS, heads),
             headSize,
             keys.count("feed_forward_length", Limits.WIDTH),
-            tensors.vocabulary(),
+            vocabulary(tensors, where),
             keys.count("context_length", Limits.POSITIONS),
             keys.positive(architecture.norm().ggufEpsilon()),
             decoder ? rope(keys, headSize, tensors.ropeDivisors()) : null,
@@ -118,6 +119,14 @@ public final class GgufConfig {
     return config.rope() != null && config.rope().scaling() instanceof Scaling.PerFrequency
         ? config
         : config.describedBy(HuggingFaceConfig.write(config, architecture));
+  }
+
+  private static int vocabulary(Tensors tensors, String where) {
+    if (tensors.vocabulary() < 1 || tensors.vocabulary() > Limits.VOCABULARY) {
+      throw new FormatException(
+          where + ": " + tensors.vocabulary() + " tokens are more than any vocabulary has");
+    }
+    return (int) tensors.vocabulary();
   }
 
   private static Rope rope(Keys keys, int headSize, List<Double> divisors) {
@@ -236,7 +245,8 @@ public final class GgufConfig {
     }
 
     double positive(String key) {
-      double value = metadata.real(prefix + key);
+      // Stored as float32: the shortest decimal that gives it is what was meant.
+      double value = Double.parseDouble(Float.toString((float) metadata.real(prefix + key)));
       if (!(value > 0) || Double.isInfinite(value)) {
         throw new FormatException(
             where + ": '" + prefix + key + "' should be above 0, not " + value);
@@ -259,12 +269,11 @@ public final class GgufConfig {
     }
 
     private Optional<Long> perBlock(String key) {
-      if (!has(key)
-          || !(metadata.value(prefix + key) instanceof ai.lathe.format.gguf.GgufValue.Array)) {
+      if (!has(key) || !(metadata.value(prefix + key) instanceof GgufValue.Array)) {
         return Optional.empty();
       }
       var values = metadata.integers(prefix + key);
-      if (values.length == 0 || java.util.Arrays.stream(values).distinct().count() > 1) {
+      if (values.length == 0 || Arrays.stream(values).distinct().count() > 1) {
         throw new FormatException(
             where + ": '" + prefix + key + "' differs between blocks, which is not supported");
       }
@@ -277,14 +286,5 @@ public final class GgufConfig {
           ? OptionalInt.of((int) value.getAsLong())
           : OptionalInt.empty();
     }
-  }
-
-  /** For callers that keep divisors as floats. */
-  public static List<Double> list(float[] divisors) {
-    var list = new ArrayList<Double>(divisors.length);
-    for (float divisor : divisors) {
-      list.add((double) divisor);
-    }
-    return List.copyOf(list);
   }
 }

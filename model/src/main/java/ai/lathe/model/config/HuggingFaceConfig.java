@@ -240,6 +240,13 @@ public final class HuggingFaceConfig {
     return Optional.of(DTYPES.get(plain));
   }
 
+  /** A copy of the {@code config.json} that describes a model to other tools. */
+  public static ObjectNode of(ModelConfig config, Architecture architecture) {
+    return config.huggingFace() == null
+        ? write(config, architecture)
+        : config.huggingFace().deepCopy();
+  }
+
   /** The {@code config.json} of a model that came without one. */
   static ObjectNode write(ModelConfig config, Architecture architecture) {
     var json = Json.object();

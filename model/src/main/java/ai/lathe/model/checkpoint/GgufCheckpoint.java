@@ -1,0 +1,176 @@
+package ai.lathe.model.checkpoint;
+
+import ai.lathe.format.gguf.GgufFile;
+import ai.lathe.format.gguf.GgufMetadata;
+import ai.lathe.format.gguf.GgufTensor;
+import ai.lathe.model.Address;
+import ai.lathe.model.Address.Part;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.ModelConfig;
+import ai.lathe.model.Tokenizer;
+import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.model.config.GgufConfig;
+import ai.lathe.model.tokenizer.GgufVocabulary;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/** A GGUF file, or a split one. Rows that llama.cpp keeps in another order are put back. */
+final class GgufCheckpoint implements Checkpoint {
+
+  private final GgufFile file;
+  private final Architecture architecture;
+  private final ModelConfig config;
+  private final Inventory inventory;
+  private final Companions companions;
+
+  private GgufCheckpoint(
+      GgufFile file, Architecture architecture, ModelConfig config, Inventory inventory) {
+    this.file = file;
+    this.architecture = architecture;
+    this.config = config;
+    this.inventory = inventory;
+    var where = file.path().toString();
+    this.companions =
+        new Companions(where, () -> GgufVocabulary.companions(file.metadata(), where));
+  }
+
+  static GgufCheckpoint open(Path path) {
+    var file = GgufFile.open(path);
+    try {
+      var where = path.toString();
+      var architecture = GgufConfig.architecture(file.metadata());
+      var naming = new Naming.Gguf(architecture);
+      var config =
+          GgufConfig.read(file.metadata(), architecture, tensors(file, architecture), where);
+      var inventory = Inventory.of(architecture, config, naming, file.tensors().keySet(), where);
+      for (var address : inventory.addresses()) {
+        var name = inventory.name(address);
+        var expected = Inventory.shape(address, architecture, config);
+        Inventory.requireShape(name, expected, file.info(name).shape(), where);
+      }
+      return new GgufCheckpoint(file, architecture, config, inventory);
+    } catch (RuntimeException e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  private static GgufConfig.Tensors tensors(GgufFile file, Architecture architecture) {
+    var naming = new Naming.Gguf(architecture);
+    var embedding = architecture.parameter(Role.TOKEN_EMBEDDING);
+    var name = naming.write(naming.stem(embedding, Address.OUTSIDE), Part.WEIGHT);
+    long rows = file.info(name).shape()[0];
+    boolean output =
+        architecture.has(Role.OUTPUT)
+            && file.has(
+                naming.write(
+                    naming.stem(architecture.parameter(Role.OUTPUT), Address.OUTSIDE),
+                    Part.WEIGHT));
+    var divisors =
+        file.has(Naming.Gguf.ROPE_FACTORS)
+            ? file.tensor(Naming.Gguf.ROPE_FACTORS).toFloats()
+            : new float[0];
+    var list = IntStream.range(0, divisors.length).mapToObj(i -> (double) divisors[i]).toList();
+    return new GgufConfig.Tensors(rows, output, plainType(file), list);
+  }
+
+  /** The type of matrices that are not in blocks; float16 where all are. */
+  private static DType plainType(GgufFile file) {
+    return file.tensors().values().stream()
+        .filter(tensor -> tensor.shape().length == 2)
+        .flatMap(tensor -> tensor.type().encoding().stream())
+        .flatMap(e -> e instanceof Encoding.Plain(DType t) ? Optional.of(t).stream() : null)
+        .findFirst()
+        .orElse(DType.F16);
+  }
+
+  GgufMetadata metadata() {
+    return file.metadata();
+  }
+
+  @Override
+  public Architecture architecture() {
+    return architecture;
+  }
+
+  @Override
+  public ModelConfig config() {
+    return config;
+  }
+
+  @Override
+  public Optional<Tokenizer> tokenizer() {
+    return companions.tokenizer();
+  }
+
+  @Override
+  public Map<String, byte[]> companions() {
+    return companions.files();
+  }
+
+  @Override
+  public List<Address> addresses() {
+    return inventory.addresses();
+  }
+
+  @Override
+  public LinearWeight matrix(Address address) {
+    var found = inventory.resolve(address, architecture);
+    var weight = file.matrix(inventory.name(found));
+    var rows = permutation(found);
+    return rows == null ? weight : rows.apply(weight);
+  }
+
+  @Override
+  public Optional<Tensor> vector(Address address) {
+    if (!inventory.has(address)) {
+      return Optional.empty();
+    }
+    var vector = file.tensor(inventory.name(address));
+    var rows = permutation(address);
+    return Optional.of(rows == null ? vector : rows.apply(vector));
+  }
+
+  private RowPermutation permutation(Address address) {
+    return RowPermutation.of(
+        architecture.parameter(address.role()), config.headSize(), /* toGguf= */ false);
+  }
+
+  @Override
+  public String name(Address address) {
+    return inventory.stem(architecture.parameter(address.role()), address.block());
+  }
+
+  @Override
+  public long bytes() {
+    return file.bytes();
+  }
+
+  /** Named after the type that most bytes have. */
+  @Override
+  public String format() {
+    var bytes = new HashMap<String, Long>();
+    for (GgufTensor tensor : file.tensors().values()) {
+      bytes.merge(tensor.type().name(), tensor.bytes(), Long::sum);
+    }
+    return bytes.entrySet().stream()
+        .max(Map.Entry.comparingByValue())
+        .map(most -> "GGUF " + most.getKey())
+        .orElse("GGUF");
+  }
+
+  @Override
+  public void close() {
+    companions.close();
+    file.close();
+  }
+}

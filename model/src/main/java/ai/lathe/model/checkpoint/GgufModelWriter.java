@@ -1,0 +1,67 @@
+package ai.lathe.model.checkpoint;
+
+import ai.lathe.format.gguf.GgufWriter;
+import ai.lathe.model.Address;
+import ai.lathe.model.CheckpointWriter;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+
+/** Writes a {@link GgufPlan}, rows in llama.cpp's order. */
+final class GgufModelWriter implements CheckpointWriter {
+
+  private final GgufPlan plan;
+  private final GgufWriter writer;
+
+  GgufModelWriter(GgufPlan plan, GgufWriter writer) {
+    this.plan = plan;
+    this.writer = writer;
+    if (plan.ropeDivisors() != null) {
+      writer.write(Naming.Gguf.ROPE_FACTORS, plan.ropeDivisors());
+    }
+  }
+
+  @Override
+  public void write(Address address, LinearWeight weight) {
+    var place = plan.place(address);
+    if (!place.matrix()) {
+      throw new LatheException(place.name() + " is a vector, and a matrix was given");
+    }
+    writer.write(place.name(), place.rows() == null ? weight : place.rows().apply(weight));
+  }
+
+  @Override
+  public void write(Address address, Tensor vector) {
+    var place = plan.place(address);
+    if (place.matrix()) {
+      throw new LatheException(place.name() + " is a matrix, and a vector was given");
+    }
+    try (var arena = Arena.ofConfined()) {
+      var floats = vector.to(DType.F32, arena);
+      writer.write(place.name(), place.rows() == null ? floats : place.rows().apply(floats));
+    }
+  }
+
+  @Override
+  public void flush() {
+    writer.flush();
+  }
+
+  @Override
+  public Path staging() {
+    return plan.staging();
+  }
+
+  @Override
+  public void finish() {
+    writer.finish();
+  }
+
+  @Override
+  public void close() {
+    writer.close();
+  }
+}

@@ -1,0 +1,162 @@
+package ai.lathe.model.checkpoint;
+
+import ai.lathe.format.Json;
+import ai.lathe.format.TensorInfo;
+import ai.lathe.format.compressed.CompressedTensors;
+import ai.lathe.format.compressed.QuantizationConfig;
+import ai.lathe.format.safetensors.SafetensorsPlan;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.CheckpointWriter;
+import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Parameter.Kind;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.model.config.HuggingFaceConfig;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * A directory in Hugging Face's layout.
+ *
+ * @param target the directory
+ * @param tensors the files of weights
+ * @param files everything else, by name
+ * @param modules every tensor of the model
+ */
+record HuggingFacePlan(
+    Path target, SafetensorsPlan tensors, Map<String, byte[]> files, Map<Address, Module> modules)
+    implements CheckpointPlan {
+
+  /**
+   * Where a tensor goes.
+   *
+   * @param stem name without {@code .weight}
+   * @param names of the tensors that hold it
+   * @param encoding of a matrix, or the plain type of a vector
+   */
+  record Module(String stem, List<String> names, boolean matrix, Encoding encoding) {}
+
+  static HuggingFacePlan of(
+      Path target, Checkpoint source, Map<Address, Encoding> matrices, boolean staticOrder) {
+    var architecture = source.architecture();
+    var naming = new Naming.HuggingFace(architecture, architecture.modelPrefixes().getFirst());
+    var modules = new LinkedHashMap<Address, Module>();
+    var infos = new ArrayList<TensorInfo>();
+    var linears = new LinkedHashMap<String, Encoding>();
+    for (var address : source.addresses()) {
+      var parameter = architecture.parameter(address.role());
+      var stem = naming.stem(parameter, address.block());
+      var name = naming.write(stem, address.part());
+      var shape = Inventory.shape(address, architecture, source.config());
+      if (CheckpointWriters.isMatrix(source, address)) {
+        var encoding = matrices.get(address);
+        var layout =
+            CompressedTensors.codec(encoding)
+                .layout(stem, encoding, (int) shape[0], (int) shape[1]);
+        var names = layout.stream().map(TensorInfo::name).toList();
+        modules.put(address, new Module(stem, names, true, encoding));
+        infos.addAll(layout);
+        if (parameter.kind() == Kind.LINEAR) {
+          linears.put(stem, encoding);
+        } else if (encoding instanceof Encoding.Grouped) {
+          throw new LatheException(
+              "compressed-tensors compresses linear layers, not the embedding " + stem);
+        }
+      } else {
+        var dtype = source.vector(address).orElseThrow().dtype();
+        modules.put(address, new Module(stem, List.of(name), false, new Encoding.Plain(dtype)));
+        infos.add(new TensorInfo(name, dtype, shape));
+      }
+    }
+    var files = new LinkedHashMap<String, byte[]>();
+    files.put(
+        HuggingFaceCheckpoint.CONFIG, Json.print(config(source, matrices, linears, staticOrder)));
+    files.putAll(new TreeMap<>(source.companions()));
+    var tensors =
+        SafetensorsPlan.sharded(infos, Map.of("format", "pt"), SafetensorsPlan.SHARD_BYTES);
+    return new HuggingFacePlan(target, tensors, files, modules);
+  }
+
+  private static ObjectNode config(
+      Checkpoint source,
+      Map<Address, Encoding> matrices,
+      LinkedHashMap<String, Encoding> linears,
+      boolean staticOrder) {
+    var architecture = source.architecture();
+    var config = HuggingFaceConfig.of(source.config(), architecture);
+    if (architecture.kind() == ModelKind.ENCODER) {
+      // Heads for other tasks are not written.
+      config.putArray("architectures").add(architecture.classes().getFirst());
+    } else {
+      config.put("tie_word_embeddings", source.config().tiedEmbeddings());
+      if (!architecture.parameter(Role.QUERY).biased() && has(source, Role.QUERY)) {
+        config.put("attention_bias", true);
+      }
+      if (has(source, Role.DOWN)) {
+        config.put("mlp_bias", true);
+      }
+    }
+    var embedding = matrices.get(Address.weight(Role.TOKEN_EMBEDDING));
+    if (embedding instanceof Encoding.Plain(DType dtype)) {
+      config.put(config.has("dtype") ? "dtype" : "torch_dtype", HuggingFaceConfig.name(dtype));
+    }
+    if (linears.values().stream().anyMatch(Encoding.Grouped.class::isInstance)) {
+      var plain = embedding == null ? new Encoding.Plain(DType.F16) : embedding;
+      unwritten(source).forEach(name -> linears.put(name, plain));
+      config.set(
+          QuantizationConfig.FIELD, QuantizationConfig.describe(linears, staticOrder).toJson());
+    }
+    return config;
+  }
+
+  /** Linear layers that transformers makes although no weight of theirs is written. */
+  private static List<String> unwritten(Checkpoint source) {
+    var architecture = source.architecture();
+    if (architecture.kind() == ModelKind.ENCODER) {
+      return List.of("pooler.dense");
+    }
+    return source.config().tiedEmbeddings()
+        ? List.of(architecture.parameter(Role.OUTPUT).huggingFace())
+        : List.of();
+  }
+
+  private static boolean has(Checkpoint source, Role role) {
+    return source.vector(Address.weight(0, role).bias()).isPresent();
+  }
+
+  @Override
+  public long bytes() {
+    return tensors.bytes() + files.values().stream().mapToLong(file -> file.length).sum();
+  }
+
+  Path staging() {
+    return target.resolveSibling(target.getFileName() + ".partial");
+  }
+
+  Module module(Address address) {
+    var module = modules.get(address);
+    if (module == null) {
+      throw new LatheException(address + " is not part of the model that is written");
+    }
+    return module;
+  }
+
+  @Override
+  public CheckpointWriter create() {
+    return HuggingFaceWriter.create(this);
+  }
+
+  @Override
+  public CheckpointWriter resume(Collection<Address> written) {
+    return HuggingFaceWriter.resume(this, written);
+  }
+}
