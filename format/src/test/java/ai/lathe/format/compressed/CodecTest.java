@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.format.FormatException;
+import ai.lathe.format.HostileInput;
 import ai.lathe.format.MapSource;
 import ai.lathe.format.TensorInfo;
 import ai.lathe.tensor.DType;
@@ -18,6 +19,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Random;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -191,5 +193,39 @@ class CodecTest {
     assertThatThrownBy(() -> CompressedTensors.codec(new Encoding.Plain(DType.I32)))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("dense, pack-quantized, int-quantized");
+  }
+
+  @Property(tries = 20_000)
+  void tensorsOfAnyTypeAndShapeAreRefusedOrReadable(
+      @ForAll @IntRange(min = 2, max = 8) int bits,
+      @ForAll boolean symmetric,
+      @ForAll boolean packed,
+      @ForAll Random random) {
+    var activations = packed ? Activations.FLOAT : Activations.INT8_DYNAMIC_TOKEN;
+    var scheme = new IntegerScheme(bits, random.nextInt(3) * 8, symmetric, activations);
+    var weight = random(scheme, 10, 16, random.nextBoolean(), random);
+    var codec = CompressedTensors.codec(weight.encoding());
+    var tensors = new LinkedHashMap<>(codec.encode("m", weight));
+    var names = List.copyOf(tensors.keySet());
+    for (int i = random.nextInt(3); i >= 0; i--) {
+      var name = names.get(random.nextInt(names.size()));
+      tensors.put(name, damaged(tensors.get(name), random));
+    }
+    HostileInput.assertTame(
+        new byte[0], none -> codec.decode("m", weight.encoding(), new MapSource(tensors)).decode());
+  }
+
+  private static Tensor damaged(Tensor tensor, Random random) {
+    var types = List.of(tensor.dtype(), DType.I8, DType.I32, DType.I64, DType.F16, DType.F4);
+    var dtype = types.get(random.nextInt(types.size()));
+    var shape = random.nextInt(4) == 0 ? new long[random.nextInt(4)] : tensor.shape();
+    for (int i = 0; i < shape.length; i++) {
+      shape[i] = Math.max(0, shape[i] + 2 * random.nextInt(-2, 3));
+    }
+    var data = new byte[(int) dtype.bytes(Tensor.elements(shape))];
+    for (int i = 0; i < data.length; i++) {
+      data[i] = (byte) (random.nextInt(3) == 0 ? random.nextInt(-128, 128) : random.nextInt(2) * 8);
+    }
+    return new Tensor(dtype, shape, MemorySegment.ofArray(data));
   }
 }

@@ -1,0 +1,144 @@
+package ai.lathe.format.compressed;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.lathe.format.Json;
+import ai.lathe.format.TensorInfo;
+import ai.lathe.format.safetensors.Safetensors;
+import ai.lathe.format.safetensors.SafetensorsPlan;
+import ai.lathe.format.safetensors.SafetensorsWriter;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.GroupQuantized;
+import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.IntegerScheme.Activations;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Tensor;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/**
+ * A directory of compressed layers, written and read back through its configuration. It stays in
+ * {@code target/compressed-tensors}, where {@code tools/check_compressed_tensors.py} reads it with
+ * the Python package and compares.
+ */
+class WrittenModelTest {
+
+  private static final int ROWS = 24;
+  private static final int COLUMNS = 192;
+
+  private static IntegerScheme scheme(int bits, int group, boolean symmetric) {
+    return new IntegerScheme(bits, group, symmetric, Activations.FLOAT);
+  }
+
+  private static List<IntegerScheme> schemes() {
+    var schemes = new ArrayList<IntegerScheme>();
+    for (int bits = 2; bits <= 8; bits++) {
+      for (int group : new int[] {IntegerScheme.CHANNEL, 64}) {
+        schemes.add(scheme(bits, group, true));
+        schemes.add(scheme(bits, group, false));
+      }
+    }
+    schemes.add(new IntegerScheme(8, 0, true, Activations.INT8_DYNAMIC_TOKEN));
+    schemes.add(new IntegerScheme(8, 0, false, Activations.INT8_DYNAMIC_TOKEN));
+    return schemes;
+  }
+
+  private static Map<String, LinearWeight> layers() {
+    var random = new Random(11);
+    var layers = new LinkedHashMap<String, LinearWeight>();
+    for (var scheme : schemes()) {
+      int groups = scheme.groups(COLUMNS);
+      var scales = new float[ROWS * groups];
+      for (int i = 0; i < scales.length; i++) {
+        scales[i] = 0.01f + random.nextFloat();
+      }
+      var type = scheme.bits() % 2 == 0 ? DType.BF16 : DType.F16;
+      layers.put(
+          "model.layers." + layers.size() + ".proj",
+          new GroupQuantized(
+              scheme,
+              ROWS,
+              COLUMNS,
+              codes(scheme, ROWS * COLUMNS, random),
+              Tensor.ofFloats(scales, ROWS, groups).to(type, Arena.ofAuto()),
+              scheme.symmetric() ? null : codes(scheme, ROWS * groups, random)));
+    }
+    layers.put("lm_head", new Dense(Tensor.ofFloats(new float[] {1, 2, 3, 4}, 2, 2)));
+    return layers;
+  }
+
+  private static byte[] codes(IntegerScheme scheme, int count, Random random) {
+    var codes = new byte[count];
+    for (int i = 0; i < count; i++) {
+      codes[i] = (byte) random.nextInt(scheme.min(), scheme.max() + 1);
+    }
+    return codes;
+  }
+
+  private static void write(Path directory, Map<String, Tensor> tensors) throws IOException {
+    Files.createDirectories(directory);
+    try (var old = Files.newDirectoryStream(directory, "*.{safetensors,json}")) {
+      for (var file : old) {
+        Files.delete(file);
+      }
+    }
+    var infos = new ArrayList<TensorInfo>();
+    tensors.forEach((n, tensor) -> infos.add(new TensorInfo(n, tensor.dtype(), tensor.shape())));
+    var plan = SafetensorsPlan.sharded(infos, Map.of("format", "pt"), 1 << 15);
+    try (var writer = SafetensorsWriter.create(directory, plan)) {
+      tensors.forEach(writer::write);
+      writer.finish();
+    }
+  }
+
+  @Test
+  void everyLayerIsReadBackThroughTheConfiguration() throws IOException {
+    var layers = layers();
+    var encodings = new LinkedHashMap<String, Encoding>();
+    var stored = new LinkedHashMap<String, Tensor>();
+    var decoded = new LinkedHashMap<String, Tensor>();
+    layers.forEach(
+        (module, weight) -> {
+          encodings.put(module, weight.encoding());
+          stored.putAll(CompressedTensors.codec(weight.encoding()).encode(module, weight));
+          var values = weight.decode();
+          decoded.put(
+              module + ".weight",
+              Tensor.ofFloats(values.values(), values.rows(), values.columns()));
+        });
+    var directory = Path.of("target", "compressed-tensors");
+    write(directory, stored);
+    write(directory.resolve("decoded"), decoded);
+    var config = Json.object();
+    config.set(QuantizationConfig.FIELD, QuantizationConfig.describe(encodings, false).toJson());
+    Json.write(directory.resolve("config.json"), config);
+
+    var file = directory.resolve("config.json");
+    var read = QuantizationConfig.of(Json.read(file), file.toString()).orElseThrow();
+    try (var source = Safetensors.open(directory)) {
+      for (var module : layers.keySet()) {
+        var encoding = read.encoding(module, "Linear", DType.F16);
+        var codec = read.group(module, "Linear").map(read::codec).orElseGet(DenseCodec::new);
+        var weight =
+            codec.decode(
+                module,
+                encoding.map(Encoding.class::cast).orElse(new Encoding.Plain(DType.F32)),
+                source);
+        assertThat(weight.encoding()).as(module).isEqualTo(encodings.get(module));
+        assertThat(weight.decode().values())
+            .as(module)
+            .isEqualTo(layers.get(module).decode().values());
+      }
+    }
+  }
+}

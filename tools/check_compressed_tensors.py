@@ -1,0 +1,115 @@
+"""Opens a directory that Lathe wrote with the Python package compressed-tensors and compares.
+
+    mvn -pl format -am test                     # leaves format/target/compressed-tensors
+    python tools/check_compressed_tensors.py format/target/compressed-tensors
+
+    python tools/check_compressed_tensors.py DIRECTORY DECODED
+
+DECODED (default: DIRECTORY/decoded) holds Lathe's own decoded weights in float32, as safetensors
+with the names `<module>.weight`. The package's weights must be the same bits as those rounded to
+the type that the package computes in, which is the type of the scales. Also compressed again by
+the package, every layer must give the stored tensors.
+"""
+
+import json
+import os
+import sys
+
+import compressed_tensors
+import torch
+from compressed_tensors.compressors import BaseCompressor
+from compressed_tensors.quantization import (
+    QuantizationConfig,
+    QuantizationStatus,
+    apply_quantization_config,
+)
+from safetensors.torch import load_file
+
+
+def load(directory):
+    tensors = {}
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(".safetensors"):
+            tensors.update(load_file(os.path.join(directory, name)))
+    index = os.path.join(directory, "model.safetensors.index.json")
+    if os.path.exists(index):
+        listed = json.load(open(index))
+        assert set(listed["weight_map"]) == set(tensors), "the index lists other tensors"
+        data = sum(t.numel() * t.element_size() for t in tensors.values())
+        assert listed["metadata"]["total_size"] == data, "total_size is wrong"
+    return tensors
+
+
+def skeleton(decoded):
+    """Modules of the right names and sizes without memory, for the package to match against."""
+    root = torch.nn.Module()
+    for key, weight in decoded.items():
+        if not key.endswith(".weight") or weight.dim() != 2:
+            continue
+        at, parts = root, key.removesuffix(".weight").split(".")
+        for part in parts[:-1]:
+            if not hasattr(at, part):
+                at.add_module(part, torch.nn.Module())
+            at = getattr(at, part)
+        rows, columns = weight.shape
+        at.add_module(parts[-1], torch.nn.Linear(columns, rows, bias=False, device="meta"))
+    return root
+
+
+def main(directory, decoded_directory):
+    stored = load(directory)
+    decoded = load(decoded_directory)
+    text = json.load(open(os.path.join(directory, "config.json")))["quantization_config"]
+    config = QuantizationConfig.model_validate(text)
+    # Quantized embeddings are no Linear; every other matrix is.
+    model = skeleton({k: v for k, v in decoded.items() if "embed" not in k})
+    config.quantization_status = QuantizationStatus.INITIALIZED
+    apply_quantization_config(model, config)
+
+    checked, failed = {}, 0
+    for name, module in model.named_modules():
+        scheme = getattr(module, "quantization_scheme", None)
+        if scheme is None:
+            continue
+        prefix = name + "."
+        layer = {
+            key.removeprefix(prefix): value
+            for key, value in stored.items()
+            if key.startswith(prefix) and not key.endswith(".bias")
+        }
+        format = scheme.format or text["format"]
+        compressor = BaseCompressor.get_value_from_registry(getattr(format, "value", format))
+        theirs = compressor.decompress(dict(layer), scheme)
+        weight = theirs["weight"]
+        ours = decoded[prefix + "weight"].to(weight.dtype)
+        same = torch.equal(weight, ours)
+        # Decompressed values are rounded, and rounding back must find the stored codes again.
+        zero = theirs.get("weight_zero_point")
+        if zero is None:
+            zero = torch.zeros(layer["weight_scale"].shape, dtype=torch.int8)
+        exact = {
+            "weight": decoded[prefix + "weight"],
+            "weight_scale": layer["weight_scale"],
+            "weight_zero_point": zero,
+        }
+        again = compressor.compress(exact, scheme)
+        again = {k: v for k, v in again.items() if k in layer or k != "weight_zero_point"}
+        same_again = set(again) == set(layer) and all(
+            again[k].dtype == v.dtype and torch.equal(again[k], v) for k, v in layer.items()
+        )
+        w = scheme.weights
+        kind = f"{getattr(format, 'value', format)} {w.num_bits} bits {w.strategy} {'sym' if w.symmetric else 'asym'}"
+        checked[kind] = checked.get(kind, 0) + 1
+        if not (same and same_again):
+            failed += 1
+            print(f"DIFFERS: {name} ({kind}): decodes {same}, encodes {same_again}")
+    for kind, count in sorted(checked.items()):
+        print(f"{count:5d}  {kind}")
+    left = [k for k in stored if ".weight_" in k and not hasattr(model.get_submodule(k.split(".weight_")[0]), "quantization_scheme")]
+    print(f"{sum(checked.values())} layers with compressed-tensors {compressed_tensors.__version__}, {failed} differ")
+    if failed or left or not checked:
+        sys.exit(f"FAILED; compressed but not named by the configuration: {left[:3]}")
+
+
+directory = sys.argv[1]
+main(directory, sys.argv[2] if len(sys.argv) > 2 else os.path.join(directory, "decoded"))
