@@ -3,7 +3,11 @@ package ai.lathe.model.checkpoint;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.hub.Hub;
+import ai.lathe.model.hub.HubName;
+import ai.lathe.model.hub.HubSettings;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Progress;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -16,19 +20,30 @@ public final class Checkpoints {
 
   private Checkpoints() {}
 
+  /** Opens what a person calls a model, with no word on downloads. */
+  public static Checkpoint open(String model) {
+    return open(model, Progress.NONE);
+  }
+
   /**
-   * Opens what a person calls a model: a directory or a file.
+   * Opens what a person calls a model: a directory, a file, or {@code org/name} on a hub, which is
+   * downloaded unless it is in the cache.
    *
    * @throws LatheException in one line where there is no such model
    */
-  public static Checkpoint open(String model) {
+  public static Checkpoint open(String model, Progress progress) {
     Path path;
     try {
       path = Path.of(model);
     } catch (InvalidPathException e) {
       throw new LatheException("'" + model + "' is no path: " + e.getReason(), e);
     }
-    return open(path);
+    var name = HubName.parse(model);
+    if (Files.exists(path) || name.isEmpty()) {
+      return open(path);
+    }
+    var hub = new Hub(HubSettings.of(System.getenv()), Companions.FILES);
+    return open(hub.get(name.get(), progress));
   }
 
   /**
