@@ -80,24 +80,23 @@ final class AffineSuperBlock {
     }
 
     void assign(ScaleSearch.Grid[] ideal, float[] x, int at, float[] w) {
-      var scale = new float[9];
-      var offset = new float[9];
       for (int g = 0; g < groups; g++) {
+        int from = g * groupSize;
         int nearestS = d == 0 ? 0 : Math.round(ideal[g].scale() / d);
         int nearestM = dmin == 0 ? 0 : Math.round(-ideal[g].offset() / dmin);
+        double least = Double.POSITIVE_INFINITY;
         for (int c = 0; c < 9; c++) {
-          scale[c] = d * candidate(nearestS, c / 3);
-          offset[c] = -(dmin * candidate(nearestM, c % 3));
+          int trialS = candidate(nearestS, c / 3);
+          int trialM = candidate(nearestM, c % 3);
+          double trial =
+              search.error(x, at + from, groupSize, w, from, d * trialS, -(dmin * trialM));
+          if (trial < least) {
+            least = trial;
+            s[g] = trialS;
+            m[g] = trialM;
+          }
         }
-        int from = g * groupSize;
-        var errors = search.errors(x, at + from, groupSize, w, from, scale, offset);
-        int best = 4;
-        for (int c = 0; c < 9; c++) {
-          best = errors[c] < errors[best] ? c : best;
-        }
-        s[g] = candidate(nearestS, best / 3);
-        m[g] = candidate(nearestM, best % 3);
-        error += errors[best];
+        error += least;
       }
     }
 
@@ -115,10 +114,10 @@ final class AffineSuperBlock {
       double ax = 0;
       double bx = 0;
       for (int g = 0; g < groups; g++) {
-        float scale = d * s[g];
+        float inverse = s[g] == 0 ? 0 : 1 / (d * s[g]);
         float offset = -(dmin * m[g]);
         for (int i = g * groupSize; i < (g + 1) * groupSize; i++) {
-          double a = s[g] * (double) search.code(x[at + i], scale, offset);
+          double a = s[g] * (double) search.code((x[at + i] - offset) * inverse);
           double b = -m[g];
           aa += w[i] * a * a;
           ab += w[i] * a * b;

@@ -35,7 +35,7 @@ final class Q4_0 implements BlockType {
     return 16;
   }
 
-  private static final ScaleSearch SEARCH = new ScaleSearch(-8, 7, -0.9f, 0.1f, 19);
+  private static final ScaleSearch SEARCH = new ScaleSearch(-8, 7);
 
   @Override
   public BlockScales fit(float[] x, int at, float[] importance) {

@@ -35,7 +35,7 @@ final class Q4_1 implements BlockType {
     return 16;
   }
 
-  private static final ScaleSearch SEARCH = new ScaleSearch(0, 15, -0.9f, 0.05f, 37);
+  private static final ScaleSearch SEARCH = new ScaleSearch(0, 15);
 
   @Override
   public BlockScales fit(float[] x, int at, float[] importance) {

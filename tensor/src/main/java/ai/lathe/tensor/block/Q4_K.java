@@ -37,7 +37,7 @@ final class Q4_K implements BlockType {
   }
 
   private static final AffineSuperBlock GRID =
-      new AffineSuperBlock("Q4_K", 8, 32, 63, new ScaleSearch(0, 15, -0.9f, 0.05f, 37));
+      new AffineSuperBlock("Q4_K", 8, 32, 63, new ScaleSearch(0, 15));
 
   @Override
   public BlockScales fit(float[] x, int at, float[] importance) {

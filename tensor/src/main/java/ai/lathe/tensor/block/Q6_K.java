@@ -46,8 +46,7 @@ final class Q6_K implements BlockType {
   private static final int D = 208;
 
   private static final SymmetricSuperBlock GRID =
-      new SymmetricSuperBlock(
-          "Q6_K", 16, 16, -128, 127, 32, new ScaleSearch(-32, 31, -0.9f, 0.1f, 19));
+      new SymmetricSuperBlock("Q6_K", 16, 16, -128, 127, 32, new ScaleSearch(-32, 31));
 
   @Override
   public BlockScales fit(float[] x, int at, float[] importance) {

@@ -34,7 +34,7 @@ final class Q8_0 implements BlockType {
     return 256;
   }
 
-  private static final ScaleSearch SEARCH = new ScaleSearch(-127, 127, 0, 1, 1);
+  private static final ScaleSearch SEARCH = ScaleSearch.covering(-127, 127);
 
   @Override
   public BlockScales fit(float[] x, int at, float[] importance) {

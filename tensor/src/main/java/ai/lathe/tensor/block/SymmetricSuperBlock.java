@@ -82,21 +82,19 @@ final class SymmetricSuperBlock {
     }
 
     void assign(float[] ideal, float[] x, int at, float[] w) {
-      var scale = new float[3];
-      var offset = new float[3];
       for (int g = 0; g < groups; g++) {
-        int nearest = d == 0 ? 0 : Math.round(ideal[g] / d);
-        for (int c = 0; c < 3; c++) {
-          scale[c] = d * candidate(nearest, c);
-        }
         int from = g * groupSize;
-        var errors = search.errors(x, at + from, groupSize, w, from, scale, offset);
-        int best = 1;
+        int nearest = d == 0 ? 0 : Math.round(ideal[g] / d);
+        double least = Double.POSITIVE_INFINITY;
         for (int c = 0; c < 3; c++) {
-          best = errors[c] < errors[best] ? c : best;
+          int trialS = candidate(nearest, c);
+          double trial = search.error(x, at + from, groupSize, w, from, d * trialS, 0);
+          if (trial < least) {
+            least = trial;
+            s[g] = trialS;
+          }
         }
-        s[g] = candidate(nearest, best);
-        error += errors[best];
+        error += least;
       }
     }
 
@@ -109,8 +107,9 @@ final class SymmetricSuperBlock {
       double aa = 0;
       double ax = 0;
       for (int g = 0; g < groups; g++) {
+        float inverse = s[g] == 0 ? 0 : 1 / (d * s[g]);
         for (int i = g * groupSize; i < (g + 1) * groupSize; i++) {
-          double a = s[g] * (double) search.code(x[at + i], d * s[g], 0);
+          double a = s[g] * (double) search.code(x[at + i] * inverse);
           aa += w[i] * a * a;
           ax += w[i] * a * x[at + i];
         }
