@@ -17,6 +17,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -184,12 +185,7 @@ public final class GgufFile implements AutoCloseable {
     var shape = info.shape();
     if (shape.length != 2 || shape[0] > Integer.MAX_VALUE || shape[1] > Integer.MAX_VALUE) {
       throw new FormatException(
-          path
-              + ": tensor '"
-              + name
-              + "' of shape "
-              + java.util.Arrays.toString(shape)
-              + " is not a matrix");
+          path + ": tensor '" + name + "' of shape " + Arrays.toString(shape) + " is not a matrix");
     }
     return switch (encoding(info)) {
       case Encoding.Plain plain -> new Dense(tensor(name));

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -58,7 +59,8 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
     for (long i = 0; i < tensorCount; i++) {
       var tensor = tensor(path, in, fileIndex, alignment);
       if (!names.add(tensor.name())) {
-        throw new FormatException(path + " has two tensors named '" + tensor.name() + "'");
+        throw new FormatException(
+            path + " has two tensors named '" + GgufReader.shown(tensor.name()) + "'");
       }
       tensors.add(tensor);
     }
@@ -75,7 +77,8 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
     for (long i = 0; i < count; i++) {
       var key = in.string("a metadata key");
       if (values.putIfAbsent(key, in.value(key)) != null) {
-        throw new FormatException(path + " has the metadata key '" + key + "' twice");
+        throw new FormatException(
+            path + " has the metadata key '" + GgufReader.shown(key) + "' twice");
       }
     }
     return new GgufMetadata(path.toString(), values);
@@ -84,12 +87,12 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
   /** With the offset as the file has it. */
   private static GgufTensor tensor(Path path, GgufReader in, int fileIndex, long alignment) {
     var name = in.string("a tensor's name");
-    int dimensions = in.u32("the dimensions of '" + name + "'");
+    int dimensions = in.u32("the dimensions of " + GgufReader.shown(name));
     if (dimensions < 0 || dimensions > MAX_DIMENSIONS) {
       throw new FormatException(
           path
               + ": tensor '"
-              + name
+              + GgufReader.shown(name)
               + "' has "
               + Integer.toUnsignedString(dimensions)
               + " dimensions, and the most is "
@@ -97,15 +100,15 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
     }
     var shape = new long[dimensions];
     for (int d = dimensions - 1; d >= 0; d--) {
-      shape[d] = in.i64("a dimension of '" + name + "'");
+      shape[d] = in.i64("a dimension of " + GgufReader.shown(name));
     }
-    var type = GgmlType.of(in.u32("the type of '" + name + "'"));
-    long offset = in.i64("the offset of '" + name + "'");
+    var type = GgmlType.of(in.u32("the type of " + GgufReader.shown(name)));
+    long offset = in.i64("the offset of " + GgufReader.shown(name));
     if (offset < 0 || offset % alignment != 0) {
       throw new FormatException(
           path
               + ": tensor '"
-              + name
+              + GgufReader.shown(name)
               + "' begins at byte "
               + Long.toUnsignedString(offset)
               + " of the data, which is not a multiple of the alignment "
@@ -119,7 +122,11 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
     for (long dimension : shape) {
       if (dimension < 0 || dimension > 0 && elements > Long.MAX_VALUE / dimension) {
         throw new FormatException(
-            path + ": tensor '" + name + "' has an impossible shape " + Arrays.toString(shape));
+            path
+                + ": tensor '"
+                + GgufReader.shown(name)
+                + "' has an impossible shape "
+                + Arrays.toString(shape));
       }
       elements *= dimension;
     }
@@ -131,7 +138,7 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
       throw new FormatException(
           path
               + ": tensor '"
-              + name
+              + GgufReader.shown(name)
               + "' has rows of "
               + row
               + ", which is not a multiple of the "
@@ -142,7 +149,11 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
     long blocks = elements / type.blockSize();
     if (blocks > Long.MAX_VALUE / type.blockBytes()) {
       throw new FormatException(
-          path + ": tensor '" + name + "' has an impossible shape " + Arrays.toString(shape));
+          path
+              + ": tensor '"
+              + GgufReader.shown(name)
+              + "' has an impossible shape "
+              + Arrays.toString(shape));
     }
     return blocks * type.blockBytes();
   }
@@ -156,7 +167,7 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
         throw new FormatException(
             path
                 + " is truncated: tensor '"
-                + t.name()
+                + GgufReader.shown(t.name())
                 + "' needs "
                 + t.bytes()
                 + " bytes at "
@@ -173,13 +184,18 @@ record GgufHeader(int version, GgufMetadata metadata, List<GgufTensor> tensors, 
     }
     var byOffset = new ArrayList<>(placed);
     byOffset.removeIf(t -> t.bytes() == 0);
-    byOffset.sort(java.util.Comparator.comparingLong(GgufTensor::offset));
+    byOffset.sort(Comparator.comparingLong(GgufTensor::offset));
     for (int i = 1; i < byOffset.size(); i++) {
       var before = byOffset.get(i - 1);
       var after = byOffset.get(i);
       if (after.offset() < before.offset() + before.bytes()) {
         throw new FormatException(
-            path + ": tensors '" + before.name() + "' and '" + after.name() + "' overlap");
+            path
+                + ": tensors '"
+                + GgufReader.shown(before.name())
+                + "' and '"
+                + GgufReader.shown(after.name())
+                + "' overlap");
       }
     }
     return placed;

@@ -3,6 +3,7 @@ package ai.lathe.format.gguf;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.gguf.GgufValue.IntegerType;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Tensor;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -107,8 +108,7 @@ record GgufLayout(
               + " of a block of "
               + type);
     }
-    return Math.multiplyExact(
-        ai.lathe.tensor.Tensor.elements(shape) / type.blockSize(), type.blockBytes());
+    return Math.multiplyExact(Tensor.elements(shape) / type.blockSize(), type.blockBytes());
   }
 
   /** The header's bytes, little-endian. */

@@ -72,7 +72,7 @@ final class GgufReader {
   }
 
   GgufValue value(String key) {
-    return value(key, u32("the type of '" + key + "'"));
+    return value(key, u32("the type of " + shown(key)));
   }
 
   private GgufValue value(String key, int type) {
@@ -92,9 +92,10 @@ final class GgufReader {
 
   private GgufValue.Array array(String key, int depth) {
     if (depth > MAX_DEPTH) {
-      throw new FormatException(path + ": key '" + key + "' nests arrays deeper than " + MAX_DEPTH);
+      throw new FormatException(
+          path + ": key '" + shown(key) + "' nests arrays deeper than " + MAX_DEPTH);
     }
-    int type = u32("the element type of '" + key + "'");
+    int type = u32("the element type of " + shown(key));
     var integer = integerType(type);
     if (integer != null) {
       var values = new long[length(key, integer.bytes)];
@@ -161,20 +162,20 @@ final class GgufReader {
   private boolean bool(String key) {
     byte value = file.get(ValueLayout.JAVA_BYTE, take(1, key));
     if (value != 0 && value != 1) {
-      throw new FormatException(path + ": the boolean '" + key + "' is neither 0 nor 1");
+      throw new FormatException(path + ": the boolean '" + shown(key) + "' is neither 0 nor 1");
     }
     return value == 1;
   }
 
   /** Length of a string or an array whose elements take at least {@code least} bytes each. */
   private int length(String what, int least) {
-    long length = i64("the length of '" + what + "'");
+    long length = i64("the length of " + shown(what));
     long left = file.byteSize() - position;
     if (length < 0 || length > left / least || length > Integer.MAX_VALUE - 8) {
       throw new FormatException(
           path
               + ": '"
-              + what
+              + shown(what)
               + "' claims "
               + Long.toUnsignedString(length)
               + " elements, and "
@@ -186,7 +187,7 @@ final class GgufReader {
 
   private long take(long bytes, String what) {
     if (bytes > file.byteSize() - position) {
-      throw new FormatException(path + " is truncated: it ends within '" + what + "'");
+      throw new FormatException(path + " is truncated: it ends within '" + shown(what) + "'");
     }
     long at = position;
     position += bytes;
@@ -202,8 +203,14 @@ final class GgufReader {
     return null;
   }
 
+  /** A name from a file, fit for a line of text: shortened, without control characters. */
+  static String shown(String name) {
+    var text = name.length() <= 64 ? name : name.substring(0, 64) + "...";
+    return text.replaceAll("\\p{Cntrl}", "?");
+  }
+
   private FormatException unknownType(String key, int type) {
     return new FormatException(
-        path + ": key '" + key + "' has the unknown type " + Integer.toUnsignedString(type));
+        path + ": key '" + shown(key) + "' has the unknown type " + Integer.toUnsignedString(type));
   }
 }
