@@ -9,11 +9,18 @@ import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every architecture against Hugging Face transformers; see tools/make_golden.py. */
 class GoldenTest {
+
+  /** Small products gain nothing from threads, and lose much where the machine is busy. */
+  @BeforeAll
+  static void oneThread() {
+    Torch.threads(1);
+  }
 
   private static final float TOLERANCE = 1e-4f;
 
