@@ -24,6 +24,14 @@ public interface WeightCodec {
    */
   List<TensorInfo> layout(String prefix, Encoding encoding, int rows, int columns);
 
+  /**
+   * Those of {@link #layout} whose values follow from the shape alone: an unfinished file that
+   * holds them can be read as far as it goes.
+   */
+  default Map<String, Tensor> constants(String prefix, Encoding encoding, int rows, int columns) {
+    return Map.of();
+  }
+
   /** By full tensor name; exactly the names, types and shapes of {@link #layout}. */
   Map<String, Tensor> encode(String prefix, LinearWeight weight);
 

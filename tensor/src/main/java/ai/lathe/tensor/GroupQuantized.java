@@ -1,5 +1,8 @@
 package ai.lathe.tensor;
 
+import java.lang.foreign.Arena;
+import java.util.List;
+
 /**
  * Integer codes with a scale for each group of inputs; a group is consecutive inputs unless {@code
  * groupIndex} says otherwise.
@@ -41,6 +44,28 @@ public record GroupQuantized(
   public GroupQuantized(
       IntegerScheme scheme, int rows, int columns, byte[] codes, Tensor scales, byte[] zeros) {
     this(scheme, rows, columns, codes, scales, zeros, null);
+  }
+
+  /** The rows of several weights like {@code first}. */
+  static GroupQuantized stack(List<LinearWeight> parts, GroupQuantized first, int rows) {
+    int groups = first.scheme.groups(first.columns);
+    var codes = new byte[Math.multiplyExact(rows, first.columns)];
+    var scales = new float[rows * groups];
+    var zeros = first.zeros == null ? null : new byte[rows * groups];
+    int row = 0;
+    for (var weight : parts) {
+      var part = (GroupQuantized) weight;
+      System.arraycopy(part.codes, 0, codes, row * first.columns, part.codes.length);
+      part.scales.copyFloats(0, scales, row * groups, part.rows * groups);
+      if (zeros != null) {
+        System.arraycopy(part.zeros, 0, zeros, row * groups, part.zeros.length);
+      }
+      row += part.rows;
+    }
+    // The scales were of this type before, so nothing is rounded on the way back.
+    var stored = Tensor.ofFloats(scales, rows, groups).to(first.scales.dtype(), Arena.ofAuto());
+    return new GroupQuantized(
+        first.scheme, rows, first.columns, codes, stored, zeros, first.groupIndex);
   }
 
   @Override

@@ -1,5 +1,10 @@
 package ai.lathe.tensor;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.function.Function;
+
 /**
  * The weight {@code W [out, in]} of a linear layer {@code y = W x}, in whichever compressed form:
  * the shared language of Lathe. Solvers produce it, formats encode it, executors run it.
@@ -23,5 +28,43 @@ public sealed interface LinearWeight permits Dense, GroupQuantized, BlockQuantiz
     var matrix = Matrix.zeros(rows(), columns());
     decodeRows(0, rows(), matrix.values(), 0);
     return matrix;
+  }
+
+  /**
+   * One weight of the rows of several, in order.
+   *
+   * @param parts at least one, all of one encoding and one number of columns
+   */
+  static LinearWeight stack(List<LinearWeight> parts) {
+    var first = parts.getFirst();
+    if (parts.size() == 1) {
+      return first;
+    }
+    int rows = parts.stream().mapToInt(LinearWeight::rows).reduce(0, Math::addExact);
+    return switch (first) {
+      case Dense(Tensor tensor) ->
+          new Dense(
+              new Tensor(
+                  tensor.dtype(),
+                  new long[] {rows, first.columns()},
+                  join(parts, part -> ((Dense) part).tensor().data())));
+      case BlockQuantized(BlockType type, _, int columns, _) ->
+          new BlockQuantized(
+              type, rows, columns, join(parts, part -> ((BlockQuantized) part).blocks()));
+      case GroupQuantized quantized -> GroupQuantized.stack(parts, quantized, rows);
+    };
+  }
+
+  private static MemorySegment join(
+      List<LinearWeight> parts, Function<LinearWeight, MemorySegment> data) {
+    var segments = parts.stream().map(data).toList();
+    long bytes = segments.stream().mapToLong(MemorySegment::byteSize).sum();
+    var joined = Arena.ofAuto().allocate(bytes, 64);
+    long at = 0;
+    for (var segment : segments) {
+      MemorySegment.copy(segment, 0, joined, at, segment.byteSize());
+      at += segment.byteSize();
+    }
+    return joined;
   }
 }

@@ -103,6 +103,11 @@ public final class Torch {
     }
   }
 
+  /** Memory that somebody else owns as a float32 tensor; it must outlive the tensor. */
+  public static Tensor view(MemorySegment memory, long... shape) {
+    return torch.from_blob(new Memory(memory), shape, new TensorOptions(ScalarType.Float));
+  }
+
   static Tensor empty(ScalarType type, long... shape) {
     return torch.empty(shape, new TensorOptions(type), null);
   }

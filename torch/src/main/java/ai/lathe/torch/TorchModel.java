@@ -4,9 +4,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.LanguageModel;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LatheException;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Tensor;
 
 /** A decoder of any format, run as its architecture describes it. For one thread at a time. */
 public final class TorchModel implements LanguageModel {
@@ -64,33 +62,7 @@ public final class TorchModel implements LanguageModel {
               () ->
                   head.norm(blocks.forward(embedding.forward(new int[][] {tokens}), null))
                       .reshape(tokens.length, -1));
-      return new HeldLogits(normed);
-    }
-  }
-
-  private final class HeldLogits implements Logits {
-    private final Tensor normed;
-
-    HeldLogits(Tensor normed) {
-      this.normed = normed;
-    }
-
-    @Override
-    public int positions() {
-      return (int) normed.size(0);
-    }
-
-    @Override
-    public void rows(int from, int to, float[] target) {
-      try (var _ = new PointerScope();
-          var _ = new NoGradGuard()) {
-        Torch.copy(head.logits(normed.narrow(0, from, to - from)), target, 0);
-      }
-    }
-
-    @Override
-    public void close() {
-      normed.close();
+      return new HeldLogits(head, normed);
     }
   }
 

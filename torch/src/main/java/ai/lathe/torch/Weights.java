@@ -6,7 +6,6 @@ import ai.lathe.tensor.LinearWeight;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.stream.IntStream;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -82,15 +81,5 @@ final class Weights {
                   values.length);
             });
     return tensor;
-  }
-
-  /** The address of memory that somebody else owns. */
-  private static final class Memory extends Pointer {
-    private Memory(MemorySegment segment) {
-      super((Pointer) null);
-      this.address = segment.address();
-      this.limit = segment.byteSize();
-      this.capacity = segment.byteSize();
-    }
   }
 }

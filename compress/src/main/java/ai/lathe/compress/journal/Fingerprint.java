@@ -55,6 +55,13 @@ public record Fingerprint(Map<String, String> parts) {
     return hex(digest);
   }
 
+  /** A hash of a text. */
+  public static String ofText(String text) {
+    var digest = sha256();
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
+    return hex(digest);
+  }
+
   /** A hash of token sequences. */
   public static String of(List<int[]> sequences) {
     var digest = sha256();

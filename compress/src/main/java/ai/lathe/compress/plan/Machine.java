@@ -1,5 +1,8 @@
 package ai.lathe.compress.plan;
 
+import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.linalg.Gemm;
+import ai.lathe.tensor.linalg.View;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -50,6 +53,20 @@ public final class Machine {
     } catch (IOException e) {
       return Long.MAX_VALUE;
     }
+  }
+
+  /** What matrix products reach here, in operations a second: a short measurement. */
+  public static double multiplyRate() {
+    int n = 512;
+    var a = View.of(Matrix.zeros(n, n));
+    var c = View.of(Matrix.zeros(n, n));
+    double best = 0;
+    for (int round = 0; round < 8; round++) {
+      long start = System.nanoTime();
+      Gemm.add(c, a, a);
+      best = Math.max(best, 2.0 * n * n * n * 1e9 / (System.nanoTime() - start));
+    }
+    return best;
   }
 
   private static OptionalLong kilobytes(Path file, String field) {

@@ -2,6 +2,8 @@ package ai.lathe.compress.plan;
 
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.quantization.ColumnOrder;
+import ai.lathe.compress.quantization.Gptq;
 import ai.lathe.model.Address;
 import ai.lathe.tensor.Encoding;
 import java.util.EnumSet;
@@ -60,6 +62,18 @@ public record Plan(Target target, List<Entry> entries, List<String> notes) {
     var all = EnumSet.noneOf(Statistic.class);
     entries.forEach(entry -> entry.level().ifPresent(level -> all.addAll(level.requires())));
     return all;
+  }
+
+  /**
+   * Whether a solver takes inputs in another order than they are stored in, as static act-order
+   * does.
+   */
+  public boolean ordersColumns() {
+    return entries.stream()
+        .flatMap(entry -> entry.level().stream())
+        .anyMatch(
+            level ->
+                level.config() instanceof Gptq.Config gptq && gptq.order() == ColumnOrder.STATIC);
   }
 
   public List<String> fallbacks() {

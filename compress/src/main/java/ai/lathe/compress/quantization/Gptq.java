@@ -5,6 +5,7 @@ import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
+import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.Gemm;
@@ -75,6 +76,15 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
   @Override
   public Config config(Grid grid, Map<String, ?> settings) {
     return GptqSettings.read(grid, settings);
+  }
+
+  /** Groups that are formed in the order of the sweep need their index beside the codes. */
+  @Override
+  public Encoding encoding(Grid grid, Config config) {
+    return grid.encoding() instanceof Encoding.Grouped(var scheme, var scales, _)
+            && config.order() == ColumnOrder.GROUP
+        ? new Encoding.Grouped(scheme, scales, true)
+        : grid.encoding();
   }
 
   @Override

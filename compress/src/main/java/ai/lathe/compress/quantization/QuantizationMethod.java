@@ -2,6 +2,7 @@ package ai.lathe.compress.quantization;
 
 import ai.lathe.compress.layer.LayerSolver;
 import ai.lathe.compress.layer.SolverConfig;
+import ai.lathe.tensor.Encoding;
 import java.util.Map;
 
 /**
@@ -22,4 +23,9 @@ public interface QuantizationMethod<C extends SolverConfig> extends LayerSolver<
    *     value that the method does not know is a {@link ai.lathe.tensor.LatheException}
    */
   C config(Grid grid, Map<String, ?> settings);
+
+  /** How a level's result is stored. */
+  default Encoding encoding(Grid grid, C config) {
+    return grid.encoding();
+  }
 }

@@ -1,6 +1,9 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.quantization.ScaleSearch;
+import ai.lathe.format.compressed.Selector;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** One step of a recipe. */
@@ -12,10 +15,15 @@ public sealed interface Modifier {
    * @param method short name of the layer solver, for example {@code gptq}
    * @param groups tried in order; the first with a matching target gives a layer its scheme
    * @param ignore modules left as they are
-   * @param settings of the solver, by the recipe's own key names; absent ones take the method's
-   *     defaults
+   * @param search how ranges are chosen; empty for the usual way
+   * @param settings of the method, by the names that recipes use; absent ones take its defaults
    */
-  record Quantization(String method, List<Group> groups, List<Selector> ignore, Settings settings)
+  record Quantization(
+      String method,
+      List<Group> groups,
+      List<Selector> ignore,
+      Optional<ScaleSearch> search,
+      Map<String, Object> settings)
       implements Modifier {
 
     /** The scheme of a module; empty where it is ignored or nobody's target. */
@@ -37,19 +45,4 @@ public sealed interface Modifier {
    * @param targets modules that get the scheme
    */
   record Group(List<Selector> targets, Scheme scheme) {}
-
-  /**
-   * What a recipe may say about how weights are rounded; empty where it says nothing.
-   *
-   * @param columnOrder {@code none}, {@code static} or {@code group}
-   * @param observer {@code minmax} or {@code mse}
-   */
-  record Settings(
-      Optional<Integer> blockSize,
-      Optional<Double> dampening,
-      Optional<String> columnOrder,
-      Optional<String> observer) {
-    public static final Settings DEFAULTS =
-        new Settings(Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
-  }
 }

@@ -1,9 +1,15 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.compress.recipe.Modifier.Quantization;
-import ai.lathe.compress.recipe.Modifier.Settings;
+import ai.lathe.format.compressed.Selector;
+import ai.lathe.tensor.BlockType;
+import ai.lathe.tensor.block.BlockTypes;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /** Modifiers in order. Immutable and printable: its text is part of a run's fingerprint. */
 public record Recipe(List<Modifier> modifiers) {
@@ -12,14 +18,44 @@ public record Recipe(List<Modifier> modifiers) {
     modifiers = List.copyOf(modifiers);
   }
 
-  /** One scheme for every linear layer but the head. */
-  public static Recipe uniform(String method, Scheme scheme, Settings settings) {
+  /**
+   * One scheme for every linear layer but the head.
+   *
+   * @param embeddings of the tables of vectors; empty leaves them as they are, as usual
+   * @param settings of the method, by the names that recipes use
+   */
+  public static Recipe uniform(
+      String method,
+      Scheme scheme,
+      Optional<Scheme> embeddings,
+      Optional<ScaleSearch> search,
+      Map<String, Object> settings) {
+    var groups = new ArrayList<Group>();
+    groups.add(new Group(List.of(selector("Linear")), scheme));
+    embeddings.ifPresent(tables -> groups.add(new Group(List.of(selector("Embedding")), tables)));
+    var ignore = List.of(selector("lm_head"));
     return new Recipe(
+        List.of(new Quantization(method, List.copyOf(groups), ignore, search, settings)));
+  }
+
+  /**
+   * One type of GGUF for every matrix, as llama.cpp's own quantizer does it: a head of fewer than
+   * six bits gets {@code Q6_K}, learned positions and token types stay as they are.
+   */
+  public static Recipe gguf(String method, BlockType type, Map<String, Object> settings) {
+    var head = BlockTypes.Q6_K;
+    boolean enough = type.bytes() * head.size() >= head.bytes() * type.size();
+    var groups =
         List.of(
-            new Quantization(
-                method,
-                List.of(new Group(List.of(Selector.of("Linear")), scheme)),
-                List.of(Selector.of("lm_head")),
-                settings)));
+            new Group(List.of(selector("lm_head")), new Scheme.Blocks(enough ? type : head)),
+            new Group(List.of(selector("Linear"), selector("Embedding")), new Scheme.Blocks(type)));
+    var ignore =
+        List.of(selector("re:.*position_embeddings"), selector("re:.*token_type_embeddings"));
+    return new Recipe(
+        List.of(new Quantization(method, groups, ignore, Optional.empty(), settings)));
+  }
+
+  private static Selector selector(String text) {
+    return Selector.of(text, "recipe");
   }
 }

@@ -1,8 +1,9 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.compress.recipe.Modifier.Quantization;
-import ai.lathe.compress.recipe.Modifier.Settings;
+import ai.lathe.format.compressed.Selector;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
@@ -18,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 
 /**
@@ -135,34 +137,32 @@ public final class RecipeReader {
         kind.method(),
         List.copyOf(groups),
         selectors(node.path("ignore"), name + ".ignore", List.of()),
-        settings(name, node));
+        search(name, node),
+        settings(kind, node));
   }
 
-  private static Settings settings(String name, JsonNode node) {
-    var order =
-        text(node, "actorder")
-            .map(
-                given ->
-                    switch (given) {
-                      case "static", "weight", "true" -> "static";
-                      case "group" -> "group";
-                      case "none", "false" -> "none";
-                      default ->
-                          throw LatheException.unknown(
-                              name + ".actorder", given, List.of("static", "group", "none"));
-                    });
-    var observer = text(node, "observer");
-    observer.ifPresent(
-        given -> {
-          if (!Set.of("minmax", "mse").contains(given)) {
-            throw LatheException.unknown(name + ".observer", given, List.of("minmax", "mse"));
-          }
-        });
-    return new Settings(
-        number(node, "block_size", name).map(value -> (int) (double) value),
-        number(node, "dampening_frac", name),
-        order,
-        observer);
+  private static Optional<ScaleSearch> search(String name, JsonNode node) {
+    return text(node, "observer")
+        .map(
+            given ->
+                switch (given) {
+                  case "minmax", "memoryless_minmax" -> ScaleSearch.MIN_MAX;
+                  case "mse", "memoryless_mse" -> ScaleSearch.MSE;
+                  default ->
+                      throw LatheException.unknown(
+                          name + ".observer", given, List.of("minmax", "mse"));
+                });
+  }
+
+  /** Keys that are the method's own, as they stand; the method knows what they may hold. */
+  private static Map<String, Object> settings(Kind kind, JsonNode node) {
+    var settings = new TreeMap<String, Object>();
+    for (var key : kind.ownKeys()) {
+      if (node.has(key)) {
+        settings.put(key, node.path(key).asText());
+      }
+    }
+    return settings;
   }
 
   private static Group configGroup(String name, JsonNode node) {
@@ -234,16 +234,16 @@ public final class RecipeReader {
 
   private static List<Selector> selectors(JsonNode node, String name, List<String> otherwise) {
     if (node.isMissingNode() || node.isNull()) {
-      return otherwise.stream().map(Selector::of).toList();
+      return otherwise.stream().map(text -> Selector.of(text, name)).toList();
     }
     if (node.isTextual()) {
-      return List.of(Selector.of(node.textValue()));
+      return List.of(Selector.of(node.textValue(), name));
     }
     expect(node.isArray(), name + " is a list of module names, classes or 're:' expressions");
     var selectors = new ArrayList<Selector>();
     for (var item : node) {
       expect(item.isTextual(), name + " is a list of texts");
-      selectors.add(Selector.of(item.textValue()));
+      selectors.add(Selector.of(item.textValue(), name));
     }
     return List.copyOf(selectors);
   }
@@ -259,15 +259,6 @@ public final class RecipeReader {
   private static Optional<String> text(JsonNode node, String key) {
     var value = node.path(key);
     return value.isMissingNode() || value.isNull() ? Optional.empty() : Optional.of(value.asText());
-  }
-
-  private static Optional<Double> number(JsonNode node, String key, String name) {
-    var value = node.path(key);
-    if (value.isMissingNode() || value.isNull()) {
-      return Optional.empty();
-    }
-    expect(value.isNumber() && value.doubleValue() > 0, name + "." + key + " is a positive number");
-    return Optional.of(value.doubleValue());
   }
 
   private static void expect(boolean condition, String message) {

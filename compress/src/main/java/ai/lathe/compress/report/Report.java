@@ -1,5 +1,6 @@
 package ai.lathe.compress.report;
 
+import ai.lathe.compress.measure.Measurement;
 import java.util.List;
 import java.util.Map;
 
@@ -12,8 +13,7 @@ import java.util.Map;
  * @param fingerprint hashes of model, data and recipe
  * @param notes decisions that nobody asked for by name
  * @param fallbacks what did not go as configured, layer by layer
- * @param quality measures of the reopened artifact against the original, by name; empty where
- *     nothing could be measured (a note says why)
+ * @param quality of the reopened artifact against the original
  * @param seconds by phase
  * @param peakMemoryBytes most memory that the process held, native memory included
  */
@@ -25,7 +25,7 @@ public record Report(
     Map<String, Object> settings,
     Map<String, String> fingerprint,
     Size size,
-    Map<String, Object> quality,
+    Measurement quality,
     List<LayerReport> layers,
     List<String> fallbacks,
     List<String> notes,
@@ -48,22 +48,4 @@ public record Report(
       long weights,
       double bitsPerWeight,
       double quantizedBitsPerWeight) {}
-
-  /**
-   * One compressed matrix.
-   *
-   * @param relativeError {@code tr((W-Q) H (W-Q)^T) / tr(W H W^T)}; with {@code H = I} where
-   *     nothing was calibrated
-   * @param calibrated whether H is of calibration data
-   */
-  public record LayerReport(
-      String name,
-      int rows,
-      int columns,
-      String encoding,
-      long bytes,
-      double relativeError,
-      boolean calibrated,
-      double seconds,
-      List<String> fallbacks) {}
 }

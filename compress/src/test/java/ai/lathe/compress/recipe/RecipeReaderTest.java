@@ -9,6 +9,7 @@ import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,9 +38,8 @@ class RecipeReaderTest {
 
     var gptq = (Quantization) recipe.modifiers().getFirst();
     assertThat(gptq.method()).isEqualTo("gptq");
-    assertThat(gptq.settings().blockSize()).contains(64);
-    assertThat(gptq.settings().dampening()).contains(0.05);
-    assertThat(gptq.settings().columnOrder()).contains("static");
+    assertThat(gptq.settings())
+        .isEqualTo(Map.of("block_size", "64", "dampening_frac", "0.05", "actorder", "static"));
     var w4 = new Scheme.Integers(new IntegerScheme(4, 128, true, Activations.FLOAT));
     assertThat(gptq.scheme("model.layers.0.mlp.up_proj", "Linear")).contains(w4);
     assertThat(gptq.scheme("model.layers.0.mlp.gate", "Linear")).isEmpty();
@@ -104,10 +104,9 @@ class RecipeReaderTest {
           GPTQModifier: {scheme: W4A61}                     | unknown scheme 'W4A61'; did you mean 'W4A16'?
           GPTQModifier: {scheme: W4A16, dampning_frac: 0.1} | unknown key of GPTQModifier 'dampning_frac'; did you mean 'dampening_frac'?
           QuantizationModifier: {scheme: W4A16, block_size: 128} | unknown key of QuantizationModifier 'block_size'
-          GPTQModifier: {scheme: W4A16, actorder: statik}   | unknown GPTQModifier.actorder 'statik'; did you mean 'static'?
+          GPTQModifier: {scheme: W4A16, observer: mze}      | unknown GPTQModifier.observer 'mze'; did you mean 'mse'?
           GPTQModifier: {targets: [Linear]}                 | GPTQModifier needs a scheme
-          GPTQModifier: {scheme: W4A16, targets: ['re:(']}  | the selector 're:(' is not a regular expression
-          GPTQModifier: {scheme: W4A16, dampening_frac: -1} | GPTQModifier.dampening_frac is a positive number
+          GPTQModifier: {scheme: W4A16, targets: ['re:(']}  | GPTQModifier.targets: 're:(' is no regular expression
           GPTQModifier: {scheme: W4A16, scheme: W3A16}      | not YAML: Duplicate field 'scheme'
           GPTQModifier: {scheme: W4A16, kv_cache_scheme: {num_bits: 8}} | the cache stays in floating point
           - GPTQModifier                                    | a recipe is a YAML mapping

@@ -88,6 +88,11 @@ public final class PackQuantized implements WeightCodec {
   }
 
   @Override
+  public Map<String, Tensor> constants(String prefix, Encoding encoding, int rows, int columns) {
+    return Map.of(prefix + SHAPE, shape(rows, columns));
+  }
+
+  @Override
   public Map<String, Tensor> encode(String prefix, LinearWeight weight) {
     if (!(weight instanceof GroupQuantized quantized) || !canEncode(weight.encoding())) {
       throw new LatheException(NAME + " cannot store " + weight.encoding().label());
@@ -100,7 +105,7 @@ public final class PackQuantized implements WeightCodec {
           switch (suffix) {
             case PACKED -> packedRows(info, quantized);
             case SCALE -> quantized.scales().reshape(info.shape());
-            case SHAPE -> shape(info, quantized);
+            case SHAPE -> shape(weight.rows(), weight.columns());
             case ZERO_POINT -> packedColumns(info, quantized);
             default -> Layer.groupIndex(quantized);
           });
@@ -134,12 +139,12 @@ public final class PackQuantized implements WeightCodec {
     return new Tensor(info.dtype(), info.shape(), words);
   }
 
-  private static Tensor shape(TensorInfo info, GroupQuantized weight) {
+  private static Tensor shape(int rows, int columns) {
     var data = MemorySegment.ofArray(new byte[16]);
     // Values below 2^31: the upper halves stay zero.
-    data.set(Layer.INT, 0, weight.rows());
-    data.set(Layer.INT, 8, weight.columns());
-    return new Tensor(info.dtype(), info.shape(), data);
+    data.set(Layer.INT, 0, rows);
+    data.set(Layer.INT, 8, columns);
+    return new Tensor(DType.I64, new long[] {2}, data);
   }
 
   @Override

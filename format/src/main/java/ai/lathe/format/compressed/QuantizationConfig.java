@@ -96,7 +96,7 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
 
   /** The group that a module belongs to; empty where it is stored plain. */
   public Optional<Group> group(String module, String className) {
-    if (ignore.stream().map(this::selector).anyMatch(s -> matches(s, module, className))) {
+    if (ignore.stream().map(this::selector).anyMatch(s -> s.matches(module, className))) {
       return Optional.empty();
     }
     return first(selector -> selector.matchesName(module))
@@ -108,10 +108,6 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
     return groups.stream()
         .filter(group -> group.targets.stream().map(this::selector).anyMatch(matches))
         .findFirst();
-  }
-
-  private static boolean matches(Selector selector, String module, String className) {
-    return selector.matchesName(module) || selector.matchesClass(className);
   }
 
   private Selector selector(String text) {

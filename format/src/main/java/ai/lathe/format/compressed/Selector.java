@@ -8,7 +8,7 @@ import java.util.regex.PatternSyntaxException;
  * What a configuration calls modules by: their exact name, their class, or {@code re:} and a
  * regular expression that the beginning of the name matches.
  */
-final class Selector {
+public final class Selector {
 
   private static final int LONGEST = 1000;
   private static final int STEPS = 200_000;
@@ -21,7 +21,12 @@ final class Selector {
     this.pattern = pattern;
   }
 
-  static Selector of(String text, String where) {
+  /**
+   * Parses one.
+   *
+   * @param where it stands, for the message where it is no regular expression
+   */
+  public static Selector of(String text, String where) {
     if (!text.startsWith("re:")) {
       return new Selector(text, null);
     }
@@ -38,6 +43,11 @@ final class Selector {
     }
   }
 
+  /** Whether a module is meant, by its name or its class. */
+  public boolean matches(String module, String className) {
+    return matchesName(module) || matchesClass(className);
+  }
+
   boolean matchesName(String module) {
     return pattern == null
         ? text.equals(module)
@@ -46,6 +56,11 @@ final class Selector {
 
   boolean matchesClass(String className) {
     return pattern == null && text.equals(className);
+  }
+
+  @Override
+  public String toString() {
+    return text;
   }
 
   /** An expression from a file may take exponential time; it gets a number of steps instead. */

@@ -137,6 +137,19 @@ public record Architecture(
     return inner.containsKey(Role.GATE);
   }
 
+  /**
+   * The module that holds a parameter, as Hugging Face names it and recipes select it, for example
+   * {@code model.layers.0.self_attn.q_proj}.
+   *
+   * @param block ignored for parameters outside blocks
+   */
+  public String moduleName(int block, Role role) {
+    var name = parameter(role).huggingFace();
+    return inner.containsKey(role)
+        ? blockNames.huggingFace().replace("{n}", Integer.toString(block)) + "." + name
+        : name;
+  }
+
   public static Builder decoder(String name) {
     return new Builder(name, ModelKind.DECODER);
   }

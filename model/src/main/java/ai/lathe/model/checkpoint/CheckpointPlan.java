@@ -15,6 +15,9 @@ public sealed interface CheckpointPlan permits HuggingFacePlan, GgufPlan {
   /** Exact bytes of all its files. */
   long bytes();
 
+  /** Where the unfinished model stands while it is written; gone once it is finished. */
+  Path staging();
+
   /** Begins it; what an earlier writer left unfinished is discarded. */
   CheckpointWriter create();
 

@@ -128,7 +128,8 @@ record GgufPlan(
     return GgufWriter.bytes(metadata, tensors);
   }
 
-  Path staging() {
+  @Override
+  public Path staging() {
     return target.resolveSibling(target.getFileName() + ".partial");
   }
 

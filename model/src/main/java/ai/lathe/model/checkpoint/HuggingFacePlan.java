@@ -15,6 +15,7 @@ import ai.lathe.model.config.HuggingFaceConfig;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Tensor;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,9 +32,14 @@ import java.util.TreeMap;
  * @param tensors the files of weights
  * @param files everything else, by name
  * @param modules every tensor of the model
+ * @param constants tensors whose values are known before any weight is
  */
 record HuggingFacePlan(
-    Path target, SafetensorsPlan tensors, Map<String, byte[]> files, Map<Address, Module> modules)
+    Path target,
+    SafetensorsPlan tensors,
+    Map<String, byte[]> files,
+    Map<Address, Module> modules,
+    Map<String, Tensor> constants)
     implements CheckpointPlan {
 
   /**
@@ -52,6 +58,7 @@ record HuggingFacePlan(
     var modules = new LinkedHashMap<Address, Module>();
     var infos = new ArrayList<TensorInfo>();
     var linears = new LinkedHashMap<String, Encoding>();
+    var constants = new LinkedHashMap<String, Tensor>();
     for (var address : source.addresses()) {
       var parameter = architecture.parameter(address.role());
       var stem = naming.stem(parameter, address.block());
@@ -59,9 +66,9 @@ record HuggingFacePlan(
       var shape = Inventory.shape(address, architecture, source.config());
       if (CheckpointWriters.isMatrix(source, address)) {
         var encoding = matrices.get(address);
-        var layout =
-            CompressedTensors.codec(encoding)
-                .layout(stem, encoding, (int) shape[0], (int) shape[1]);
+        var codec = CompressedTensors.codec(encoding);
+        var layout = codec.layout(stem, encoding, (int) shape[0], (int) shape[1]);
+        constants.putAll(codec.constants(stem, encoding, (int) shape[0], (int) shape[1]));
         var names = layout.stream().map(TensorInfo::name).toList();
         modules.put(address, new Module(stem, names, true, encoding));
         infos.addAll(layout);
@@ -83,7 +90,7 @@ record HuggingFacePlan(
     files.putAll(new TreeMap<>(source.companions()));
     var tensors =
         SafetensorsPlan.sharded(infos, Map.of("format", "pt"), SafetensorsPlan.SHARD_BYTES);
-    return new HuggingFacePlan(target, tensors, files, modules);
+    return new HuggingFacePlan(target, tensors, files, modules, constants);
   }
 
   private static ObjectNode config(
@@ -138,7 +145,8 @@ record HuggingFacePlan(
     return tensors.bytes() + files.values().stream().mapToLong(file -> file.length).sum();
   }
 
-  Path staging() {
+  @Override
+  public Path staging() {
     return target.resolveSibling(target.getFileName() + ".partial");
   }
 

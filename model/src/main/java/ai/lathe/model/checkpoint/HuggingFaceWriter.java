@@ -50,7 +50,9 @@ final class HuggingFaceWriter implements CheckpointWriter {
       throw FormatException.io("cannot write to " + staging, e);
     }
     try {
-      return new HuggingFaceWriter(plan, SafetensorsWriter.create(staging, plan.tensors()), false);
+      var tensors = SafetensorsWriter.create(staging, plan.tensors());
+      plan.constants().forEach(tensors::write);
+      return new HuggingFaceWriter(plan, tensors, false);
     } catch (LatheException e) {
       delete(staging);
       throw e;

@@ -1,0 +1,304 @@
+package ai.lathe.compress;
+
+import ai.lathe.compress.calibration.Texts;
+import ai.lathe.compress.journal.Fingerprint;
+import ai.lathe.compress.journal.Journal;
+import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.plan.Estimate;
+import ai.lathe.compress.plan.Machine;
+import ai.lathe.compress.plan.Plan;
+import ai.lathe.compress.plan.Planner;
+import ai.lathe.compress.report.LayerReport;
+import ai.lathe.compress.report.Report;
+import ai.lathe.compress.report.ReportFile;
+import ai.lathe.eval.data.TextData;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.EmbeddedModel;
+import ai.lathe.model.checkpoint.CheckpointPlan;
+import ai.lathe.model.checkpoint.CheckpointWriters;
+import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Progress;
+import ai.lathe.tensor.linalg.Gemm;
+import ai.lathe.torch.HiddenStates;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * The main job: a checkpoint goes in, a smaller artifact comes out, measured.
+ *
+ * <p>Plan, estimate, calibrate and compress block by block, finish the artifact, open it again from
+ * disk and compare it with the original on text that calibration did not see, write the report.
+ */
+public final class Compression {
+
+  private final CompressionRequest request;
+  private final Progress progress;
+  private final Consumer<String> messages;
+  private final Phases phases = new Phases();
+
+  private Compression(CompressionRequest request, Progress progress, Consumer<String> messages) {
+    this.request = request;
+    this.progress = progress;
+    this.messages = messages;
+  }
+
+  /**
+   * Runs a request from beginning to end.
+   *
+   * @param messages gets what a person should read while waiting: the estimate, notes, fallbacks
+   * @return what stands in {@code report.json}
+   */
+  public static Report run(
+      CompressionRequest request, Progress progress, Consumer<String> messages) {
+    return new Compression(request, progress, messages).run();
+  }
+
+  private Report run() {
+    var artifact = request.artifact();
+    refuseToOverwrite(artifact);
+    try (var source = Checkpoints.open(request.model())) {
+      var plan = Planner.plan(source, request.recipe(), request.target());
+      var texts = texts(source, plan);
+      var notes = new ArrayList<>(plan.notes());
+      notes.addAll(texts.notes());
+      notes.forEach(note -> messages.accept("note: " + note));
+      plan.fallbacks().forEach(fallback -> messages.accept("fallback: " + fallback));
+      var fingerprint = fingerprint(source, plan, texts);
+      var outline = outline(source, plan);
+      estimate(source, plan, texts, outline.bytes());
+      phases.end("prepare");
+
+      try (var journal = open(fingerprint)) {
+        var layers = write(source, plan, outline, texts, journal);
+        phases.end("compress");
+        try (var written = Checkpoints.open(artifact)) {
+          var measured = Measurement.of(written, source, texts.evaluation(), progress);
+          phases.end("measure");
+          var report = report(source, written, plan, layers, measured, fingerprint, notes);
+          ReportFile.write(report, ReportFile.of(artifact));
+          journal.delete();
+          return report;
+        }
+      }
+    }
+  }
+
+  private void refuseToOverwrite(Path artifact) {
+    if (request.resume() || request.force()) {
+      return;
+    }
+    if (Files.exists(Journal.fileFor(artifact))) {
+      throw new LatheException(
+          "an unfinished run of "
+              + artifact
+              + " is there: --resume goes on with it, --force starts over");
+    }
+    if (CheckpointWriters.occupied(artifact)) {
+      throw new LatheException(
+          artifact + " exists already; choose another name, or replace it with --force");
+    }
+  }
+
+  private Texts texts(Checkpoint source, Plan plan) {
+    var tokenizer =
+        source
+            .tokenizer()
+            .orElseThrow(
+                () ->
+                    new LatheException(
+                        request.model()
+                            + " has no tokenizer, and without one there is no text to measure on"));
+    int context = source.config().context();
+    int length =
+        request.sequenceLength().orElse(Math.min(CompressionRequest.SEQUENCE_LENGTH, context));
+    if (length > context) {
+      throw new LatheException(
+          "a sequence length of " + length + " is more than the model's context of " + context);
+    }
+    int samples = plan.requires().isEmpty() ? 0 : request.samples();
+    var kind = source.architecture().kind();
+    if (request.calibration().isEmpty()) {
+      messages.accept(
+          "note: no --data given: the public-domain text that comes with Lathe is used; text like the model's own would be better");
+    }
+    var calibration =
+        TextData.open(
+            request.calibration().orElseGet(() -> EmbeddedModel.cached().calibration()),
+            request.field());
+    var evaluation =
+        request.evaluation().isPresent() || request.calibration().isPresent()
+            ? request.evaluation()
+            : Optional.of(EmbeddedModel.cached().heldOut());
+    return Texts.take(
+        kind,
+        tokenizer,
+        calibration,
+        evaluation.map(file -> TextData.open(file, request.field())),
+        samples,
+        length,
+        request.seed());
+  }
+
+  private Fingerprint fingerprint(Checkpoint source, Plan plan, Texts texts) {
+    var parts = new LinkedHashMap<String, String>();
+    parts.put("version", Version.CURRENT);
+    parts.put("model", Fingerprint.of(source));
+    parts.put("data", Fingerprint.of(texts.calibration()));
+    // What the recipe comes to, layer by layer: two recipes that mean the same may be exchanged.
+    parts.put("recipe", Fingerprint.ofText(recipeText(plan)));
+    parts.put("evaluation data", Fingerprint.of(texts.evaluation()));
+    return new Fingerprint(parts);
+  }
+
+  private static String recipeText(Plan plan) {
+    var text = new StringBuilder(plan.target().name());
+    for (var entry : plan.entries()) {
+      text.append('\n').append(entry.name()).append(' ').append(entry.encoding().label());
+      entry
+          .level()
+          .ifPresent(
+              level -> text.append(level.solver().getClass().getName()).append(level.config()));
+    }
+    return text.toString();
+  }
+
+  private void estimate(Checkpoint source, Plan plan, Texts texts, long artifactBytes) {
+    long states = HiddenStates.bytes(texts.calibration(), source.config().hidden());
+    boolean spills = states > Measurement.STATES_IN_MEMORY;
+    var estimate =
+        Estimate.of(
+            plan,
+            source.config(),
+            spills ? 0 : states,
+            artifactBytes + (spills ? states : 0),
+            Measurement.BATCH_TOKENS,
+            tokens(texts.calibration()),
+            tokens(texts.evaluation()),
+            Machine.multiplyRate());
+    messages.accept(estimate.summary());
+    estimate.check(request.artifact());
+  }
+
+  private static long tokens(List<int[]> sequences) {
+    return sequences.stream().mapToLong(sequence -> sequence.length).sum();
+  }
+
+  private Journal open(Fingerprint fingerprint) {
+    var file = Journal.fileFor(request.artifact());
+    return request.resume() ? Journal.resume(file, fingerprint) : Journal.start(file, fingerprint);
+  }
+
+  /**
+   * Everything up to an artifact that is complete and in its place; what the journal has as done is
+   * not done again.
+   */
+  private List<LayerReport> write(
+      Checkpoint source, Plan plan, CheckpointPlan outline, Texts texts, Journal journal) {
+    var steps = new Steps(journal);
+    if (steps.has(source.config().blocks() - 1) && !Files.exists(outline.staging())) {
+      // Killed after the artifact was moved into place: all that is left is to measure it.
+      return steps.layers();
+    }
+    var addresses = source.addresses().stream().filter(steps::has).toList();
+    try (var writer = request.resume() ? outline.resume(addresses) : outline.create();
+        var written = Checkpoints.open(writer.staging())) {
+      var run = new BlockwiseRun(source, plan, writer, written, steps, progress);
+      if (texts.calibration().isEmpty()) {
+        run.run(Optional.empty());
+      } else {
+        var spill = request.artifact().toAbsolutePath().getParent();
+        int width = source.config().hidden();
+        try (var states =
+            new HiddenStates(
+                texts.calibration(),
+                width,
+                Measurement.BATCH_TOKENS,
+                Measurement.STATES_IN_MEMORY,
+                spill)) {
+          run.run(Optional.of(states));
+        }
+      }
+      writer.finish();
+      return steps.layers();
+    }
+  }
+
+  private CheckpointPlan outline(Checkpoint source, Plan plan) {
+    return switch (plan.target()) {
+      case GGUF -> CheckpointWriters.gguf(request.artifact(), source, plan.encodings());
+      case HUGGING_FACE ->
+          CheckpointWriters.huggingFace(
+              request.artifact(), source, plan.encodings(), plan.ordersColumns());
+    };
+  }
+
+  private Report report(
+      Checkpoint source,
+      Checkpoint written,
+      Plan plan,
+      List<LayerReport> layers,
+      Measurement measured,
+      Fingerprint fingerprint,
+      List<String> notes) {
+    var fallbacks =
+        layers.stream()
+            .flatMap(layer -> layer.fallbacks().stream().map(why -> layer.name() + ": " + why))
+            .toList();
+    return new Report(
+        Version.CURRENT,
+        request.model(),
+        request.artifact().toString(),
+        written.format(),
+        settings(plan),
+        fingerprint.parts(),
+        size(source, written, plan),
+        measured,
+        layers,
+        fallbacks,
+        notes,
+        phases.seconds(),
+        Machine.peakMemory(),
+        environment());
+  }
+
+  private Map<String, Object> settings(Plan plan) {
+    var settings = new LinkedHashMap<String, Object>();
+    settings.put("recipe", request.recipe().toString());
+    settings.put("target", plan.target());
+    settings.put("calibration", request.calibration().map(Path::toString).orElse("built in"));
+    settings.put("evaluation", request.evaluation().map(Path::toString).orElse("held out"));
+    settings.put("samples", request.samples());
+    request.sequenceLength().ifPresent(length -> settings.put("sequence_length", length));
+    settings.put("seed", request.seed());
+    return settings;
+  }
+
+  private static Report.Size size(Checkpoint source, Checkpoint written, Plan plan) {
+    long weights = plan.entries().stream().mapToLong(Plan.Entry::weights).sum();
+    var compressed = plan.entries().stream().filter(entry -> entry.level().isPresent()).toList();
+    double compressedBits = 8.0 * compressed.stream().mapToLong(Plan.Entry::bytes).sum();
+    return new Report.Size(
+        source.bytes(),
+        written.bytes(),
+        (double) source.bytes() / written.bytes(),
+        weights,
+        8.0 * plan.bytes() / weights,
+        compressedBits / compressed.stream().mapToLong(Plan.Entry::weights).sum());
+  }
+
+  private static Map<String, String> environment() {
+    var environment = new LinkedHashMap<String, String>();
+    environment.put("java", Runtime.version().toString());
+    environment.put("system", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+    environment.put("cores", Integer.toString(Runtime.getRuntime().availableProcessors()));
+    environment.put("kernel", Gemm.kernel());
+    return environment;
+  }
+}

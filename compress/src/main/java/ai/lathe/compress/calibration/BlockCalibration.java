@@ -1,0 +1,45 @@
+package ai.lathe.compress.calibration;
+
+import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Statistic;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.tensor.Progress;
+import ai.lathe.torch.HiddenStates;
+import ai.lathe.torch.TorchBlock;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Set;
+import org.bytedeco.javacpp.PointerScope;
+
+/** Learns what goes into the layers of a block. */
+public final class BlockCalibration {
+
+  private BlockCalibration() {}
+
+  /**
+   * Runs a block over all states, which stay as they are.
+   *
+   * @param required statistics by input site ({@link ai.lathe.model.architecture.Parameter#reads});
+   *     nothing else is collected
+   * @return by site
+   */
+  public static Map<Role, LayerStatistics> collect(
+      TorchBlock block,
+      HiddenStates states,
+      Map<Role, Set<Statistic>> required,
+      Progress.Task task) {
+    try (var collector = new StatisticsCollector(required)) {
+      for (int batch = 0; batch < states.batches(); batch++) {
+        try (var _ = new PointerScope()) {
+          var padding = states.padding(batch);
+          collector.padding(padding);
+          block.forward(states.get(batch), padding, collector);
+        }
+        task.advance(1);
+      }
+      var statistics = new EnumMap<Role, LayerStatistics>(Role.class);
+      required.keySet().forEach(site -> statistics.put(site, collector.take(site)));
+      return statistics;
+    }
+  }
+}

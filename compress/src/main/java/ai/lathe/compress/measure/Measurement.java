@@ -1,0 +1,140 @@
+package ai.lathe.compress.measure;
+
+import ai.lathe.eval.Divergence;
+import ai.lathe.eval.EmbeddingFidelity;
+import ai.lathe.eval.Perplexity;
+import ai.lathe.eval.Pooling;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Progress;
+import ai.lathe.torch.HiddenStates;
+import ai.lathe.torch.Layerwise;
+import com.fasterxml.jackson.annotation.JsonInclude;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * What was measured of a model, alone or against a reference. Weights are decoded through their
+ * codecs, and activations rounded where the model says so.
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public sealed interface Measurement {
+
+  /** Tokens that run through a block at once. */
+  int BATCH_TOKENS = 2048;
+
+  /** Hidden states above this many bytes go to disk. */
+  long STATES_IN_MEMORY = 1L << 30;
+
+  /**
+   * Of a decoder.
+   *
+   * @param perplexity over all predicted tokens
+   * @param perplexityLlamacpp over the second half of each window
+   * @param tokens predicted tokens
+   * @param kl mean {@code KL(reference || model)} in nats; this and what follows is null without a
+   *     reference
+   * @param ear expected acceptance rate
+   * @param top1 how often both have the same likeliest token
+   * @param referencePerplexity the reference's, over the same tokens
+   */
+  record Language(
+      double perplexity,
+      double perplexityLlamacpp,
+      long tokens,
+      Double kl,
+      Double ear,
+      Double top1,
+      Double referencePerplexity,
+      Divergence.Result divergence)
+      implements Measurement {
+
+    static Language of(Perplexity.Result result) {
+      return new Language(
+          result.perplexity(),
+          result.perplexityLlamacpp(),
+          result.tokens(),
+          null,
+          null,
+          null,
+          null,
+          null);
+    }
+
+    static Language of(Divergence.Result result) {
+      return new Language(
+          result.model().perplexity(),
+          result.model().perplexityLlamacpp(),
+          result.model().tokens(),
+          result.kl().mean(),
+          result.ear(),
+          result.top1(),
+          result.reference().perplexity(),
+          result);
+    }
+  }
+
+  /**
+   * Of an encoder against a reference.
+   *
+   * @param cosine mean cosine of sentence embeddings
+   * @param cosineMin the worst text's
+   */
+  record Embedding(double cosine, double cosineMin, int texts, long tokens) implements Measurement {
+
+    static Embedding of(EmbeddingFidelity.Result result) {
+      return new Embedding(result.cosine(), result.cosineMin(), result.texts(), result.tokens());
+    }
+  }
+
+  /** A decoder by itself; an encoder has nothing to be measured by without a reference. */
+  static Measurement of(Checkpoint model, List<int[]> sequences, Progress progress) {
+    if (model.architecture().kind() == ModelKind.ENCODER) {
+      throw new LatheException(
+          "an encoder is measured by how near its embeddings are to another's: give --reference");
+    }
+    try (var run = run(model, sequences, progress, "running the model");
+        var measured = run.languageModel()) {
+      return Language.of(Perplexity.measure(measured, sequences, progress));
+    }
+  }
+
+  /** A model against a reference, both run over the same sequences. */
+  static Measurement of(
+      Checkpoint model, Checkpoint reference, List<int[]> sequences, Progress progress) {
+    if (model.architecture().kind() != reference.architecture().kind()) {
+      throw new LatheException(
+          "a model of type %s and one of type %s cannot be compared"
+              .formatted(model.architecture().name(), reference.architecture().name()));
+    }
+    try (var run = run(model, sequences, progress, "running the model");
+        var referenceRun = run(reference, sequences, progress, "running the reference")) {
+      return switch (model.architecture().kind()) {
+        case DECODER -> {
+          try (var measured = run.languageModel();
+              var original = referenceRun.languageModel()) {
+            yield Language.of(Divergence.measure(measured, original, sequences, progress));
+          }
+        }
+        case ENCODER ->
+            Embedding.of(
+                EmbeddingFidelity.measure(
+                    run.encoder(), referenceRun.encoder(), sequences, Pooling.MEAN, progress));
+      };
+    }
+  }
+
+  private static Layerwise run(
+      Checkpoint model, List<int[]> sequences, Progress progress, String what) {
+    var spill = Path.of(System.getProperty("java.io.tmpdir"));
+    var states =
+        new HiddenStates(sequences, model.config().hidden(), BATCH_TOKENS, STATES_IN_MEMORY, spill);
+    try (var task = progress.start(what, (long) states.batches() * model.config().blocks())) {
+      return new Layerwise(model, sequences, states, task);
+    } catch (RuntimeException e) {
+      states.close();
+      throw e;
+    }
+  }
+}

@@ -1,0 +1,230 @@
+package ai.lathe.compress.plan;
+
+import ai.lathe.compress.layer.Level;
+import ai.lathe.compress.layer.SolverConfig;
+import ai.lathe.compress.quantization.BlockGrid;
+import ai.lathe.compress.quantization.Grid;
+import ai.lathe.compress.quantization.IntegerGrid;
+import ai.lathe.compress.quantization.QuantizationMethod;
+import ai.lathe.compress.quantization.Quantizers;
+import ai.lathe.compress.quantization.Rtn;
+import ai.lathe.compress.quantization.ScaleSearch;
+import ai.lathe.compress.recipe.Modifier.Quantization;
+import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.recipe.Scheme;
+import ai.lathe.format.WeightCodec;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.architecture.Parameter;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.tensor.BlockType;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.block.BlockTypes;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/** Turns a recipe into a {@link Plan} for one model and one kind of artifact. */
+public final class Planner {
+
+  /**
+   * What a GGUF type gives way to in a row that its blocks do not divide: the next in kind with
+   * blocks of 32.
+   */
+  private static final Map<String, String> SMALLER_BLOCKS = Map.of("Q4_K", "Q4_1", "Q6_K", "Q8_0");
+
+  private final Checkpoint model;
+  private final Recipe recipe;
+  private final Target target;
+  private final Set<String> notes = new LinkedHashSet<>();
+
+  private Planner(Checkpoint model, Recipe recipe, Target target) {
+    this.model = model;
+    this.recipe = recipe;
+    this.target = target;
+  }
+
+  /**
+   * Reads shapes alone; throws where a scheme cannot be stored in the target at all, or nothing
+   * would be compressed.
+   */
+  public static Plan plan(Checkpoint model, Recipe recipe, Target target) {
+    return new Planner(model, recipe, target).plan();
+  }
+
+  private Plan plan() {
+    var entries = new ArrayList<Plan.Entry>();
+    for (var address : model.addresses()) {
+      if (!address.isVector(model.architecture())) {
+        entries.add(entry(address));
+      }
+    }
+    if (entries.stream().allMatch(entry -> entry.level().isEmpty())) {
+      throw new LatheException(
+          "the recipe's targets match no layer of this model, whose layers are named like "
+              + entries.getLast().name());
+    }
+    return new Plan(target, List.copyOf(entries), List.copyOf(notes));
+  }
+
+  private Plan.Entry entry(Address address) {
+    var parameter = model.architecture().parameter(address.role());
+    int rows = model.config().size(parameter.rows());
+    int columns = model.config().size(parameter.columns());
+    var name = model.architecture().moduleName(address.block(), address.role());
+    for (var modifier : recipe.modifiers()) {
+      if (modifier instanceof Quantization quantization) {
+        var scheme = scheme(quantization, parameter, name);
+        if (scheme.isPresent()) {
+          return quantized(address, name, rows, columns, quantization, scheme.get());
+        }
+      }
+    }
+    return new Plan.Entry(
+        address, name, rows, columns, kept(address, parameter), Optional.empty(), Optional.empty());
+  }
+
+  /** A tied embedding is the head too, and the head's errors are the ones that show. */
+  private Optional<Scheme> scheme(Quantization quantization, Parameter parameter, String name) {
+    var own = quantization.scheme(name, moduleClass(parameter));
+    if (parameter.role() != Role.TOKEN_EMBEDDING || !model.config().tiedEmbeddings()) {
+      return own;
+    }
+    var head = model.architecture().parameter(Role.OUTPUT);
+    return quantization.scheme(head.huggingFace(), moduleClass(head)).or(() -> own);
+  }
+
+  private static String moduleClass(Parameter parameter) {
+    return switch (parameter.kind()) {
+      case LINEAR -> "Linear";
+      case EMBEDDING -> "Embedding";
+      case NORM -> "Norm";
+    };
+  }
+
+  private Plan.Entry quantized(
+      Address address,
+      String name,
+      int rows,
+      int columns,
+      Quantization quantization,
+      Scheme scheme) {
+    var grid = grid(scheme, quantization.search(), columns);
+    if (grid.isEmpty()) {
+      var plain = new Encoding.Plain(halfType());
+      return new Plan.Entry(
+          address, name, rows, columns, plain, Optional.empty(), why(scheme, plain, columns));
+    }
+    // Outside blocks there is no input to calibrate on: tables are looked up, and the head reads
+    // what the finished model gives.
+    return address.block() == Address.OUTSIDE
+        ? entry(address, name, rows, columns, scheme, grid.get(), new Rtn(), Map.of())
+        : entry(
+            address,
+            name,
+            rows,
+            columns,
+            scheme,
+            grid.get(),
+            Quantizers.named(quantization.method()),
+            quantization.settings());
+  }
+
+  private static <C extends SolverConfig> Plan.Entry entry(
+      Address address,
+      String name,
+      int rows,
+      int columns,
+      Scheme scheme,
+      Grid grid,
+      QuantizationMethod<C> method,
+      Map<String, Object> settings) {
+    var config = method.config(grid, settings);
+    var encoding = method.encoding(grid, config);
+    return new Plan.Entry(
+        address,
+        name,
+        rows,
+        columns,
+        encoding,
+        Optional.of(new Level<>(method, config)),
+        why(scheme, encoding, columns));
+  }
+
+  /** Why a matrix does not get what was asked for; empty where it does. */
+  private static Optional<String> why(Scheme scheme, Encoding encoding, int columns) {
+    return encoding.label().equals(scheme.label())
+        ? Optional.empty()
+        : Optional.of(
+            "%s instead of %s, which does not divide rows of %d"
+                .formatted(encoding.label(), scheme.label(), columns));
+  }
+
+  /** The grid of a scheme as it fits rows of this length; empty where no block of it does. */
+  private Optional<Grid> grid(Scheme scheme, Optional<ScaleSearch> search, int columns) {
+    return switch (scheme) {
+      case Scheme.Integers(IntegerScheme weights) -> {
+        if (target == Target.GGUF) {
+          throw new LatheException(
+              weights.label()
+                  + " has no place in a GGUF file; name a directory, or choose one of GGUF's types with"
+                  + " --gguf");
+        }
+        var scales = WeightCodec.scaleType(model.config().dtype());
+        var grid = new IntegerGrid(weights, search.orElse(ScaleSearch.MSE), scales);
+        yield Optional.of(grid.forColumns(columns));
+      }
+      case Scheme.Blocks(BlockType type) -> {
+        if (target != Target.GGUF) {
+          throw new LatheException(
+              type.name()
+                  + " is stored in GGUF files; give the output a name that ends in .gguf, or choose a"
+                  + " --scheme");
+        }
+        yield Stream.of(type.name(), SMALLER_BLOCKS.getOrDefault(type.name(), type.name()))
+            .map(BlockTypes::named)
+            .filter(candidate -> columns % candidate.size() == 0)
+            .findFirst()
+            .map(BlockGrid::new);
+      }
+    };
+  }
+
+  /** The encoding of a matrix that no modifier touches. */
+  private Encoding kept(Address address, Parameter parameter) {
+    var stored = model.matrix(address).encoding();
+    return switch (stored) {
+      case Encoding.Plain(DType type) when type == DType.F32 || type == DType.F64 -> {
+        if (target == Target.GGUF
+            && (parameter.role() == Role.POSITION_EMBEDDING
+                || parameter.role() == Role.TOKEN_TYPE_EMBEDDING)) {
+          yield new Encoding.Plain(DType.F32);
+        }
+        notes.add(
+            "matrices that are not quantized are stored as F16, half of the original's " + type);
+        yield new Encoding.Plain(DType.F16);
+      }
+      case Encoding.Plain plain -> plain;
+      case Encoding.Grouped grouped when target == Target.HUGGING_FACE -> grouped;
+      case Encoding.Blocked blocked when target == Target.GGUF -> blocked;
+      case Encoding other -> {
+        notes.add(
+            "matrices stored as "
+                + other.label()
+                + " that the recipe leaves alone are decoded to F16: this kind of file cannot hold them");
+        yield new Encoding.Plain(DType.F16);
+      }
+    };
+  }
+
+  private DType halfType() {
+    return WeightCodec.scaleType(model.config().dtype());
+  }
+}

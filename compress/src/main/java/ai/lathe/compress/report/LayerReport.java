@@ -1,0 +1,22 @@
+package ai.lathe.compress.report;
+
+import java.util.List;
+
+/**
+ * One compressed matrix.
+ *
+ * @param relativeError {@code tr((W-Q) H (W-Q)^T) / tr(W H W^T)}, with {@code H = I} where nothing
+ *     was calibrated
+ * @param calibrated whether H is of calibration data
+ * @param fallbacks what did not go as configured
+ */
+public record LayerReport(
+    String name,
+    int rows,
+    int columns,
+    String encoding,
+    long bytes,
+    double relativeError,
+    boolean calibrated,
+    double seconds,
+    List<String> fallbacks) {}
