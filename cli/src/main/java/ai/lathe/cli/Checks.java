@@ -1,5 +1,6 @@
 package ai.lathe.cli;
 
+import ai.lathe.model.hub.HubSettings;
 import ai.lathe.model.tokenizer.JsonTokenizer;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.linalg.Gemm;
@@ -11,7 +12,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.function.Supplier;
 
 /** Everything that {@code lathe doctor} looks at. */
@@ -109,19 +109,21 @@ final class Checks {
   }
 
   private static Check hub() {
-    var endpoint = Optional.ofNullable(System.getenv("HF_ENDPOINT"));
-    var home = System.getenv("HF_HOME");
-    var cache =
-        home == null
-            ? Path.of(System.getProperty("user.home"), ".cache", "huggingface")
-            : Path.of(home);
+    HubSettings settings;
+    try {
+      settings = HubSettings.of(System.getenv());
+    } catch (LatheException e) {
+      return Check.fail(
+          "hub", e.getMessage(), "set HF_ENDPOINT to the address of a hub, or not at all");
+    }
     var finding =
-        "%s, cache %s, %s"
+        "%s%s, cache %s, %s"
             .formatted(
-                endpoint.map(address -> "HF_ENDPOINT=" + address).orElse("the usual hub"),
-                cache,
-                System.getenv("HF_TOKEN") == null ? "no HF_TOKEN" : "HF_TOKEN is set");
-    var existing = cache;
+                settings.endpoint(),
+                settings.offline() ? " (HF_HUB_OFFLINE is set)" : "",
+                settings.cache(),
+                settings.token().isPresent() ? "with a token" : "no token");
+    var existing = settings.cache();
     while (existing != null && !Files.exists(existing)) {
       existing = existing.getParent();
     }

@@ -88,7 +88,11 @@ final class Main implements Runnable {
     var main = new Main();
     var line =
         new CommandLine(main)
+            .addSubcommand(new DemoCommand(console))
             .addSubcommand(new InspectCommand(console))
+            .addSubcommand(new CompressCommand(console))
+            .addSubcommand(new EvalCommand(console))
+            .addSubcommand(new ConvertCommand(console))
             .addSubcommand(new DoctorCommand(console))
             .addSubcommand(new CompletionCommand(console));
     var failures = new Failures(console);

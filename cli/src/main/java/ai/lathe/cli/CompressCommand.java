@@ -1,0 +1,217 @@
+package ai.lathe.cli;
+
+import ai.lathe.compress.Compression;
+import ai.lathe.compress.CompressionRequest;
+import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.recipe.RecipeReader;
+import ai.lathe.compress.recipe.Scheme;
+import ai.lathe.compress.recipe.Schemes;
+import ai.lathe.compress.report.ReportFile;
+import ai.lathe.eval.data.TextData;
+import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.block.BlockTypes;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code lathe compress}. */
+@Command(
+    name = "compress",
+    description = {
+      "Compresses a model, writes it, opens what was written and measures it against the original.",
+      "The result is a directory that vLLM loads (compressed-tensors), or a GGUF file for llama.cpp"
+          + " where OUT ends in .gguf. A report stands in it or beside it."
+    },
+    sortOptions = false,
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  lathe compress path/to/model -o small --data text.txt",
+      "  lathe compress path/to/model -o small --scheme W4A16 --group-size 32 --data text.txt",
+      "  lathe compress path/to/model -o small.gguf --gguf Q4_K --data text.txt",
+      "  lathe compress org/name -o small --recipe recipe.yaml --samples 256 --json",
+      "  lathe compress path/to/model -o small --data text.txt --resume"
+    })
+final class CompressCommand implements Callable<Integer> {
+
+  private static final String DEFAULT_SCHEME = "W4A16";
+  private static final String DEFAULT_BLOCKS = "Q4_K";
+
+  private final Console console;
+
+  @Parameters(paramLabel = "MODEL", description = Descriptions.MODEL)
+  private String model;
+
+  @Option(
+      names = {"-o", "--output"},
+      required = true,
+      paramLabel = "OUT",
+      description = "Where the result goes: a directory, or a file whose name ends in .gguf.")
+  private Path output;
+
+  @ArgGroup private How how = new How();
+
+  /** One of these. */
+  static final class How {
+    @Option(
+        names = "--scheme",
+        paramLabel = "NAME",
+        description =
+            "Integer weights by preset name: W2A16 to W8A16 in groups of 128 (also W4A16_ASYM and"
+                + " the like), W8A8 by channel with 8-bit activations. Default: "
+                + DEFAULT_SCHEME
+                + ".")
+    private String scheme;
+
+    @Option(
+        names = "--gguf",
+        paramLabel = "TYPE",
+        description =
+            "Blocks of a GGUF file: Q4_0, Q4_1, Q8_0, Q4_K, Q6_K. Default where OUT ends in .gguf: "
+                + DEFAULT_BLOCKS
+                + ".")
+    private String blocks;
+
+    @Option(
+        names = "--recipe",
+        paramLabel = "FILE",
+        description = "A recipe of llm-compressor (YAML).")
+    private Path recipe;
+  }
+
+  @Option(
+      names = "--method",
+      paramLabel = "gptq|rtn",
+      description =
+          "How weights are rounded: gptq makes up for each rounding error in the weights to come,"
+              + " rtn rounds each to the nearest. Default: gptq.")
+  private Optional<String> method;
+
+  @Option(
+      names = "--group-size",
+      paramLabel = "N",
+      description =
+          "Weights of a row that share a scale, instead of the scheme's; 'channel' for all.")
+  private Optional<String> groupSize;
+
+  @Option(
+      names = "--data",
+      paramLabel = "FILE",
+      description =
+          "Text to calibrate on. " + Descriptions.TEXT + " Default: a text that comes with Lathe.")
+  private Optional<Path> data;
+
+  @Option(
+      names = "--eval-data",
+      paramLabel = "FILE",
+      description = "Text to measure on; otherwise a part of --data that calibration does not see.")
+  private Optional<Path> evalData;
+
+  @Option(
+      names = "--field",
+      paramLabel = "NAME",
+      defaultValue = TextData.DEFAULT_FIELD,
+      description = Descriptions.FIELD)
+  private String field;
+
+  @Option(
+      names = "--samples",
+      paramLabel = "N",
+      defaultValue = "" + CompressionRequest.SAMPLES,
+      description = "Calibration sequences. Default: ${DEFAULT-VALUE}.")
+  private int samples;
+
+  @Option(
+      names = "--seq-len",
+      paramLabel = "N",
+      description =
+          "Tokens of a sequence; otherwise as many as the model takes, "
+              + CompressionRequest.SEQUENCE_LENGTH
+              + " at most.")
+  private Optional<Integer> length;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Of the choice of sequences. Default: ${DEFAULT-VALUE}.")
+  private long seed;
+
+  @Option(names = "--resume", description = "Go on with a run that was interrupted.")
+  private boolean resume;
+
+  @Option(names = "--force", description = "Replace what stands at OUT.")
+  private boolean force;
+
+  @Option(names = "--json", description = Descriptions.JSON)
+  private boolean json;
+
+  CompressCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() {
+    var request =
+        new CompressionRequest(
+            model, output, recipe(), data, evalData, field, samples, length, seed, resume, force);
+    var report = Compression.run(request, console.progress(), console::say);
+    if (json) {
+      console.json(report);
+    } else {
+      Lines.of(report).forEach(console::print);
+      console.say("the report is " + ReportFile.of(output));
+    }
+    return Main.OK;
+  }
+
+  private Recipe recipe() {
+    var rounding = method.orElse("gptq");
+    if (how.recipe != null) {
+      if (method.isPresent() || groupSize.isPresent()) {
+        throw new LatheException(
+            "--method and --group-size stand in the recipe where there is one");
+      }
+      return RecipeReader.read(how.recipe);
+    }
+    boolean gguf = output.toString().toLowerCase(java.util.Locale.ROOT).endsWith(".gguf");
+    if (how.blocks != null || how.scheme == null && gguf) {
+      if (groupSize.isPresent()) {
+        throw new LatheException("--group-size belongs to --scheme; GGUF types have their own");
+      }
+      var type = how.blocks == null ? DEFAULT_BLOCKS : how.blocks;
+      return Recipe.gguf(rounding, BlockTypes.named(type), Map.of());
+    }
+    var scheme = grouped(Schemes.named(how.scheme == null ? DEFAULT_SCHEME : how.scheme));
+    return Recipe.uniform(
+        rounding, new Scheme.Integers(scheme), Optional.empty(), Optional.empty(), Map.of());
+  }
+
+  private IntegerScheme grouped(IntegerScheme scheme) {
+    if (groupSize.isEmpty()) {
+      return scheme;
+    }
+    return new IntegerScheme(
+        scheme.bits(), groupSize(groupSize.get()), scheme.symmetric(), scheme.activations());
+  }
+
+  private static int groupSize(String given) {
+    if (given.equals("channel")) {
+      return IntegerScheme.CHANNEL;
+    }
+    try {
+      int size = Integer.parseInt(given);
+      if (size > 0) {
+        return size;
+      }
+    } catch (NumberFormatException e) {
+      // Said below.
+    }
+    throw new LatheException("--group-size is a positive number or 'channel', not '" + given + "'");
+  }
+}

@@ -1,0 +1,148 @@
+package ai.lathe.cli;
+
+import static ai.lathe.cli.MainTest.assertMistake;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.lathe.model.EmbeddedModel;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** compress, eval and convert as scripts call them, on the model that comes with Lathe. */
+class MainJobTest {
+
+  private static final String LENGTH = "64";
+
+  @TempDir static Path folder;
+
+  private static EmbeddedModel embedded;
+  private static Path heldOut;
+
+  @BeforeAll
+  static void takeAPart() throws IOException {
+    embedded = EmbeddedModel.extract(folder.resolve("embedded"));
+    heldOut = folder.resolve("heldout.txt");
+    Files.writeString(heldOut, Files.readString(embedded.heldOut()).substring(0, 8000));
+  }
+
+  @Test
+  void compressReportsWhatEvalMeasures() throws IOException {
+    var out = folder.resolve("small");
+    var compress = compress(out, "--group-size", "32", "--json");
+    assertThat(compress.code()).as(compress.err()).isZero();
+    var report = compress.json();
+    assertThat(new JsonMapper().readTree(out.resolve("report.json").toFile())).isEqualTo(report);
+    assertThat(report.at("/size/ratio").asDouble()).isBetween(2.5, 4.0);
+
+    var eval =
+        run("eval", out, "--data", heldOut, "--seq-len", LENGTH, "--reference", model(), "--json");
+    assertThat(eval.code()).as(eval.err()).isZero();
+    for (var measure :
+        new String[] {"perplexity", "perplexity_llamacpp", "tokens", "kl", "ear", "top1"}) {
+      assertThat(eval.json().get(measure).asDouble()).as(measure).isPositive();
+    }
+    assertThat(eval.json().get("kl").asDouble()).isBetween(1e-5, 0.1);
+  }
+
+  @Test
+  void aModelIsItselfToItsReference() {
+    var eval =
+        run(
+            "eval",
+            model(),
+            "--data",
+            heldOut,
+            "--seq-len",
+            LENGTH,
+            "--reference",
+            model(),
+            "--json");
+    assertThat(eval.json().get("kl").asDouble()).isLessThan(1e-9);
+    assertThat(eval.json().get("ear").asDouble()).isGreaterThan(1 - 1e-6);
+    assertThat(eval.json().get("top1").asDouble()).isEqualTo(1);
+  }
+
+  @Test
+  void conversionThereAndBackKeepsEveryWeight() {
+    var there = folder.resolve("there.gguf");
+    var back = folder.resolve("back");
+    var gguf = run("convert", model(), "-o", there, "--json");
+    assertThat(gguf.code()).as(gguf.err()).isZero();
+    assertThat(gguf.json().get("fallbacks")).isEmpty();
+    assertThat(run("convert", there, "-o", back).code()).isZero();
+    var eval =
+        run("eval", back, "--data", heldOut, "--seq-len", LENGTH, "--reference", model(), "--json");
+    assertThat(eval.json().get("kl").asDouble()).isLessThan(1e-9);
+  }
+
+  @Test
+  void convertedBlocksHaveTheirSize() {
+    var out = folder.resolve("q8.gguf");
+    assertThat(run("convert", model(), "-o", out, "--type", "Q8_0").code()).isZero();
+    var inspect = run("inspect", out, "--json").json();
+    assertThat(inspect.get("bits_per_weight").asDouble()).isBetween(8.5, 8.6);
+  }
+
+  @Test
+  void whatIsThereIsNotReplacedUnasked() throws IOException {
+    var out = Files.createDirectory(folder.resolve("occupied"));
+    var precious = Files.writeString(out.resolve("precious.txt"), "mine");
+    assertMistake(compress(out), "--force");
+    assertMistake(run("convert", model(), "-o", out), "--force");
+    assertThat(precious).hasContent("mine");
+  }
+
+  @Test
+  void mistakesNameWhatWouldBeRight() {
+    var out = folder.resolve("never");
+    assertMistake(compress(out, "--scheme", "W4A61"), "did you mean 'W4A16'?");
+    assertMistake(compress(out, "--gguf", "Q4K"), "did you mean 'Q4_K'?");
+    assertMistake(compress(out, "--method", "gtpq"), "did you mean 'gptq'?");
+    assertMistake(compress(out, "--group-size", "many"), "'channel'");
+    assertMistake(compress(out, "--scheme", "W4A16", "--gguf", "Q4_K"), "mutually exclusive");
+    assertMistake(compress(out, "--samples", "few"), "'--samples'");
+    assertMistake(run("convert", model(), "-o", out, "--type", "Q8"), "did you mean 'Q8_0'?");
+    assertMistake(run("convert", model(), "-o", out, "--type", "Q8_0"), ".gguf");
+    assertMistake(run("eval", model(), "--data", folder.resolve("no.txt")), "no.txt");
+    assertMistake(run("eval", model()), "'--data=FILE'");
+    assertMistake(run("eval", model(), "--data", heldOut, "--seq-len", "99999"), "99999");
+    assertThat(out).doesNotExist();
+  }
+
+  private static Invocation compress(Path out, String... more) {
+    var all = new Object[more.length + 12];
+    Object[] fixed = {
+      "compress",
+      model(),
+      "-o",
+      out,
+      "--data",
+      embedded.calibration(),
+      "--eval-data",
+      heldOut,
+      "--samples",
+      "8",
+      "--seq-len",
+      LENGTH
+    };
+    System.arraycopy(fixed, 0, all, 0, fixed.length);
+    System.arraycopy(more, 0, all, fixed.length, more.length);
+    return run(all);
+  }
+
+  private static Path model() {
+    return embedded.directory();
+  }
+
+  private static Invocation run(Object... arguments) {
+    var words = new String[arguments.length];
+    for (int i = 0; i < words.length; i++) {
+      words[i] = arguments[i].toString();
+    }
+    return Invocation.of(words);
+  }
+}
