@@ -54,7 +54,9 @@ final class ConvertCommand implements Callable<Integer> {
       names = {"-o", "--output"},
       required = true,
       paramLabel = "OUT",
-      description = "A .gguf file, or a directory in Hugging Face layout.")
+      description =
+          "A .gguf file, a .safetensors file (its configuration is put beside it), or a directory in"
+              + " Hugging Face layout.")
   private Path output;
 
   @Option(
@@ -99,14 +101,18 @@ final class ConvertCommand implements Callable<Integer> {
       throw new LatheException(
           output + " exists already; choose another name, or replace it with --force");
     }
-    var target = Target.of(output);
+    var single =
+        SingleFile.is(output) ? Optional.of(new SingleFile(output)) : Optional.<SingleFile>empty();
+    var target = single.isPresent() ? Target.HUGGING_FACE : Target.of(output);
     try (var source = Checkpoints.open(model)) {
       var fallbacks = new ArrayList<String>();
       var encodings = encodings(source, target, fallbacks);
-      var plan = plan(source, target, encodings);
+      var plan = plan(single.map(SingleFile::directory).orElse(output), source, target, encodings);
+      single.ifPresent(file -> file.check(plan, force));
       requireSpace(plan);
       fallbacks.forEach(fallback -> console.say("fallback: " + fallback));
       new Conversion(source, encodings).write(plan, console.progress());
+      single.ifPresent(SingleFile::moveIntoPlace);
       try (var written = Checkpoints.open(output.toString())) {
         report(source, written, fallbacks, System.nanoTime() - began);
       }
@@ -177,7 +183,8 @@ final class ConvertCommand implements Callable<Integer> {
     return chosen;
   }
 
-  private CheckpointPlan plan(Checkpoint source, Target target, Map<Address, Encoding> encodings) {
+  private static CheckpointPlan plan(
+      Path output, Checkpoint source, Target target, Map<Address, Encoding> encodings) {
     return switch (target) {
       case GGUF -> CheckpointWriters.gguf(output, source, encodings);
       case HUGGING_FACE -> CheckpointWriters.huggingFace(output, source, encodings);

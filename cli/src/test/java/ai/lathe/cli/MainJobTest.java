@@ -80,6 +80,23 @@ class MainJobTest {
   }
 
   @Test
+  void aSafetensorsFileHasItsConfigurationBeside() throws IOException {
+    var out = Files.createDirectory(folder.resolve("single")).resolve("weights.safetensors");
+    var convert = run("convert", model(), "-o", out, "--type", "F32");
+    assertThat(convert.code()).as(convert.err()).isZero();
+    assertThat(out.resolveSibling("config.json")).exists();
+    assertThat(out.resolveSibling("weights.safetensors.files")).doesNotExist();
+    for (var tensor : run("inspect", out, "--json").json().get("tensors")) {
+      // Norms keep the type they have.
+      assertThat(tensor.get("encoding").asText())
+          .isEqualTo(tensor.get("shape").size() == 2 ? "F32" : "BF16");
+    }
+    assertMistake(run("convert", model(), "-o", out), "--force");
+    assertMistake(
+        run("convert", model(), "-o", out.resolveSibling("other.safetensors")), "config.json");
+  }
+
+  @Test
   void convertedBlocksHaveTheirSize() {
     var out = folder.resolve("q8.gguf");
     assertThat(run("convert", model(), "-o", out, "--type", "Q8_0").code()).isZero();
