@@ -23,7 +23,8 @@ import java.util.Optional;
  * divergence (decoders) or one minus the cosine (encoders) of each written artifact: smaller is
  * better.
  *
- * <p>{@code MethodOrder MODEL GROUP CALIBRATION EVALUATION [SAMPLES SEQUENCE-LENGTH]}
+ * <p>{@code MethodOrder MODEL GROUP CALIBRATION EVALUATION [SAMPLES SEQUENCE-LENGTH]}, where {@code -}
+ * for the evaluation text means a part of the calibration text that calibration does not see.
  */
 public final class MethodOrder {
 
@@ -48,6 +49,8 @@ public final class MethodOrder {
         arguments.length > 5
             ? Optional.of(Integer.valueOf(arguments[5]))
             : Optional.<Integer>empty();
+    var evaluation =
+        arguments[3].equals("-") ? Optional.<Path>empty() : Optional.of(Path.of(arguments[3]));
     System.out.printf("%s, group %d%n%n| scheme |", arguments[0], group);
     METHODS.forEach(method -> System.out.printf(" %s |", method.label()));
     System.out.println("\n|---|" + "---|".repeat(METHODS.size()));
@@ -70,7 +73,7 @@ public final class MethodOrder {
                   folder.resolve("artifact"),
                   recipe,
                   Optional.of(Path.of(arguments[2])),
-                  Optional.of(Path.of(arguments[3])),
+                  evaluation,
                   "text",
                   samples,
                   length,
