@@ -23,8 +23,8 @@ import java.util.Optional;
  * divergence (decoders) or one minus the cosine (encoders) of each written artifact: smaller is
  * better.
  *
- * <p>{@code MethodOrder MODEL GROUP CALIBRATION EVALUATION [SAMPLES SEQUENCE-LENGTH]}, where {@code -}
- * for the evaluation text means a part of the calibration text that calibration does not see.
+ * <p>{@code MethodOrder MODEL GROUP CALIBRATION EVALUATION [SAMPLES SEQUENCE-LENGTH]}, where {@code
+ * -} for the evaluation text means a part of the calibration text that calibration does not see.
  */
 public final class MethodOrder {
 

@@ -47,15 +47,17 @@ final class Attention implements AutoCloseable {
           var v = repeat(heads(value, config.keyValueHeads()));
           var mask = mask(tokens, padding);
           var mixed =
-              torch.scaled_dot_product_attention(
-                  q,
-                  k,
-                  v,
-                  mask == null ? new TensorOptional() : new TensorOptional(mask),
-                  0.0,
-                  causal && mask == null,
-                  new DoubleOptional(),
-                  false);
+              Torch.oneThreadAProduct(
+                  () ->
+                      torch.scaled_dot_product_attention(
+                          q,
+                          k,
+                          v,
+                          mask == null ? new TensorOptional() : new TensorOptional(mask),
+                          0.0,
+                          causal && mask == null,
+                          new DoubleOptional(),
+                          false));
           return mixed
               .transpose(1, 2)
               .reshape(batch, tokens, (long) config.heads() * config.headSize());

@@ -29,6 +29,20 @@ public final class Torch {
     torch.set_num_threads(threads);
   }
 
+  /**
+   * Runs an operation that has its own threads multiply many small matrices. Were each of those
+   * products shared out among threads again, they would wait for each other most of the time.
+   */
+  static Tensor oneThreadAProduct(Supplier<Tensor> operation) {
+    int threads = openblas.blas_get_num_threads();
+    openblas.blas_set_num_threads(1);
+    try {
+      return operation.get();
+    } finally {
+      openblas.blas_set_num_threads(threads);
+    }
+  }
+
   public static int threads() {
     return torch.get_num_threads();
   }
