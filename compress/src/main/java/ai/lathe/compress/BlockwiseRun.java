@@ -104,6 +104,8 @@ final class BlockwiseRun {
             Layerwise.advance(compressed, states.get(), task);
           }
         }
+        source.release(block);
+        written.release(block);
       }
     }
   }

@@ -57,6 +57,12 @@ public interface Checkpoint extends AutoCloseable {
   @Override
   void close();
 
+  /**
+   * Lets go of the memory that a block's mapped weights have come to occupy; they stay readable. A
+   * pass over a model that does this for each block holds one of them, not all.
+   */
+  default void release(int block) {}
+
   default LinearWeight matrix(int block, Role role) {
     return matrix(Address.weight(block, role));
   }

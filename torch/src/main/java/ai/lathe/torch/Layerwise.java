@@ -43,6 +43,7 @@ public final class Layerwise implements AutoCloseable {
         try (var block = TorchBlock.load(checkpoint, n)) {
           advance(block, states, task);
         }
+        checkpoint.release(n);
       }
     }
   }

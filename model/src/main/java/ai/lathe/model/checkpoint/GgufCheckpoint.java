@@ -12,8 +12,11 @@ import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.config.GgufConfig;
 import ai.lathe.model.tokenizer.GgufVocabulary;
+import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import java.nio.file.Path;
@@ -128,6 +131,20 @@ final class GgufCheckpoint implements Checkpoint {
     var weight = file.matrix(inventory.name(found));
     var rows = permutation(found);
     return rows == null ? weight : rows.apply(weight);
+  }
+
+  @Override
+  public void release(int block) {
+    var stem = architecture.blockNames().gguf().replace("{n}", Integer.toString(block)) + ".";
+    for (var tensor : file.tensors().values()) {
+      if (tensor.name().startsWith(stem) && tensor.shape().length == 2) {
+        switch (file.matrix(tensor.name())) {
+          case Dense(Tensor plain) -> HuggingFaceCheckpoint.unload(plain.data());
+          case BlockQuantized blocks -> HuggingFaceCheckpoint.unload(blocks.blocks());
+          case GroupQuantized _ -> throw new IllegalStateException("not a form of GGUF");
+        }
+      }
+    }
   }
 
   @Override

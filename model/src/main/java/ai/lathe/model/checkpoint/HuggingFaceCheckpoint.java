@@ -23,6 +23,7 @@ import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -208,6 +209,22 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     long[] shape = {weight.rows(), weight.columns()};
     Inventory.requireShape(name, Inventory.shape(found, architecture, config), shape, where);
     return weight;
+  }
+
+  @Override
+  public void release(int block) {
+    var stem = architecture.blockNames().huggingFace().replace("{n}", Integer.toString(block));
+    for (var name : tensors.names()) {
+      if (("." + name).contains("." + stem + ".")) {
+        unload(tensors.tensor(name).data());
+      }
+    }
+  }
+
+  static void unload(MemorySegment memory) {
+    if (memory.isMapped()) {
+      memory.unload();
+    }
   }
 
   @Override
