@@ -207,7 +207,8 @@ public final class Compression {
       return steps.layers();
     }
     var addresses = source.addresses().stream().filter(steps::has).toList();
-    try (var writer = request.resume() ? outline.resume(addresses) : outline.create();
+    // What was killed before its first step may have left half a beginning: it begins anew.
+    try (var writer = addresses.isEmpty() ? outline.create() : outline.resume(addresses);
         var written = Checkpoints.open(writer.staging())) {
       var run = new BlockwiseRun(source, plan, writer, written, steps, progress);
       if (texts.calibration().isEmpty()) {

@@ -58,7 +58,10 @@ public final class Journal implements AutoCloseable {
     return journal;
   }
 
-  /** Goes on with an existing journal; refuses one of another model, data or recipe. */
+  /**
+   * Goes on with an existing journal; refuses one of another model, data or recipe. One without a
+   * single whole line is begun.
+   */
   public static Journal resume(Path file, Fingerprint fingerprint) {
     if (!Files.isRegularFile(file)) {
       throw new LatheException(
@@ -68,8 +71,10 @@ public final class Journal implements AutoCloseable {
     try {
       var lines = completeLines(channel);
       if (lines.isEmpty()) {
-        throw new LatheException(
-            "nothing to resume: " + file + " is empty; leave --resume out to start");
+        // Killed before the first line was whole: no step can have been finished.
+        var journal = new Journal(file, channel, new ArrayList<>());
+        journal.line(JSON.valueToTree(fingerprint.parts()));
+        return journal;
       }
       Map<String, String> parts =
           JSON.convertValue(

@@ -76,6 +76,16 @@ class JournalTest {
   }
 
   @Test
+  void aJournalWithoutAWholeLineIsABeginning() throws Exception {
+    var file = Files.writeString(folder.resolve("run.journal"), "{\"model\":");
+    try (var journal = Journal.resume(file, RUN)) {
+      assertThat(journal.steps()).isEmpty();
+    }
+    assertThat(Files.readAllLines(file)).hasSize(1);
+    Journal.resume(file, RUN).close();
+  }
+
+  @Test
   void twoRunsCannotWriteTheSameArtifact() {
     var file = folder.resolve("run.journal");
     try (var _ = Journal.start(file, RUN)) {
