@@ -113,8 +113,7 @@ final class Checks {
     try {
       settings = HubSettings.of(System.getenv());
     } catch (LatheException e) {
-      return Check.fail(
-          "hub", e.getMessage(), "set HF_ENDPOINT to the address of a hub, or not at all");
+      return Check.fail("hub", e.getMessage(), "correct that setting, or leave it out");
     }
     var finding =
         "%s%s, cache %s, %s"

@@ -4,8 +4,8 @@ import ai.lathe.format.FormatException;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.hub.Hub;
-import ai.lathe.model.hub.HubName;
 import ai.lathe.model.hub.HubSettings;
+import ai.lathe.model.hub.ModelId;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.io.IOException;
@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Function;
 
 /** Opens a model, whatever its format. */
 public final class Checkpoints {
@@ -26,24 +27,34 @@ public final class Checkpoints {
   }
 
   /**
-   * Opens what a person calls a model: a directory, a file, or {@code org/name} on a hub, which is
-   * downloaded unless it is in the cache.
+   * Opens what a person calls a model: a directory, a file, or a {@link ModelId} on a hub, which is
+   * downloaded unless it is in the cache. What exists here wins over a hub's model.
    *
    * @throws LatheException in one line where there is no such model
    */
   public static Checkpoint open(String model, Progress progress) {
-    Path path;
+    return open(
+        locate(
+            model,
+            id ->
+                new Hub(HubSettings.of(System.getenv()), Companions.FILES, progress).snapshot(id)));
+  }
+
+  /** What exists wins over a model of the same name on a hub. */
+  static Path locate(String model, Function<ModelId, Path> download) {
+    // Some systems have no path with a colon, which the name of a hub's file has.
+    var id = ModelId.parse(model);
     try {
-      path = Path.of(model);
+      var path = Path.of(model);
+      if (id.isEmpty() || Files.exists(path)) {
+        return path;
+      }
     } catch (InvalidPathException e) {
-      throw new LatheException("'" + model + "' is no path: " + e.getReason(), e);
+      if (id.isEmpty()) {
+        throw new LatheException("'" + model + "' is no path: " + e.getReason(), e);
+      }
     }
-    var name = HubName.parse(model);
-    if (Files.exists(path) || name.isEmpty()) {
-      return open(path);
-    }
-    var hub = new Hub(HubSettings.of(System.getenv()), Companions.FILES);
-    return open(hub.get(name.get(), progress));
+    return download.apply(id.get());
   }
 
   /**

@@ -4,140 +4,198 @@ import ai.lathe.format.FormatException;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.io.IOException;
-import java.net.URI;
-import java.net.URLEncoder;
+import java.io.InputStream;
 import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.util.regex.Pattern;
 
-/** Files of one commit, each continued where it was cut off and checked before it gets its name. */
-record Download(
-    HubClient client, HubName name, String commit, Repository repository, Progress progress) {
+/**
+ * One file's way from a hub to its blob in the cache: resumed, retried, checked, moved in place.
+ */
+final class Download {
 
-  private static final int ATTEMPTS = 5;
-  private static final int CHUNK = 1 << 20;
+  private static final int BUFFER = 1 << 17;
+  private static final Pattern RANGE = Pattern.compile("bytes (\\d{1,18})-.*");
 
-  /** The file, downloaded unless it is there. */
-  Path file(String file) {
-    var place = repository.place(commit, file);
-    if (Files.exists(place)) {
-      return place;
-    }
-    var path =
-        Stream.of(file.split("/"))
-            .map(part -> URLEncoder.encode(part, StandardCharsets.UTF_8).replace("+", "%20"))
-            .collect(Collectors.joining("/"));
-    var at = client.at("/" + name.repository() + "/resolve/" + commit + "/" + path);
-    var head = client.send("HEAD", at, 0, false);
-    HubClient.close(head);
-    var checksum = checksum(head, at);
-    long size =
-        number(
-            head,
-            "x-linked-size",
-            head.statusCode() >= 300 ? -1 : number(head, "content-length", -1));
-    if (!Files.exists(repository.blob(checksum))) {
-      fetch(at, file, checksum, size);
-    }
-    return repository.link(commit, file, checksum);
+  private final Transport transport;
+  private final HubSettings settings;
+  private final ModelId id;
+  private final String commit;
+  private final RemoteFile file;
+  private final Path part;
+  private final Path blob;
+  private final Progress.Task task;
+  private long told;
+
+  Download(
+      Transport transport,
+      HubSettings settings,
+      ModelId id,
+      String commit,
+      RemoteFile file,
+      Cache cache,
+      Progress.Task task) {
+    this.transport = transport;
+    this.settings = settings;
+    this.id = id;
+    this.commit = commit;
+    this.file = file;
+    this.part = cache.partial(file.etag());
+    this.blob = cache.blob(file.etag());
+    this.task = task;
   }
 
-  /** Hugging Face's ETag is a SHA-256 for large files, a git blob's SHA-1 for small ones. */
-  private static String checksum(HttpResponse<?> head, URI at) {
-    var tag =
-        head.headers()
-            .firstValue("x-linked-etag")
-            .or(() -> head.headers().firstValue("etag"))
-            .map(value -> value.replaceFirst("^W/", "").replace("\"", ""))
-            .orElse("");
-    if (!tag.matches("[0-9a-f]{40}|[0-9a-f]{64}")) {
-      throw new FormatException(at + ": the hub gives no checksum");
-    }
-    return tag;
-  }
-
-  private static long number(HttpResponse<?> head, String header, long otherwise) {
-    var value = head.headers().firstValue(header).orElse("");
-    return value.matches("[0-9]{1,18}") ? Long.parseLong(value) : otherwise;
-  }
-
-  private void fetch(URI at, String file, String checksum, long size) {
-    var blob = repository.blob(checksum);
-    var incomplete = blob.resolveSibling(checksum + ".incomplete");
-    try (var task = progress.start(file, size)) {
-      Files.createDirectories(blob.getParent());
-      for (int attempt = 1; ; attempt++) {
-        try {
-          append(at, incomplete, size, task);
-          break;
-        } catch (IOException e) {
-          if (attempt == ATTEMPTS) {
-            throw new LatheException(
-                at + ": the connection was cut " + ATTEMPTS + " times; run again to go on", e);
-          }
-        }
+  /** Returns when the blob is there, and right. The caller holds the blob's lock. */
+  void run() {
+    try {
+      if (!Files.exists(blob)) {
+        receiveAll();
+        check();
+        Files.move(part, blob, StandardCopyOption.ATOMIC_MOVE);
       }
-      verify(incomplete, checksum, at);
-      Files.move(incomplete, blob, StandardCopyOption.ATOMIC_MOVE);
+      tell(Files.size(blob));
     } catch (IOException e) {
-      throw FormatException.io("cannot write " + incomplete, e);
+      throw FormatException.io(where() + ": cannot write " + part + kept(), e);
     }
   }
 
-  private void append(URI at, Path incomplete, long size, Progress.Task task) throws IOException {
-    long have = Files.exists(incomplete) ? Files.size(incomplete) : 0;
-    if (have > 0 && have == size) {
-      return;
-    }
-    var response = client.send("GET", at, have, true);
-    boolean continued = response.statusCode() == 206;
-    long total = continued ? have : 0;
-    task.advance(total);
-    try (var body = response.body();
-        var out =
-            Files.newOutputStream(
-                incomplete,
-                StandardOpenOption.CREATE,
-                continued ? StandardOpenOption.APPEND : StandardOpenOption.TRUNCATE_EXISTING,
-                StandardOpenOption.WRITE)) {
-      var buffer = new byte[CHUNK];
-      for (int count; (count = body.read(buffer)) >= 0; total += count) {
-        out.write(buffer, 0, count);
-        task.advance(count);
+  /** Ends when all bytes are there; where their number is unknown, when an answer has ended. */
+  private void receiveAll() throws IOException {
+    long furthest = 0;
+    int failures = 0;
+    while (file.size().isEmpty() || length() != file.size().getAsLong()) {
+      Transport.Unavailable failure;
+      try {
+        boolean ended = receive(length());
+        if (ended && file.size().isEmpty()) {
+          return;
+        }
+        failure = new Transport.Unavailable("the connection was closed early", true, null);
+      } catch (Transport.Unavailable e) {
+        failure = e;
       }
-    }
-    if (size >= 0 && total < size) {
-      throw new IOException("ended early");
-    }
-  }
-
-  /** A file that is not what it should be is thrown away: going on with it would not help. */
-  private static void verify(Path file, String checksum, URI at) throws IOException {
-    boolean sha256 = checksum.length() == 64;
-    try (var input = Files.newInputStream(file)) {
-      var digest = MessageDigest.getInstance(sha256 ? "SHA-256" : "SHA-1");
-      if (!sha256) {
-        digest.update(("blob " + Files.size(file) + "\0").getBytes(StandardCharsets.US_ASCII));
-      }
-      var buffer = new byte[CHUNK];
-      for (int count; (count = input.read(buffer)) >= 0; ) {
-        digest.update(buffer, 0, count);
-      }
-      if (HexFormat.of().formatHex(digest.digest()).equals(checksum)) {
+      if (file.size().isPresent() && length() == file.size().getAsLong()) {
         return;
       }
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-1 and SHA-256", e);
+      failures = length() > furthest ? 1 : failures + 1;
+      furthest = Math.max(furthest, length());
+      if (!failure.soon() || failures >= Transport.ATTEMPTS) {
+        throw new LatheException(where() + ": " + failure.getMessage() + kept(), failure);
+      }
+      transport.pause(failures);
     }
-    Files.delete(file);
-    throw new LatheException(at + ": what came has another checksum than the hub says; try again");
+    if (length() == 0) {
+      Files.write(part, new byte[0]);
+    }
+  }
+
+  /** Appends what one answer brings; false where it cannot be appended and all begins anew. */
+  private boolean receive(long from) throws IOException {
+    var response = transport.open(id, commit, file.name(), from);
+    try (var body = response.body();
+        var guard = new StallGuard(body, settings.patience())) {
+      long start = start(response, from);
+      try (var channel =
+          FileChannel.open(part, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+        channel.truncate(Math.max(start, 0));
+        if (start < 0) {
+          return false;
+        }
+        append(guard.input(), channel.position(start));
+        channel.force(true);
+      }
+      return true;
+    }
+  }
+
+  /** Where an answer's bytes begin; negative where the server does not go on from there. */
+  private static long start(HttpResponse<?> response, long from) {
+    if (response.statusCode() == 200) {
+      return 0;
+    }
+    var range = RANGE.matcher(response.headers().firstValue("Content-Range").orElse(""));
+    return response.statusCode() == 206 && range.matches() && Long.parseLong(range.group(1)) == from
+        ? from
+        : -1;
+  }
+
+  private void append(InputStream input, FileChannel channel) throws IOException {
+    var buffer = new byte[BUFFER];
+    for (int n = read(input, buffer); n >= 0; n = read(input, buffer)) {
+      if (file.size().isPresent() && channel.position() + n > file.size().getAsLong()) {
+        Files.delete(part);
+        throw new FormatException(
+            where() + ": more bytes come than the announced " + file.size().getAsLong());
+      }
+      var bytes = ByteBuffer.wrap(buffer, 0, n);
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+      tell(channel.position());
+    }
+  }
+
+  /** Failures to read are the network's, and pass; failures to write are the disk's. */
+  private static int read(InputStream input, byte[] buffer) {
+    try {
+      return input.read(buffer);
+    } catch (IOException e) {
+      throw new Transport.Unavailable("the connection broke off", true, e);
+    }
+  }
+
+  private void check() throws IOException {
+    task.note("checking " + file.name());
+    if (!file.agrees(part)) {
+      Files.delete(part);
+      throw new FormatException(
+          where()
+              + ": its bytes do not have the checksum "
+              + file.etag()
+              + "; the download was removed, run again to fetch it anew");
+    }
+  }
+
+  private long length() throws IOException {
+    if (!Files.exists(part)) {
+      return 0;
+    }
+    long length = Files.size(part);
+    if (file.size().isPresent() && length > file.size().getAsLong()) {
+      Files.delete(part);
+      return 0;
+    }
+    return length;
+  }
+
+  /** A restarted download counts no byte twice. */
+  private void tell(long position) {
+    if (position > told) {
+      task.advance(position - told);
+      told = position;
+    }
+  }
+
+  private String kept() {
+    try {
+      long length = length();
+      return length == 0
+          ? ""
+          : "; "
+              + length
+              + (file.size().isPresent() ? " of " + file.size().getAsLong() : "")
+              + " bytes are kept, run again to resume";
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  private String where() {
+    return id.repository() + ": " + file.name();
   }
 }

@@ -4,144 +4,182 @@ import ai.lathe.format.FormatException;
 import ai.lathe.format.Json;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
-import java.util.function.Predicate;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * Brings models here. The cache has huggingface_hub's layout, so that both use each other's files:
- * {@code models--org--name/{refs,blobs,snapshots}}.
+ * Downloads models from a hub into the cache that huggingface_hub uses, and finds them there.
+ *
+ * <p>Only what a model needs is downloaded: its configuration, its tokenizer and its safetensors,
+ * or the GGUF file that is named. Every file is resumed where an earlier attempt ended, compared
+ * with its checksum, and moved into place when it is whole. Safe for use by several threads and
+ * processes.
  */
 public final class Hub {
 
-  private static final String SINGLE = "model.safetensors";
-  private static final String INDEX = "model.safetensors.index.json";
-  private static final String CONFIG = "config.json";
+  private static final Logger LOG = LoggerFactory.getLogger(Hub.class);
 
   private final HubSettings settings;
   private final Set<String> companions;
+  private final Progress progress;
 
   /**
    * A hub.
    *
-   * @param companions names of the small files that a model may have beside its weights
+   * @param companions names of the small files that a model may have beside its weights; {@code
+   *     config.json} and chat templates always come along
+   * @param progress is told of every download, in bytes
    */
-  public Hub(HubSettings settings, List<String> companions) {
+  public Hub(HubSettings settings, Collection<String> companions, Progress progress) {
     this.settings = settings;
     this.companions = Set.copyOf(companions);
+    this.progress = progress;
   }
 
   /**
-   * The directory of a model, or the one file that its name asks for; downloads what is not there
-   * yet, and only what Lathe reads.
+   * The directory that holds the model, or the GGUF file where the name has one. Asks the hub where
+   * the revision is now, unless offline; where the hub cannot be reached, what the cache holds of
+   * the revision does.
    *
-   * @throws LatheException in one line where the model cannot be had
+   * @throws LatheException in one line where the model cannot be had: it does not exist, it is
+   *     private or gated, the network or the disk fails, or it is not in the cache while offline
    */
-  public Path get(HubName name, Progress progress) {
-    var repository =
-        new Repository(settings.cache().resolve("models--" + name.repository().replace("/", "--")));
+  public Path snapshot(ModelId id) {
+    var cache = new Cache(settings.cache(), id);
     if (settings.offline()) {
-      return cached(name, repository, "HF_HUB_OFFLINE is set");
+      return cached(cache, id).orElseThrow(() -> absent(id, "HF_HUB_OFFLINE is set"));
     }
-    try (var client = new HubClient(settings)) {
-      return download(name, repository, client, progress);
-    } catch (HubClient.Unreachable e) {
-      if (repository.commit(name.revision()).isPresent()) {
-        return cached(name, repository, e.getMessage());
+    try (var transport = new Transport(settings)) {
+      Revision revision;
+      try {
+        revision = transport.revision(id);
+      } catch (Transport.Unavailable e) {
+        var path = cached(cache, id).orElseThrow(() -> absent(id, e.getMessage()));
+        LOG.warn("{}: {}; the copy in the cache is used", id, e.getMessage());
+        return path;
       }
-      throw e;
+      return new Fetch(transport, cache, id, revision).run();
     }
   }
 
-  private static Path cached(HubName name, Repository repository, String why) {
-    var commit =
-        repository
-            .commit(name.revision())
-            .orElseThrow(
-                () -> new LatheException(name.repository() + " is not in the cache, and " + why));
-    var snapshot = repository.snapshot(commit);
-    var path = name.file().map(snapshot::resolve).orElse(snapshot);
-    boolean complete =
-        name.file().isPresent()
-            ? Files.exists(path)
-            : Files.exists(path.resolve(CONFIG)) && weights(path);
-    if (!complete) {
-      throw new LatheException(name.repository() + " is not whole in the cache, and " + why);
-    }
-    return path;
+  private LatheException absent(ModelId id, String why) {
+    return new LatheException(
+        id + ": not (or not wholly) in the cache " + settings.cache() + ", and " + why);
   }
 
-  private static boolean weights(Path snapshot) {
-    if (!Files.exists(snapshot.resolve(INDEX))) {
-      return Files.exists(snapshot.resolve(SINGLE));
+  /** The model as the cache has it, if it has all of it. */
+  private Optional<Path> cached(Cache cache, ModelId id) {
+    var commit = cache.commit(id);
+    if (commit.isEmpty()) {
+      return Optional.empty();
     }
-    return shards(Json.read(snapshot.resolve(INDEX))).stream()
-        .allMatch(shard -> Files.exists(snapshot.resolve(shard)));
+    var snapshot = cache.snapshot(commit.get());
+    var selection = new Selection(id, cache.files(commit.get()), companions);
+    try {
+      selection.companions();
+      selection.weights(snapshot);
+    } catch (LatheException e) {
+      LOG.debug("{}: incomplete in the cache", id, e);
+      return Optional.empty();
+    }
+    return Optional.of(path(snapshot, id));
   }
 
-  private Path download(HubName name, Repository repository, HubClient client, Progress progress) {
-    var info = info(name, client);
-    var commit = info.path("sha").asText();
-    if (!commit.matches("[0-9a-f]{40}")) {
-      throw new FormatException(name.repository() + ": the hub names no commit");
-    }
-    var present = new TreeSet<String>();
-    info.path("siblings").forEach(file -> present.add(file.path("rfilename").asText()));
-    var download = new Download(client, name, commit, repository, progress);
-    if (name.file().isPresent()) {
-      require(present, name.file().get()::equals, name.file().get(), name);
-      var path = download.file(name.file().get());
-      repository.remember(name.revision(), commit);
-      return path;
-    }
-    require(present, CONFIG::equals, CONFIG, name);
-    require(present, Set.of(SINGLE, INDEX)::contains, SINGLE, name);
-    var small = present.stream().filter(f -> f.equals(CONFIG) || companions.contains(f)).toList();
-    small.forEach(download::file);
-    var snapshot = repository.snapshot(commit);
-    if (present.contains(SINGLE)) {
-      download.file(SINGLE);
-    } else {
-      var index = Json.read(download.file(INDEX));
-      var shards = shards(index);
-      shards.forEach(shard -> require(present, shard::equals, shard, name));
-      shards.forEach(download::file);
-    }
-    repository.remember(name.revision(), commit);
-    return snapshot;
+  private static Path path(Path snapshot, ModelId id) {
+    return id.file().map(snapshot::resolve).orElse(snapshot);
   }
 
-  private ObjectNode info(HubName name, HubClient client) {
-    var at =
-        client.at(
-            "/api/models/"
-                + name.repository()
-                + "/revision/"
-                + name.revision().replace("/", "%2F"));
-    var response = client.send("GET", at, 0, true);
-    try (var body = response.body()) {
-      return Json.parse(body.readNBytes((int) Json.LARGEST_FILE), at.toString());
-    } catch (IOException e) {
-      throw new HubClient.Unreachable("cannot read " + at + ": " + e.getMessage(), e);
-    }
-  }
+  /** One download of one revision. */
+  private final class Fetch {
 
-  private static void require(
-      Set<String> present, Predicate<String> wanted, String what, HubName name) {
-    if (present.stream().noneMatch(wanted)) {
-      throw new LatheException(name.repository() + " has no " + what);
-    }
-  }
+    private final Transport transport;
+    private final Cache cache;
+    private final ModelId id;
+    private final Revision revision;
+    private final Set<String> present;
 
-  private static List<String> shards(ObjectNode index) {
-    var shards = new TreeSet<String>();
-    index.path("weight_map").forEach(shard -> shards.add(shard.asText()));
-    return new ArrayList<>(shards);
+    Fetch(Transport transport, Cache cache, ModelId id, Revision revision) {
+      this.transport = transport;
+      this.cache = cache;
+      this.id = id;
+      this.revision = revision;
+      this.present = cache.files(revision.commit());
+    }
+
+    Path run() {
+      var snapshot = cache.snapshot(revision.commit());
+      var selection = new Selection(id, revision.files(), companions);
+      fetch(selection.companions(), Json.LARGEST_FILE);
+      fetch(selection.weights(snapshot), Long.MAX_VALUE);
+      cache.point(id, revision.commit());
+      return path(snapshot, id);
+    }
+
+    /**
+     * @param largest size of any of the files, in bytes
+     */
+    private void fetch(List<String> names, long largest) {
+      var missing = new ArrayList<RemoteFile>();
+      long total = 0;
+      for (var name : names) {
+        if (!present.contains(name)) {
+          var file = transport.describe(id, revision.commit(), name);
+          long size = file.size().orElse(0);
+          if (size > largest) {
+            throw new FormatException(
+                id + ": " + name + " has " + size + " bytes; at most " + largest + " are read");
+          }
+          total += size;
+          missing.add(file);
+        }
+      }
+      if (missing.isEmpty()) {
+        return;
+      }
+      checkSpace(missing);
+      try (var task = progress.start("download " + id.repository() + " (bytes)", total)) {
+        for (var file : missing) {
+          task.note(file.name());
+          cache.exclusively(
+              file.etag(),
+              () -> task.note(file.name() + ": waiting for another download of it"),
+              () ->
+                  new Download(transport, settings, id, revision.commit(), file, cache, task)
+                      .run());
+          cache.link(revision.commit(), file.name(), file.etag());
+        }
+      }
+    }
+
+    /** Refuses before the first byte what cannot end well. */
+    private void checkSpace(List<RemoteFile> files) {
+      try {
+        long needed = 0;
+        for (var file : files) {
+          if (!Files.exists(cache.blob(file.etag()))) {
+            var part = cache.partial(file.etag());
+            long there = Files.exists(part) ? Files.size(part) : 0;
+            needed += Math.max(0, file.size().orElse(0) - there);
+          }
+        }
+        Files.createDirectories(settings.cache());
+        long free = Files.getFileStore(settings.cache()).getUsableSpace();
+        if (needed > free) {
+          throw new LatheException(
+              "%s: %d bytes are missing, but only %d are free in %s; HF_HOME sets another place"
+                  .formatted(id, needed, free, settings.cache()));
+        }
+      } catch (IOException e) {
+        throw FormatException.io(id + ": cannot use the cache " + settings.cache(), e);
+      }
+    }
   }
 }

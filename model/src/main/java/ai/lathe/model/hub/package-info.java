@@ -1,2 +1,5 @@
-/** Models from a hub that speaks Hugging Face's protocol, in huggingface_hub's own cache. */
+/**
+ * Models by name: {@link ai.lathe.model.hub.Hub} downloads {@code org/name} from a hub that speaks
+ * Hugging Face's protocol into the cache that huggingface_hub uses, so that both share files.
+ */
 package ai.lathe.model.hub;

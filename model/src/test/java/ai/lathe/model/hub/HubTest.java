@@ -1,279 +1,211 @@
 package ai.lathe.model.hub;
 
+import static ai.lathe.model.hub.FakeHub.COMMIT;
+import static ai.lathe.model.hub.FakeHub.ID;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashMap;
-import java.util.HexFormat;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Against a local server with the public hub's paths, headers and redirection to a store. */
+/** Downloads that go well, and what they leave in the cache. */
 class HubTest {
 
-  private static final String COMMIT = "0123456789abcdef0123456789abcdef01234567";
-
   @TempDir Path cache;
-
-  private final Map<String, byte[]> files = new HashMap<>();
-  private final List<String> requests = new ArrayList<>();
-  private final List<String> tokensAtStore = new ArrayList<>();
-  private HttpServer hub;
-  private HttpServer store;
-  private int cuts;
-  private boolean spoiled;
-  private boolean gated;
-
-  @BeforeEach
-  void serve() throws IOException {
-    hub = server();
-    store = server();
-    hub.createContext("/", this::answer);
-    store.createContext("/", this::stored);
-    hub.start();
-    store.start();
-    files.put("config.json", "{\"model_type\": \"llama\"}".getBytes(StandardCharsets.UTF_8));
-    files.put("tokenizer.json", "{}".getBytes(StandardCharsets.UTF_8));
-    files.put("pytorch_model.bin", new byte[10]);
-    var weights = new byte[3_000_000];
-    new Random(1).nextBytes(weights);
-    files.put("model.safetensors", weights);
-  }
-
-  private static HttpServer server() throws IOException {
-    return HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-  }
+  private final FakeHub server = FakeHub.withCheckpoint();
 
   @AfterEach
   void stop() {
-    hub.stop(0);
-    store.stop(0);
+    server.close();
   }
 
-  private synchronized void answer(HttpExchange exchange) throws IOException {
-    try (exchange) {
-      var path = exchange.getRequestURI().getPath();
-      requests.add(exchange.getRequestMethod() + " " + path);
-      if (gated
-          && !"Bearer secret".equals(exchange.getRequestHeaders().getFirst("Authorization"))) {
-        exchange.sendResponseHeaders(401, -1);
-        return;
-      }
-      if (path.equals("/api/models/org/name/revision/main")) {
-        var siblings = new StringBuilder();
-        files.keySet().forEach(f -> siblings.append("{\"rfilename\":\"" + f + "\"},"));
-        siblings.setLength(siblings.length() - 1);
-        send(
-            exchange,
-            ("{\"sha\":\"" + COMMIT + "\",\"siblings\":[" + siblings + "]}")
-                .getBytes(StandardCharsets.UTF_8),
-            0);
-        return;
-      }
-      var prefix = "/org/name/resolve/" + COMMIT + "/";
-      var file = path.startsWith(prefix) ? files.get(path.substring(prefix.length())) : null;
-      if (file == null) {
-        exchange.sendResponseHeaders(404, -1);
-        return;
-      }
-      var headers = exchange.getResponseHeaders();
-      if (path.endsWith(".safetensors")) {
-        headers.set("X-Linked-Etag", "\"" + hash("SHA-256", file) + "\"");
-        headers.set("X-Linked-Size", Integer.toString(file.length));
-        headers.set("Location", address(store) + path);
-        exchange.sendResponseHeaders(302, -1);
-      } else {
-        var blob = ("blob " + file.length + "\0").getBytes(StandardCharsets.US_ASCII);
-        headers.set("ETag", "\"" + hash("SHA-1", blob, file) + "\"");
-        send(exchange, file, 0);
-      }
-    }
+  private Path snapshot(String id) {
+    return FakeHub.hub(server.settings(cache), Progress.NONE)
+        .snapshot(ModelId.parse(id).orElseThrow());
   }
 
-  private synchronized void stored(HttpExchange exchange) throws IOException {
-    try (exchange) {
-      var token = exchange.getRequestHeaders().getFirst("Authorization");
-      if (token != null) {
-        tokensAtStore.add(token);
-      }
-      var path = exchange.getRequestURI().getPath();
-      var file = files.get(path.substring(path.lastIndexOf('/') + 1)).clone();
-      var range = exchange.getRequestHeaders().getFirst("Range");
-      requests.add("STORE " + range);
-      if (spoiled) {
-        file[5] ^= 1;
-      }
-      int from = range == null ? 0 : Integer.parseInt(range.replaceAll("\\D", ""));
-      if (cuts > 0) {
-        cuts--;
-        exchange.sendResponseHeaders(range == null ? 200 : 206, file.length - from);
-        exchange.getResponseBody().write(file, from, 1_000_000);
-        exchange.getResponseBody().flush();
-        // Closed before all of it was sent.
-        return;
-      }
-      send(exchange, file, from);
-    }
-  }
-
-  private static void send(HttpExchange exchange, byte[] body, int from) throws IOException {
-    boolean head = exchange.getRequestMethod().equals("HEAD");
-    if (head) {
-      exchange.getResponseHeaders().set("Content-Length", Integer.toString(body.length));
-    }
-    exchange.sendResponseHeaders(from > 0 ? 206 : 200, head ? -1 : body.length - from);
-    if (!head) {
-      exchange.getResponseBody().write(body, from, body.length - from);
-    }
-  }
-
-  private static String address(HttpServer server) {
-    return "http://127.0.0.1:" + server.getAddress().getPort();
-  }
-
-  private static String hash(String algorithm, byte[]... parts) {
-    try {
-      var digest = MessageDigest.getInstance(algorithm);
-      Arrays.stream(parts).forEach(digest::update);
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (java.security.NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private Path get(String token, boolean offline) {
-    var settings =
-        new HubSettings(
-            URI.create(address(hub)),
-            Optional.ofNullable(token),
-            cache,
-            offline,
-            Duration.ofSeconds(5));
-    return new Hub(settings, List.of("tokenizer.json")).get(HubName.of("org/name"), Progress.NONE);
+  private HubSettings offline() {
+    var online = server.settings(cache);
+    return new HubSettings(
+        online.endpoint(), cache, online.token(), true, online.patience(), online.pause());
   }
 
   @Test
-  void fetchesWhatIsNeededIntoHuggingFacesLayout() throws IOException {
-    var snapshot = get(null, false);
-    var home = cache.resolve("models--org--name");
-    assertThat(snapshot).isEqualTo(home.resolve("snapshots").resolve(COMMIT));
-    assertThat(snapshot.resolve("model.safetensors"))
-        .isSymbolicLink()
-        .hasBinaryContent(files.get("model.safetensors"));
-    assertThat(snapshot.resolve("pytorch_model.bin")).doesNotExist();
-    assertThat(home.resolve("refs/main")).hasContent(COMMIT);
-    var blob = home.resolve("blobs").resolve(hash("SHA-256", files.get("model.safetensors")));
-    assertThat(snapshot.resolve("model.safetensors").toRealPath()).isEqualTo(blob.toRealPath());
-    requests.clear();
-    assertThat(get(null, false)).isEqualTo(snapshot);
-    assertThat(requests).containsExactly("GET /api/models/org/name/revision/main");
-    requests.clear();
-    assertThat(get(null, true)).isEqualTo(snapshot);
-    assertThat(requests).isEmpty();
+  void aFreshDownloadHasTheLayoutOfHuggingfaceHub() throws IOException {
+    var snapshot = snapshot("acme/tiny");
+
+    var model = cache.resolve("models--acme--tiny");
+    assertThat(snapshot).isEqualTo(model.resolve("snapshots").resolve(COMMIT));
+    assertThat(model.resolve("refs/main")).hasContent(COMMIT);
+    for (var name :
+        new String[] {
+          "config.json",
+          "generation_config.json",
+          "tokenizer.json",
+          "chat_template.jinja",
+          "1_Pooling/config.json",
+          "model.safetensors"
+        }) {
+      assertThat(snapshot.resolve(name)).hasBinaryContent(server.files.get(name));
+      assertThat(Files.readSymbolicLink(snapshot.resolve(name)))
+          .isEqualTo(
+              Path.of(name.contains("/") ? "../../../blobs" : "../../blobs")
+                  .resolve(server.etag(name)));
+    }
+    try (var files = Files.walk(snapshot);
+        var blobs = Files.list(model.resolve("blobs"))) {
+      assertThat(files.filter(Files::isRegularFile)).hasSize(6);
+      assertThat(blobs).hasSize(6).noneMatch(blob -> blob.toString().contains("incomplete"));
+    }
   }
 
   @Test
-  void goesOnAfterACut() {
-    cuts = 2;
-    assertThat(get(null, false).resolve("model.safetensors"))
-        .hasBinaryContent(files.get("model.safetensors"));
-    var asked = requests.stream().filter(r -> r.startsWith("STORE")).toList();
-    // How much arrives before a cut is the network's affair; that it is not asked for again is
-    // ours.
-    assertThat(asked).hasSize(3).startsWith("STORE null");
-    assertThat(asked.subList(1, 3)).allMatch(r -> r.matches("STORE bytes=[1-9][0-9]*-"));
+  void whatIsCachedIsNotAskedForAgain() {
+    var first = snapshot("acme/tiny");
+    server.asked.clear();
+    server.storageAsked.clear();
+
+    assertThat(snapshot("acme/tiny")).isEqualTo(first);
+    assertThat(server.fileRequests()).isEmpty();
+
+    server.asked.clear();
+    assertThat(FakeHub.hub(offline(), Progress.NONE).snapshot(ID)).isEqualTo(first);
+    assertThat(server.asked).isEmpty();
   }
 
   @Test
-  void goesOnWithWhatAnEarlierRunLeft() throws IOException {
-    var weights = files.get("model.safetensors");
-    var blobs = Files.createDirectories(cache.resolve("models--org--name/blobs"));
-    Files.write(
-        blobs.resolve(hash("SHA-256", weights) + ".incomplete"), Arrays.copyOf(weights, 1234));
-    assertThat(get(null, false).resolve("model.safetensors")).hasBinaryContent(weights);
-    assertThat(requests).contains("STORE bytes=1234-");
+  void aHubOutOfOrderLeavesTheCache() {
+    var first = snapshot("acme/tiny");
+    server.unavailable.set(1000);
+    assertThat(snapshot("acme/tiny")).isEqualTo(first);
+    assertThat(server.asked).hasSizeGreaterThan(Transport.ATTEMPTS);
+
+    server.close();
+    assertThat(snapshot("acme/tiny")).isEqualTo(first);
   }
 
   @Test
-  void refusesWrongContent() {
-    spoiled = true;
-    assertThatThrownBy(() -> get(null, false))
+  void offlineRefusesWhatIsMissingOrIncomplete() throws IOException {
+    var hub = FakeHub.hub(offline(), Progress.NONE);
+    assertThatThrownBy(() -> hub.snapshot(ID))
         .isInstanceOf(LatheException.class)
-        .hasMessageContaining("another checksum");
-    assertThat(cache.resolve("models--org--name/refs/main")).doesNotExist();
-    spoiled = false;
-    assertThat(get(null, false)).exists();
+        .hasMessageContaining("acme/tiny: not (or not wholly) in the cache " + cache)
+        .hasMessageContaining("HF_HUB_OFFLINE");
+
+    Files.delete(snapshot("acme/tiny").resolve("model.safetensors"));
+    assertThatThrownBy(() -> hub.snapshot(ID)).hasMessageContaining("HF_HUB_OFFLINE");
   }
 
   @Test
-  void keepsTheTokenFromOtherHosts() {
-    gated = true;
-    assertThatThrownBy(() -> get(null, false))
-        .hasMessageContaining("not allowed (401)")
-        .hasMessageContaining("HF_TOKEN");
-    assertThat(get("secret", false)).exists();
-    assertThat(requests).contains("STORE null");
-    assertThat(tokensAtStore).isEmpty();
+  void theTokenStaysWithTheHub() {
+    snapshot("acme/tiny");
+    assertThat(server.asked).allMatch(r -> "Bearer hf_secret".equals(r.authorization()));
+    assertThat(server.storageAsked).hasSize(1).allMatch(r -> r.authorization() == null);
+    assertThat(server.settings(cache).toString()).doesNotContain("hf_secret");
   }
 
   @Test
-  void saysWhatIsMissing() {
-    files.remove("model.safetensors");
-    assertThatThrownBy(() -> get(null, false)).hasMessage("org/name has no model.safetensors");
-    assertThatThrownBy(() -> get(null, true))
-        .hasMessage("org/name is not in the cache, and HF_HUB_OFFLINE is set");
+  void onlyTheShardsOfTheIndexAreFetched() {
+    server.files.remove("model.safetensors");
+    server.files.put("model-00001-of-00002.safetensors", FakeHub.weights(300, 2));
+    server.files.put("model-00002-of-00002.safetensors", FakeHub.weights(400, 3));
+    server.files.put("consolidated.safetensors", FakeHub.weights(700, 4));
+    server.put(
+        "model.safetensors.index.json",
+        """
+        {"weight_map": {"a": "model-00001-of-00002.safetensors",
+                        "b": "model-00002-of-00002.safetensors",
+                        "c": "model-00001-of-00002.safetensors"}}""");
+    var snapshot = snapshot("acme/tiny");
+    assertThat(snapshot.resolve("model-00002-of-00002.safetensors"))
+        .hasBinaryContent(FakeHub.weights(400, 3));
+    assertThat(snapshot.resolve("consolidated.safetensors")).doesNotExist();
+    assertThat(server.fileRequests()).doesNotHaveDuplicates();
+    assertThat(FakeHub.hub(offline(), Progress.NONE).snapshot(ID)).isEqualTo(snapshot);
   }
 
   @Test
-  void aNameThatLeadsOutOfTheSnapshotIsRefused() {
-    var repository = new Repository(cache);
-    assertThatThrownBy(() -> repository.place(COMMIT, "../../evil"))
-        .isInstanceOf(LatheException.class);
-    assertThatThrownBy(() -> repository.place(COMMIT, "/etc/evil"))
-        .isInstanceOf(LatheException.class);
+  void aNamedGgufComesAlone() {
+    server.files.put("gguf/tiny Q4_K.gguf", FakeHub.weights(2000, 5));
+    var file = snapshot("acme/tiny:gguf/tiny Q4_K.gguf");
+    assertThat(file).hasBinaryContent(FakeHub.weights(2000, 5));
+    assertThat(file.getParent().getParent().resolve("config.json")).doesNotExist();
+    assertThatThrownBy(() -> snapshot("acme/tiny:gguf/tiny-Q4_K.gguf"))
+        .hasMessageContaining("did you mean 'gguf/tiny Q4_K.gguf'?");
   }
 
   @Test
-  void anUnreachableHubIsOneLine() {
-    hub.stop(0);
-    assertThatThrownBy(() -> get(null, false))
-        .isInstanceOf(LatheException.class)
-        .hasMessageStartingWith("cannot reach http://127.0.0.1");
+  void aSplitGgufComesWithAllItsParts() {
+    for (int part = 1; part <= 3; part++) {
+      server.files.put("t-0000" + part + "-of-00003.gguf", FakeHub.weights(100, part));
+    }
+    var first = snapshot("acme/tiny:t-00001-of-00003.gguf");
+    assertThat(first.resolveSibling("t-00003-of-00003.gguf"))
+        .hasBinaryContent(FakeHub.weights(100, 3));
+    server.files.remove("t-00002-of-00003.gguf");
+    assertThatThrownBy(() -> snapshot("acme/tiny:t-00001-of-00003.gguf"))
+        .hasMessageContaining("2 of 00003 parts");
   }
 
   @Test
-  void namesAndSettings() {
-    assertThat(HubName.of("org/name@v1.0"))
-        .isEqualTo(new HubName("org/name", "v1.0", Optional.empty()));
-    assertThat(HubName.of("org/name:a/b.gguf").file()).hasValue("a/b.gguf");
-    assertThat(HubName.parse("../name")).isEmpty();
-    assertThat(HubName.parse("model.gguf")).isEmpty();
-    var settings = HubSettings.of(Map.of("HF_HOME", "/h", "HF_HUB_OFFLINE", "1", "HF_TOKEN", "t"));
-    assertThat(settings.cache()).isEqualTo(Path.of("/h/hub"));
-    assertThat(settings.offline()).isTrue();
-    assertThat(settings.token()).hasValue("t");
-    assertThatThrownBy(() -> HubSettings.of(Map.of("HF_ENDPOINT", "no address")))
-        .isInstanceOf(LatheException.class);
+  void aRevisionWithSlashesHasItsOwnReference() {
+    snapshot("acme/tiny@refs/pr/7");
+    assertThat(cache.resolve("models--acme--tiny/refs/refs/pr/7")).hasContent(COMMIT);
+    assertThat(server.asked.getFirst().path()).endsWith("/revision/refs/pr/7");
+    snapshot("acme/tiny@" + COMMIT);
+    assertThat(cache.resolve("models--acme--tiny/refs").resolve(COMMIT)).doesNotExist();
+  }
+
+  @Test
+  void progressCountsEveryByteOnce() {
+    var total = new AtomicLong();
+    var done = new AtomicLong();
+    server.cuts.put("model.safetensors", new AtomicInteger(2));
+    Progress counting =
+        (what, steps) -> {
+          total.addAndGet(steps);
+          return new Progress.Task() {
+            @Override
+            public void advance(long by) {
+              done.addAndGet(by);
+            }
+
+            @Override
+            public void note(String message) {}
+
+            @Override
+            public void close() {}
+          };
+        };
+    FakeHub.hub(server.settings(cache), counting).snapshot(ID);
+    assertThat(done).hasValue(total.get());
+    assertThat(total.get()).isGreaterThan(5000);
+  }
+
+  @Test
+  void concurrentDownloadsFetchEveryFileOnce() throws Exception {
+    server.files.put("model.safetensors", FakeHub.weights(3_000_000, 6));
+    try (var threads = Executors.newFixedThreadPool(4)) {
+      Callable<Path> download = () -> snapshot("acme/tiny");
+      for (var result : threads.invokeAll(IntStream.range(0, 4).mapToObj(i -> download).toList())) {
+        assertThat(result.get().resolve("model.safetensors"))
+            .hasBinaryContent(FakeHub.weights(3_000_000, 6));
+      }
+    }
+    assertThat(server.storageAsked).hasSize(1);
+    try (var blobs = Files.list(cache.resolve("models--acme--tiny/blobs"))) {
+      assertThat(blobs).hasSize(6);
+    }
   }
 }
