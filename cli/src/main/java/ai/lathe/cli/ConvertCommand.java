@@ -104,7 +104,7 @@ final class ConvertCommand implements Callable<Integer> {
     var single =
         SingleFile.is(output) ? Optional.of(new SingleFile(output)) : Optional.<SingleFile>empty();
     var target = single.isPresent() ? Target.HUGGING_FACE : Target.of(output);
-    try (var source = Checkpoints.open(model)) {
+    try (var source = Checkpoints.open(model, console.progress())) {
       var fallbacks = new ArrayList<String>();
       var encodings = encodings(source, target, fallbacks);
       var plan = plan(single.map(SingleFile::directory).orElse(output), source, target, encodings);

@@ -79,7 +79,7 @@ final class EvalCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var text = TextData.open(data, field);
-    try (var measured = Checkpoints.open(model)) {
+    try (var measured = Checkpoints.open(model, console.progress())) {
       var sequences = sequences(measured, text);
       sequences.notes().forEach(note -> console.say("note: " + note));
       var result = measure(measured, sequences);
@@ -96,7 +96,7 @@ final class EvalCommand implements Callable<Integer> {
     if (reference.isEmpty()) {
       return Measurement.of(measured, sequences.tokens(), console.progress());
     }
-    try (var other = Checkpoints.open(reference.get())) {
+    try (var other = Checkpoints.open(reference.get(), console.progress())) {
       return Measurement.of(measured, other, sequences.tokens(), console.progress());
     }
   }

@@ -94,7 +94,7 @@ final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    try (var checkpoint = Checkpoints.open(model)) {
+    try (var checkpoint = Checkpoints.open(model, console.progress())) {
       var inspection = inspect(model, checkpoint);
       if (json) {
         console.json(inspection);

@@ -63,7 +63,7 @@ public final class Compression {
   private Report run() {
     var artifact = request.artifact();
     refuseToOverwrite(artifact);
-    try (var source = Checkpoints.open(request.model())) {
+    try (var source = Checkpoints.open(request.model(), progress)) {
       var plan = Planner.plan(source, request.recipe(), request.target());
       var texts = texts(source, plan);
       var notes = new ArrayList<>(plan.notes());
