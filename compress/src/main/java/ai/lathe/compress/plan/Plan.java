@@ -2,8 +2,6 @@ package ai.lathe.compress.plan;
 
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.Statistic;
-import ai.lathe.compress.quantization.ColumnOrder;
-import ai.lathe.compress.quantization.Gptq;
 import ai.lathe.model.Address;
 import ai.lathe.tensor.Encoding;
 import java.util.EnumSet;
@@ -71,9 +69,7 @@ public record Plan(Target target, List<Entry> entries, List<String> notes) {
   public boolean ordersColumns() {
     return entries.stream()
         .flatMap(entry -> entry.level().stream())
-        .anyMatch(
-            level ->
-                level.config() instanceof Gptq.Config gptq && gptq.order() == ColumnOrder.STATIC);
+        .anyMatch(level -> level.config().ordersColumns());
   }
 
   public List<String> fallbacks() {

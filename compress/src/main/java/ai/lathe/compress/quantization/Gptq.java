@@ -62,6 +62,11 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
       }
     }
 
+    @Override
+    public boolean ordersColumns() {
+      return order == ColumnOrder.STATIC;
+    }
+
     /** The defaults: static order, blocks of 128, dampening 0.01. */
     public static Config of(Grid grid) {
       return new Config(grid, ColumnOrder.STATIC, 128, 0.01);
