@@ -3,14 +3,13 @@ package ai.lathe.bench;
 import ai.lathe.model.Address;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architectures;
-import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.torch.GramAccumulator;
 import ai.lathe.torch.InputListener;
 import ai.lathe.torch.Precision;
 import ai.lathe.torch.Torch;
 import ai.lathe.torch.TorchBlock;
 import java.util.Arrays;
-import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -134,14 +133,15 @@ public final class CalibrationBench {
 
   /** An accumulator for every input that linears share. */
   private static final class Grams implements InputListener, AutoCloseable {
-    private final Map<Role, GramAccumulator> sites = new EnumMap<>(Role.class);
+    private final Map<Site, GramAccumulator> sites = new HashMap<>();
     private double work;
 
     Grams(Architecture llama) {
       for (var linear : llama.linears()) {
         int size = SHAPE.config().size(linear.columns());
-        if (!sites.containsKey(linear.reads())) {
-          sites.put(linear.reads(), new GramAccumulator(size));
+        var site = Site.of(linear.reads());
+        if (!sites.containsKey(site)) {
+          sites.put(site, new GramAccumulator(size));
           work += (double) TOKENS * size * (size + 1);
         }
       }
@@ -152,7 +152,7 @@ public final class CalibrationBench {
     }
 
     @Override
-    public void input(Role site, Tensor input) {
+    public void input(Site site, Tensor input) {
       sites.get(site).add(input, null);
     }
 

@@ -3,6 +3,7 @@ package ai.lathe.compress;
 import ai.lathe.compress.calibration.BlockCalibration;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.quantization.OutputError;
@@ -11,7 +12,7 @@ import ai.lathe.compress.report.WeightError;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointWriter;
-import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
@@ -25,8 +26,8 @@ import ai.lathe.torch.Layerwise;
 import ai.lathe.torch.TorchBlock;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -96,7 +97,7 @@ final class BlockwiseRun {
           var statistics =
               states.isPresent()
                   ? statistics(block, states.get(), task)
-                  : Map.<Role, LayerStatistics>of();
+                  : Map.<Site, LayerStatistics>of();
           record(block, compress(block, statistics, task, batches));
         }
         if (states.isPresent() && block + 1 < blocks) {
@@ -110,20 +111,21 @@ final class BlockwiseRun {
     }
   }
 
-  private Map<Role, LayerStatistics> statistics(
+  private Map<Site, LayerStatistics> statistics(
       int block, HiddenStates states, Progress.Task task) {
-    var required = new EnumMap<Role, Set<Statistic>>(Role.class);
+    var required = new HashMap<Site, Set<Statistic>>();
     for (var entry : plan.block(block)) {
-      entry
-          .level()
-          .filter(level -> !level.requires().isEmpty())
-          .ifPresent(
-              level ->
-                  required
-                      .computeIfAbsent(
-                          source.architecture().parameter(entry.address().role()).reads(),
-                          _ -> EnumSet.noneOf(Statistic.class))
-                      .addAll(level.requires()));
+      var requires = entry.level().map(Level::requires).orElse(Set.of());
+      if (!requires.isEmpty()) {
+        entry
+            .address()
+            .reads(source.architecture())
+            .ifPresent(
+                site ->
+                    required
+                        .computeIfAbsent(site, _ -> EnumSet.noneOf(Statistic.class))
+                        .addAll(requires));
+      }
     }
     try (var original = TorchBlock.load(source, block)) {
       return BlockCalibration.collect(original, states, required, task);
@@ -132,7 +134,7 @@ final class BlockwiseRun {
 
   /** Compresses and writes everything of a block, its vectors too. */
   private List<LayerReport> compress(
-      int block, Map<Role, LayerStatistics> statistics, Progress.Task task, long steps) {
+      int block, Map<Site, LayerStatistics> statistics, Progress.Task task, long steps) {
     var reports = new ArrayList<LayerReport>();
     for (var address : source.addresses()) {
       if (address.block() == block && address.isVector(source.architecture())) {
@@ -145,9 +147,12 @@ final class BlockwiseRun {
         continue;
       }
       long start = System.nanoTime();
-      var site = source.architecture().parameter(entry.address().role()).reads();
       var known =
-          site == null ? LayerStatistics.NONE : statistics.getOrDefault(site, LayerStatistics.NONE);
+          entry
+              .address()
+              .reads(source.architecture())
+              .map(statistics::get)
+              .orElse(LayerStatistics.NONE);
       reports.add(
           block == Address.OUTSIDE
               ? compressByRows(entry, start)

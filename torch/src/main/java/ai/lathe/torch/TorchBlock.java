@@ -6,6 +6,7 @@ import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
@@ -248,9 +249,9 @@ public final class TorchBlock implements AutoCloseable {
       if (listener == null) {
         return;
       }
-      var told = new HashSet<Role>();
+      var told = new HashSet<Site>();
       for (var reader : readers) {
-        var site = architecture.parameter(reader).reads();
+        var site = Site.of(architecture.parameter(reader).reads());
         if (told.add(site)) {
           listener.input(site, input);
         }

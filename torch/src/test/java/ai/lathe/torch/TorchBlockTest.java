@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.model.Address;
 import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
@@ -79,21 +80,21 @@ class TorchBlockTest {
     var llama = sites("llama");
     assertThat(llama)
         .containsExactly(
-            Map.entry(Role.ATTENTION_NORM, 12L),
-            Map.entry(Role.VALUE, 12L),
-            Map.entry(Role.FEED_FORWARD_NORM, 12L),
-            Map.entry(Role.UP, 20L));
+            Map.entry(Site.of(Role.ATTENTION_NORM), 12L),
+            Map.entry(Site.of(Role.VALUE), 12L),
+            Map.entry(Site.of(Role.FEED_FORWARD_NORM), 12L),
+            Map.entry(Site.of(Role.UP), 20L));
     var bert = sites("bert");
     assertThat(bert)
         .containsExactly(
-            Map.entry(Role.FEED_FORWARD_OUTPUT_NORM, 12L),
-            Map.entry(Role.VALUE, 12L),
-            Map.entry(Role.ATTENTION_OUTPUT_NORM, 12L),
-            Map.entry(Role.UP, 20L));
+            Map.entry(Site.of(Role.FEED_FORWARD_OUTPUT_NORM), 12L),
+            Map.entry(Site.of(Role.VALUE), 12L),
+            Map.entry(Site.of(Role.ATTENTION_OUTPUT_NORM), 12L),
+            Map.entry(Site.of(Role.UP), 20L));
   }
 
-  private static List<Map.Entry<Role, Long>> sites(String type) {
-    var heard = new ArrayList<Map.Entry<Role, Long>>();
+  private static List<Map.Entry<Site, Long>> sites(String type) {
+    var heard = new ArrayList<Map.Entry<Site, Long>>();
     try (var _ = new PointerScope();
         var block = TorchBlock.load(TinyModel.random(type, OptionalInt.empty(), 1), 0)) {
       block.forward(

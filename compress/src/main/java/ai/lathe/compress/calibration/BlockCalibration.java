@@ -2,11 +2,11 @@ package ai.lathe.compress.calibration;
 
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Statistic;
-import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.TorchBlock;
-import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import org.bytedeco.javacpp.PointerScope;
@@ -19,14 +19,13 @@ public final class BlockCalibration {
   /**
    * Runs a block over all states, which stay as they are.
    *
-   * @param required statistics by input site ({@link ai.lathe.model.architecture.Parameter#reads});
-   *     nothing else is collected
-   * @return by site
+   * @param required statistics by input; nothing else is collected
+   * @return by input
    */
-  public static Map<Role, LayerStatistics> collect(
+  public static Map<Site, LayerStatistics> collect(
       TorchBlock block,
       HiddenStates states,
-      Map<Role, Set<Statistic>> required,
+      Map<Site, Set<Statistic>> required,
       Progress.Task task) {
     try (var collector = new StatisticsCollector(required)) {
       for (int batch = 0; batch < states.batches(); batch++) {
@@ -37,7 +36,7 @@ public final class BlockCalibration {
         }
         task.advance(1);
       }
-      var statistics = new EnumMap<Role, LayerStatistics>(Role.class);
+      var statistics = new HashMap<Site, LayerStatistics>();
       required.keySet().forEach(site -> statistics.put(site, collector.take(site)));
       return statistics;
     }

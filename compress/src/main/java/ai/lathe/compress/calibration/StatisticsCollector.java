@@ -2,12 +2,12 @@ package ai.lathe.compress.calibration;
 
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Statistic;
-import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.torch.GramAccumulator;
 import ai.lathe.torch.InputListener;
 import ai.lathe.torch.InputStatistic;
 import ai.lathe.torch.SquaredNormAccumulator;
-import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -19,14 +19,14 @@ import org.bytedeco.pytorch.Tensor;
  */
 final class StatisticsCollector implements InputListener, AutoCloseable {
 
-  private final Map<Role, Set<Statistic>> required;
-  private final Map<Role, InputStatistic> sums = new EnumMap<>(Role.class);
+  private final Map<Site, Set<Statistic>> required;
+  private final Map<Site, InputStatistic> sums = new HashMap<>();
   private Tensor padding;
 
   /**
    * @param required by input site; other sites are passed over
    */
-  StatisticsCollector(Map<Role, Set<Statistic>> required) {
+  StatisticsCollector(Map<Site, Set<Statistic>> required) {
     this.required = required;
   }
 
@@ -36,7 +36,7 @@ final class StatisticsCollector implements InputListener, AutoCloseable {
   }
 
   @Override
-  public void input(Role site, Tensor input) {
+  public void input(Site site, Tensor input) {
     var statistics = required.getOrDefault(site, Set.of());
     if (!statistics.isEmpty()) {
       sums.computeIfAbsent(site, _ -> accumulator((int) input.size(-1), statistics))
@@ -45,7 +45,7 @@ final class StatisticsCollector implements InputListener, AutoCloseable {
   }
 
   /** The statistics of a site; frees what was accumulated for it. */
-  LayerStatistics take(Role site) {
+  LayerStatistics take(Site site) {
     var accumulator = sums.remove(site);
     if (accumulator == null) {
       return LayerStatistics.NONE;
