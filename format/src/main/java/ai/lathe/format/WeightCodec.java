@@ -19,6 +19,15 @@ public interface WeightCodec {
   boolean canEncode(Encoding encoding);
 
   /**
+   * Endings of all tensor names that it may use, after the layer's own name. The first is there
+   * wherever a layer is stored so.
+   */
+  List<String> suffixes();
+
+  /** {@code [out, in]} of a stored layer, by what is cheap to read. */
+  long[] shape(String prefix, TensorSource source);
+
+  /**
    * The tensors that {@link #encode} will give, for a layer {@code prefix} (without {@code
    * .weight}): a header can be written before the data.
    */

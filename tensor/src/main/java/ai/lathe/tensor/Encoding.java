@@ -12,6 +12,11 @@ public sealed interface Encoding {
    */
   long bytes(int rows, int columns);
 
+  /** How the layer's input is quantized where it is executed. */
+  default IntegerScheme.Activations activations() {
+    return IntegerScheme.Activations.FLOAT;
+  }
+
   /** Elements one after the other. */
   record Plain(DType dtype) implements Encoding {
     @Override
@@ -43,6 +48,11 @@ public sealed interface Encoding {
     @Override
     public String label() {
       return scheme.label();
+    }
+
+    @Override
+    public IntegerScheme.Activations activations() {
+      return scheme.activations();
     }
 
     @Override

@@ -4,7 +4,7 @@ import ai.lathe.format.WeightCodec;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import java.util.List;
-import java.util.stream.Collectors;
+import java.util.Optional;
 
 /** The storage formats of compressed-tensors that are read and written. */
 public final class CompressedTensors {
@@ -18,6 +18,20 @@ public final class CompressedTensors {
     return CODECS;
   }
 
+  /** The names of all formats. */
+  static List<String> names() {
+    return CODECS.stream().map(WeightCodec::name).toList();
+  }
+
+  /** The format of this name, where it is one that a group describes. */
+  static Optional<ConfiguredCodec> configured(String name) {
+    return CODECS.stream()
+        .filter(codec -> codec.name().equals(name))
+        .filter(ConfiguredCodec.class::isInstance)
+        .map(ConfiguredCodec.class::cast)
+        .findFirst();
+  }
+
   /** The format that stores this encoding; there is exactly one, or none. */
   public static WeightCodec codec(Encoding encoding) {
     return CODECS.stream()
@@ -29,8 +43,6 @@ public final class CompressedTensors {
                     "compressed-tensors stores no "
                         + encoding.label()
                         + "; its formats here: "
-                        + CODECS.stream()
-                            .map(WeightCodec::name)
-                            .collect(Collectors.joining(", "))));
+                        + String.join(", ", names())));
   }
 }

@@ -16,6 +16,7 @@ import java.util.Map;
 public final class DenseCodec implements WeightCodec {
 
   static final String NAME = "dense";
+  private static final String WEIGHT = ".weight";
 
   @Override
   public String name() {
@@ -28,11 +29,21 @@ public final class DenseCodec implements WeightCodec {
   }
 
   @Override
+  public List<String> suffixes() {
+    return List.of(WEIGHT);
+  }
+
+  @Override
+  public long[] shape(String prefix, TensorSource source) {
+    return source.info(prefix + WEIGHT).shape();
+  }
+
+  @Override
   public List<TensorInfo> layout(String prefix, Encoding encoding, int rows, int columns) {
     if (!(encoding instanceof Encoding.Plain(var dtype))) {
       throw new LatheException(NAME + " cannot store " + encoding.label());
     }
-    return List.of(Layer.info(prefix + ".weight", dtype, rows, columns));
+    return List.of(Layer.info(prefix + WEIGHT, dtype, rows, columns));
   }
 
   @Override
@@ -40,12 +51,12 @@ public final class DenseCodec implements WeightCodec {
     if (!(weight instanceof Dense(var tensor))) {
       throw new LatheException(NAME + " cannot store " + weight.encoding().label());
     }
-    return Map.of(prefix + ".weight", tensor);
+    return Map.of(prefix + WEIGHT, tensor);
   }
 
   @Override
   public Dense decode(String prefix, Encoding encoding, TensorSource source) {
-    var tensor = source.tensor(prefix + ".weight");
+    var tensor = source.tensor(prefix + WEIGHT);
     if (tensor.shape().length != 2 || !tensor.dtype().isFloat()) {
       throw new FormatException(
           "'" + prefix + ".weight' should be a matrix of floats, not " + tensor);

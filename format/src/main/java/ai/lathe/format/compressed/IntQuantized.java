@@ -5,9 +5,10 @@ import static ai.lathe.format.compressed.Layer.SCALE;
 import static ai.lathe.format.compressed.Layer.ZERO_POINT;
 import static ai.lathe.format.compressed.Layer.info;
 
+import ai.lathe.format.JsonFields;
 import ai.lathe.format.TensorInfo;
 import ai.lathe.format.TensorSource;
-import ai.lathe.format.WeightCodec;
+import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.GroupQuantized;
@@ -15,6 +16,7 @@ import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -31,7 +33,7 @@ import java.util.Map;
  *   <li>{@code weight_g_idx} I32 {@code [in]}; only where groups are not consecutive
  * </ul>
  */
-public final class IntQuantized implements WeightCodec {
+public final class IntQuantized implements ConfiguredCodec {
 
   static final String NAME = "int-quantized";
   private static final String WEIGHT = ".weight";
@@ -45,6 +47,26 @@ public final class IntQuantized implements WeightCodec {
   public boolean canEncode(Encoding encoding) {
     return encoding instanceof Encoding.Grouped grouped
         && grouped.scheme().activations() != Activations.FLOAT;
+  }
+
+  @Override
+  public List<String> suffixes() {
+    return List.of(WEIGHT, SCALE, ZERO_POINT, GROUP_INDEX);
+  }
+
+  @Override
+  public long[] shape(String prefix, TensorSource source) {
+    return source.info(prefix + WEIGHT).shape();
+  }
+
+  @Override
+  public ObjectNode weights(Encoding encoding, ActivationOrder order) {
+    return IntegerArguments.write(Layer.grouped(encoding, NAME).scheme(), order);
+  }
+
+  @Override
+  public Encoding encoding(JsonFields weights, Activations activations) {
+    return IntegerArguments.read(weights, activations);
   }
 
   @Override

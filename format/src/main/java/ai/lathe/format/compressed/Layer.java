@@ -35,6 +35,24 @@ record Layer(String prefix, TensorSource source) {
     return new TensorInfo(name, dtype, shape);
   }
 
+  /** The two numbers of a shape tensor, {@code [out, in]}. */
+  static long[] storedShape(String name, TensorSource source) {
+    var shape = source.tensor(name);
+    if ((shape.dtype() != DType.I64 && shape.dtype() != DType.I32) || shape.elements() != 2) {
+      throw new FormatException("'" + name + "' should be two integers, not " + shape);
+    }
+    return new long[] {shape.getLong(0), shape.getLong(1)};
+  }
+
+  /** The tensor that {@link #storedShape} reads. */
+  static Tensor shapeTensor(int rows, int columns) {
+    var data = MemorySegment.ofArray(new byte[16]);
+    // Values below 2^31: the upper halves stay zero.
+    data.set(INT, 0, rows);
+    data.set(INT, 8, columns);
+    return new Tensor(DType.I64, new long[] {2}, data);
+  }
+
   boolean has(String suffix) {
     return source.names().contains(prefix + suffix);
   }

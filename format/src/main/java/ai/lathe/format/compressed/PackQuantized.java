@@ -5,9 +5,10 @@ import static ai.lathe.format.compressed.Layer.SCALE;
 import static ai.lathe.format.compressed.Layer.ZERO_POINT;
 import static ai.lathe.format.compressed.Layer.info;
 
+import ai.lathe.format.JsonFields;
 import ai.lathe.format.TensorInfo;
 import ai.lathe.format.TensorSource;
-import ai.lathe.format.WeightCodec;
+import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.GroupQuantized;
@@ -16,6 +17,7 @@ import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -37,7 +39,7 @@ import java.util.Map;
  * <p>Writes dense words. Reads words that were padded too (until version 0.17 of the Python
  * package), and zero points of one int8 each (until 0.9).
  */
-public final class PackQuantized implements WeightCodec {
+public final class PackQuantized implements ConfiguredCodec {
 
   static final String NAME = "pack-quantized";
   private static final String PACKED = ".weight_packed";
@@ -69,6 +71,26 @@ public final class PackQuantized implements WeightCodec {
   }
 
   @Override
+  public List<String> suffixes() {
+    return List.of(PACKED, SCALE, SHAPE, ZERO_POINT, GROUP_INDEX);
+  }
+
+  @Override
+  public long[] shape(String prefix, TensorSource source) {
+    return Layer.storedShape(prefix + SHAPE, source);
+  }
+
+  @Override
+  public ObjectNode weights(Encoding encoding, ActivationOrder order) {
+    return IntegerArguments.write(Layer.grouped(encoding, NAME).scheme(), order);
+  }
+
+  @Override
+  public Encoding encoding(JsonFields weights, Activations activations) {
+    return IntegerArguments.read(weights, activations);
+  }
+
+  @Override
   public List<TensorInfo> layout(String prefix, Encoding encoding, int rows, int columns) {
     var grouped = Layer.grouped(encoding, NAME);
     var scheme = grouped.scheme();
@@ -89,7 +111,7 @@ public final class PackQuantized implements WeightCodec {
 
   @Override
   public Map<String, Tensor> constants(String prefix, Encoding encoding, int rows, int columns) {
-    return Map.of(prefix + SHAPE, shape(rows, columns));
+    return Map.of(prefix + SHAPE, Layer.shapeTensor(rows, columns));
   }
 
   @Override
@@ -105,7 +127,7 @@ public final class PackQuantized implements WeightCodec {
           switch (suffix) {
             case PACKED -> packedRows(info, quantized);
             case SCALE -> quantized.scales().reshape(info.shape());
-            case SHAPE -> shape(weight.rows(), weight.columns());
+            case SHAPE -> Layer.shapeTensor(weight.rows(), weight.columns());
             case ZERO_POINT -> packedColumns(info, quantized);
             default -> Layer.groupIndex(quantized);
           });
@@ -139,26 +161,15 @@ public final class PackQuantized implements WeightCodec {
     return new Tensor(info.dtype(), info.shape(), words);
   }
 
-  private static Tensor shape(int rows, int columns) {
-    var data = MemorySegment.ofArray(new byte[16]);
-    // Values below 2^31: the upper halves stay zero.
-    data.set(Layer.INT, 0, rows);
-    data.set(Layer.INT, 8, columns);
-    return new Tensor(DType.I64, new long[] {2}, data);
-  }
-
   @Override
   public GroupQuantized decode(String prefix, Encoding encoding, TensorSource source) {
     var scheme = Layer.grouped(encoding, NAME).scheme();
     var layer = new Layer(prefix, source);
     var packed = layer.matrix(PACKED, DType.I32);
-    var shape = source.tensor(prefix + SHAPE);
-    if ((shape.dtype() != DType.I64 && shape.dtype() != DType.I32) || shape.elements() != 2) {
-      throw layer.wrong(SHAPE, "two integers", shape);
-    }
-    layer.checkSize(SHAPE, shape.getLong(0), shape.getLong(1));
-    int rows = (int) shape.getLong(0);
-    int columns = (int) shape.getLong(1);
+    var shape = shape(prefix, source);
+    layer.checkSize(SHAPE, shape[0], shape[1]);
+    int rows = (int) shape[0];
+    int columns = (int) shape[1];
     int groups = scheme.groups(columns);
     int bits = scheme.bits();
     long words = packed.shape()[1];

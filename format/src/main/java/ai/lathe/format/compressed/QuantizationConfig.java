@@ -2,10 +2,8 @@ package ai.lathe.format.compressed;
 
 import ai.lathe.format.Json;
 import ai.lathe.format.JsonFields;
-import ai.lathe.format.WeightCodec;
-import ai.lathe.tensor.DType;
+import ai.lathe.format.Quantization;
 import ai.lathe.tensor.Encoding;
-import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.IntegerScheme.Activations;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
@@ -16,21 +14,21 @@ import java.util.SequencedMap;
 
 /**
  * {@code config.json.quantization_config} of method {@code compressed-tensors}: which modules are
- * stored in which way.
+ * stored in which way. Where a format is not one of that package's the method is called {@code
+ * lathe}, and everything else is the same.
  *
  * @param version of the writer; tells how 3, 5, 6 and 7 bits are packed where shapes do not
  * @param groups a module belongs to the first that names it, else to the first that names its class
  * @param ignore modules that no group applies to
  */
-public record QuantizationConfig(String version, List<Group> groups, List<String> ignore) {
-
-  /** Field of {@code config.json}. */
-  public static final String FIELD = "quantization_config";
+public record QuantizationConfig(String version, List<Group> groups, List<String> ignore)
+    implements Quantization {
 
   /** The version of the Python package whose layout is written. */
   static final String WRITTEN_VERSION = "0.20.0";
 
-  private static final String METHOD = "compressed-tensors";
+  static final String METHOD = "compressed-tensors";
+  static final String OWN_METHOD = "lathe";
   private static final String MIXED = "mixed-precision";
 
   /** Order in which a solver took the inputs: only {@code GROUP} changes what is stored. */
@@ -44,19 +42,19 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
    * Modules stored in the same way.
    *
    * @param targets exact names, class names, or {@code re:} and a regular expression
-   * @param format name of a {@link WeightCodec}
-   * @param scheme empty where the group leaves weights alone
+   * @param format name of a {@link ConfiguredCodec}
+   * @param encoding of each module's weight; empty where the group leaves weights alone
    */
   public record Group(
       String name,
       List<String> targets,
       String format,
-      Optional<IntegerScheme> scheme,
+      Optional<Encoding> encoding,
       ActivationOrder order) {}
 
-  /** The configuration within a {@code config.json}; empty where the model is not quantized. */
-  public static Optional<QuantizationConfig> of(ObjectNode config, String where) {
-    return new JsonFields(config, where).object(FIELD).map(QuantizationConfigReader::read);
+  /** Reads the value of {@value #FIELD}. */
+  public static QuantizationConfig read(JsonFields quantization) {
+    return QuantizationConfigReader.read(quantization);
   }
 
   /**
@@ -67,14 +65,13 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
    */
   public static QuantizationConfig describe(
       SequencedMap<String, Encoding> modules, boolean staticOrder) {
-    var byEncoding = new LinkedHashMap<Encoding.Grouped, List<String>>();
+    var byEncoding = new LinkedHashMap<Encoding, List<String>>();
     var ignore = new ArrayList<String>();
     modules.forEach(
         (module, encoding) -> {
-          if (encoding instanceof Encoding.Grouped grouped) {
-            byEncoding.computeIfAbsent(grouped, absent -> new ArrayList<>()).add(module);
+          if (CompressedTensors.codec(encoding) instanceof ConfiguredCodec) {
+            byEncoding.computeIfAbsent(encoding, absent -> new ArrayList<>()).add(module);
           } else {
-            CompressedTensors.codec(encoding);
             ignore.add(module);
           }
         });
@@ -86,8 +83,8 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
               "group_" + groups.size(),
               byEncoding.size() == 1 ? List.of("Linear") : List.copyOf(entry.getValue()),
               CompressedTensors.codec(encoding).name(),
-              Optional.of(encoding.scheme()),
-              encoding.groupIndex()
+              Optional.of(encoding),
+              encoding instanceof Encoding.Grouped(_, _, boolean groupIndex) && groupIndex
                   ? ActivationOrder.GROUP
                   : staticOrder ? ActivationOrder.STATIC : ActivationOrder.NONE));
     }
@@ -101,7 +98,7 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
     }
     return first(selector -> selector.matchesName(module))
         .or(() -> first(selector -> selector.matchesClass(className)))
-        .filter(group -> group.scheme.isPresent() && !group.format.equals(DenseCodec.NAME));
+        .filter(group -> group.encoding.isPresent() && !group.format.equals(DenseCodec.NAME));
   }
 
   private Optional<Group> first(java.util.function.Predicate<Selector> matches) {
@@ -114,28 +111,17 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
     return Selector.of(text, FIELD);
   }
 
-  /**
-   * How a module is stored, for example {@code encoding("model.layers.0.self_attn.q_proj",
-   * "Linear", BF16)}; empty where it is stored plain.
-   *
-   * @param scaleType what scales are written in; reading takes the type that the file has
-   */
-  public Optional<Encoding.Grouped> encoding(String module, String className, DType scaleType) {
-    return group(module, className)
-        .map(
-            group ->
-                new Encoding.Grouped(
-                    group.scheme.orElseThrow(), scaleType, group.order == ActivationOrder.GROUP));
+  @Override
+  public Optional<Stored> module(String name, String className) {
+    return group(name, className)
+        .map(group -> new Stored(codec(group), group.encoding.orElseThrow()));
   }
 
   /** What reads the tensors of a group's modules. */
-  public WeightCodec codec(Group group) {
+  public ConfiguredCodec codec(Group group) {
     return group.format.equals(PackQuantized.NAME)
         ? new PackQuantized(densePacking() ? Packing.DENSE : Packing.PADDED)
-        : CompressedTensors.codecs().stream()
-            .filter(codec -> codec.name().equals(group.format))
-            .findFirst()
-            .orElseThrow();
+        : CompressedTensors.configured(group.format).orElseThrow();
   }
 
   /** Words are dense since 0.18. */
@@ -148,8 +134,22 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
     }
   }
 
-  /** The format of all groups, or {@code mixed-precision}. */
+  /** {@code compressed-tensors}, or {@code lathe} where a format is not that package's. */
+  private String method() {
+    return groups.stream()
+            .flatMap(group -> CompressedTensors.configured(group.format).stream())
+            .allMatch(ConfiguredCodec::standard)
+        ? METHOD
+        : OWN_METHOD;
+  }
+
+  @Override
   public String format() {
+    return method() + " " + formats();
+  }
+
+  /** The format of all groups, or {@code mixed-precision}. */
+  private String formats() {
     var formats = groups.stream().map(Group::format).distinct().toList();
     return switch (formats.size()) {
       case 0 -> DenseCodec.NAME;
@@ -158,17 +158,20 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
     };
   }
 
-  /** The value of {@value #FIELD}, with the fields and values that the Python package writes. */
+  /** With the fields and values that the Python package writes. */
+  @Override
   public ObjectNode toJson() {
     var json = Json.object();
-    json.put("quant_method", METHOD).put("version", version).put("format", format());
+    json.put("quant_method", method()).put("version", version).put("format", formats());
     json.put("quantization_status", "compressed");
     var all = json.putObject("config_groups");
     for (var group : groups) {
       var one = all.putObject(group.name);
       group.targets.forEach(one.putArray("targets")::add);
-      one.set("weights", group.scheme.map(scheme -> weights(scheme, group.order)).orElse(null));
-      one.set("input_activations", group.scheme.map(QuantizationConfig::activations).orElse(null));
+      one.set(
+          "weights",
+          group.encoding.map(encoding -> codec(group).weights(encoding, group.order)).orElse(null));
+      one.set("input_activations", group.encoding.map(QuantizationConfig::inputs).orElse(null));
       one.putNull("output_activations").put("format", group.format);
     }
     ignore.forEach(json.putArray("ignore")::add);
@@ -176,22 +179,8 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
     return json;
   }
 
-  private static ObjectNode weights(IntegerScheme scheme, ActivationOrder order) {
-    boolean channel = scheme.groupSize() == IntegerScheme.CHANNEL;
-    var weights = Json.object();
-    weights.put("num_bits", scheme.bits()).put("type", "int").put("symmetric", scheme.symmetric());
-    weights.put("strategy", channel ? "channel" : "group");
-    weights.put("group_size", channel ? null : (Integer) scheme.groupSize()).put("dynamic", false);
-    switch (order) {
-      case NONE -> weights.putNull("actorder");
-      case STATIC -> weights.put("actorder", "static");
-      case GROUP -> weights.put("actorder", "group");
-    }
-    return weights;
-  }
-
-  private static ObjectNode activations(IntegerScheme scheme) {
-    if (scheme.activations() == Activations.FLOAT) {
+  private static ObjectNode inputs(Encoding encoding) {
+    if (encoding.activations() == Activations.FLOAT) {
       return null;
     }
     var inputs = Json.object();

@@ -2,12 +2,9 @@ package ai.lathe.format.compressed;
 
 import ai.lathe.format.FormatException;
 import ai.lathe.format.JsonFields;
-import ai.lathe.format.WeightCodec;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
 import ai.lathe.format.compressed.QuantizationConfig.Group;
-import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.IntegerScheme.Activations;
-import ai.lathe.tensor.LatheException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -18,14 +15,16 @@ import java.util.Optional;
  */
 final class QuantizationConfigReader {
 
+  private static final List<String> METHODS =
+      List.of(QuantizationConfig.METHOD, QuantizationConfig.OWN_METHOD);
   private static final String MIXED = "mixed-precision";
 
   private QuantizationConfigReader() {}
 
   static QuantizationConfig read(JsonFields config) {
     var method = config.requiredText("quant_method");
-    if (!method.equals("compressed-tensors")) {
-      throw refuse(config, "quant_method", method, "compressed-tensors");
+    if (!METHODS.contains(method)) {
+      throw refuse(config, "quant_method", method, String.join(", ", METHODS));
     }
     if (config.object("transform_config").filter(c -> !c.object().isEmpty()).isPresent()) {
       throw new FormatException(
@@ -69,53 +68,19 @@ final class QuantizationConfigReader {
             .text("format")
             .or(() -> Optional.of(outerFormat).filter(outer -> !outer.equals(MIXED)))
             .orElse(activations.isPresent() ? IntQuantized.NAME : PackQuantized.NAME);
-    var formats = CompressedTensors.codecs().stream().map(WeightCodec::name).toList();
-    if (!formats.contains(format)) {
-      throw refuse(group, "format", format, String.join(", ", formats));
-    }
     if (weights.isEmpty() || format.equals(DenseCodec.NAME)) {
       return new Group(name, targets, format, Optional.empty(), ActivationOrder.NONE);
     }
-    var scheme = scheme(weights.get(), activations.orElse(Activations.FLOAT));
-    return new Group(name, targets, format, Optional.of(scheme), order(weights.get()));
+    var codec =
+        CompressedTensors.configured(format)
+            .orElseThrow(
+                () ->
+                    refuse(group, "format", format, String.join(", ", CompressedTensors.names())));
+    var encoding = codec.encoding(weights.get(), activations.orElse(Activations.FLOAT));
+    return new Group(name, targets, format, Optional.of(encoding), order(weights.get()));
   }
 
-  private static IntegerScheme scheme(JsonFields weights, Activations activations) {
-    var type = weights.text("type").orElse("int");
-    if (!type.equals("int")) {
-      throw refuse(weights, "type", type, "int");
-    }
-    int size =
-        weights.integer("group_size").isPresent()
-            ? weights.integer("group_size").getAsInt()
-            : IntegerScheme.CHANNEL;
-    // Without a strategy the group size tells, as in the Python package.
-    var strategy =
-        weights.text("strategy").orElse(size > 0 ? "group" : size < 0 ? "channel" : "tensor");
-    int groupSize =
-        switch (strategy) {
-          case "channel" -> IntegerScheme.CHANNEL;
-          case "group" -> size;
-          default -> throw refuse(weights, "strategy", strategy, "group, channel");
-        };
-    if (strategy.equals("group") && groupSize < 1) {
-      throw new FormatException(
-          weights.where() + ": 'group_size' should be positive, not " + groupSize);
-    }
-    try {
-      return new IntegerScheme(
-          weights.integer("num_bits").orElse(8),
-          groupSize,
-          weights.flag("symmetric").orElse(true),
-          activations);
-    } catch (FormatException e) {
-      throw e;
-    } catch (LatheException e) {
-      throw new FormatException(weights.where() + ": " + e.getMessage(), e);
-    }
-  }
-
-  private static ActivationOrder order(JsonFields weights) {
+  static ActivationOrder order(JsonFields weights) {
     var value = weights.object().get("actorder");
     if (value == null || value.isNull() || (value.isBoolean() && !value.booleanValue())) {
       return ActivationOrder.NONE;
@@ -150,8 +115,7 @@ final class QuantizationConfigReader {
     return Activations.INT8_DYNAMIC_TOKEN;
   }
 
-  private static FormatException refuse(
-      JsonFields at, String field, String found, String supported) {
+  static FormatException refuse(JsonFields at, String field, String found, String supported) {
     return new FormatException(
         at.where() + ": " + field + " '" + found + "' is not supported; supported: " + supported);
   }

@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.HostileInput;
 import ai.lathe.format.Json;
+import ai.lathe.format.Quantization;
+import ai.lathe.format.Quantization.Stored;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.IntegerScheme;
@@ -41,18 +44,21 @@ class QuantizationConfigTest {
   }
 
   private static QuantizationConfig parse(byte[] config) {
-    return QuantizationConfig.of(Json.parse(config, "config.json"), "config.json").orElseThrow();
+    return (QuantizationConfig)
+        Quantizations.of(Json.parse(config, "config.json"), "config.json").orElseThrow();
   }
 
   private static Optional<IntegerScheme> scheme(QuantizationConfig config, String module) {
-    return config.encoding(module, "Linear", DType.F16).map(Encoding.Grouped::scheme);
+    return config
+        .module(module, "Linear")
+        .map(stored -> ((Encoding.Grouped) stored.encoding()).scheme());
   }
 
   @Test
   void modulesFindTheirGroup() {
     var config = parse(golden());
     assertThat(config.version()).isEqualTo("0.20.0");
-    assertThat(config.format()).isEqualTo("mixed-precision");
+    assertThat(config.format()).isEqualTo("compressed-tensors mixed-precision");
     // An exact name and an expression come before the class, whatever the order of the groups.
     assertThat(scheme(config, LAYER + "q_proj"))
         .contains(new IntegerScheme(3, 128, true, Activations.FLOAT));
@@ -62,7 +68,7 @@ class QuantizationConfigTest {
         .contains(new IntegerScheme(8, 0, true, Activations.INT8_DYNAMIC_TOKEN));
     assertThat(scheme(config, "lm_head")).isEmpty();
     assertThat(scheme(config, "model.layers.1.mlp.up_proj")).isEmpty();
-    assertThat(config.encoding("model.embed_tokens", "Embedding", DType.F16)).isEmpty();
+    assertThat(config.module("model.embed_tokens", "Embedding")).isEmpty();
     var group = config.group("model.layers.7.mlp.up_proj", "Linear").orElseThrow();
     assertThat(group.order()).isEqualTo(ActivationOrder.STATIC);
     assertThat(config.codec(group).name()).isEqualTo("pack-quantized");
@@ -71,13 +77,13 @@ class QuantizationConfigTest {
   @Test
   void whatIsPrintedIsReadBackAsTheSame() {
     var config = parse(golden());
-    var printed = Json.object().set(QuantizationConfig.FIELD, config.toJson());
+    var printed = Json.object().set(Quantization.FIELD, config.toJson());
     assertThat(parse(Json.print(printed))).isEqualTo(config);
   }
 
   @Test
   void fieldsAndValuesAreThoseOfThePythonPackage() {
-    var reference = Json.parse(golden(), "golden").get(QuantizationConfig.FIELD);
+    var reference = Json.parse(golden(), "golden").get(Quantization.FIELD);
     var ours = parse(golden()).toJson();
     for (var name : List.of("quant_method", "version", "format", "quantization_status", "ignore")) {
       assertThat(ours.get(name)).as(name).isEqualTo(reference.get(name));
@@ -110,10 +116,10 @@ class QuantizationConfigTest {
     assertThat(config.groups()).hasSize(1);
     assertThat(config.groups().getFirst().targets()).containsExactly("Linear");
     assertThat(config.ignore()).containsExactly("lm_head");
-    assertThat(config.format()).isEqualTo("pack-quantized");
+    assertThat(config.format()).isEqualTo("compressed-tensors pack-quantized");
     modules.forEach(
         (module, encoding) ->
-            assertThat(config.encoding(module, "Linear", DType.BF16).map(Encoding.class::cast))
+            assertThat(config.module(module, "Linear").map(Stored::encoding))
                 .isEqualTo(Optional.of(encoding).filter(e -> e instanceof Encoding.Grouped)));
   }
 
@@ -133,18 +139,18 @@ class QuantizationConfigTest {
     modules.put("lm_head", new Encoding.Plain(DType.F16));
     var config = QuantizationConfig.describe(modules, false);
     assertThat(config.groups()).hasSize(7);
-    assertThat(config.format()).isEqualTo("mixed-precision");
-    var read = parse(Json.print(Json.object().set(QuantizationConfig.FIELD, config.toJson())));
+    assertThat(config.format()).isEqualTo("compressed-tensors mixed-precision");
+    var read = parse(Json.print(Json.object().set(Quantization.FIELD, config.toJson())));
     assertThat(read).isEqualTo(config);
     modules.forEach(
         (module, encoding) ->
-            assertThat(read.encoding(module, "Linear", DType.F16).map(Encoding.class::cast))
+            assertThat(read.module(module, "Linear").map(Stored::encoding))
                 .isEqualTo(Optional.of(encoding).filter(e -> e instanceof Encoding.Grouped)));
   }
 
   @Test
   void aModelWithoutTheFieldIsNotQuantized() {
-    assertThat(QuantizationConfig.of(Json.object(), "config.json")).isEmpty();
+    assertThat(Quantizations.of(Json.object(), "config.json")).isEmpty();
   }
 
   @ParameterizedTest
@@ -220,12 +226,12 @@ class QuantizationConfigTest {
     HostileInput.assertTame(
         text,
         bytes -> {
-          var config = QuantizationConfig.of(Json.parse(bytes, "fuzz"), "fuzz");
+          var config = Quantizations.of(Json.parse(bytes, "fuzz"), "fuzz");
           config.ifPresent(
               c ->
-                  c.group(LAYER + "q_proj", "Linear")
-                      .ifPresent(group -> assertThat(c.codec(group)).isNotNull()));
-          config.ifPresent(QuantizationConfig::toJson);
+                  c.module(LAYER + "q_proj", "Linear")
+                      .ifPresent(stored -> assertThat(stored.codec()).isNotNull()));
+          config.ifPresent(Quantization::toJson);
         });
   }
 }

@@ -3,7 +3,10 @@ package ai.lathe.format.compressed;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.format.Json;
+import ai.lathe.format.Quantization;
+import ai.lathe.format.Quantization.Stored;
 import ai.lathe.format.TensorInfo;
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.format.safetensors.SafetensorsPlan;
 import ai.lathe.format.safetensors.SafetensorsWriter;
@@ -120,20 +123,17 @@ class WrittenModelTest {
     write(directory, stored);
     write(directory.resolve("decoded"), decoded);
     var config = Json.object();
-    config.set(QuantizationConfig.FIELD, QuantizationConfig.describe(encodings, false).toJson());
+    config.set(Quantization.FIELD, QuantizationConfig.describe(encodings, false).toJson());
     Json.write(directory.resolve("config.json"), config);
 
     var file = directory.resolve("config.json");
-    var read = QuantizationConfig.of(Json.read(file), file.toString()).orElseThrow();
+    var read = Quantizations.of(Json.read(file), file.toString()).orElseThrow();
     try (var source = Safetensors.open(directory)) {
       for (var module : layers.keySet()) {
-        var encoding = read.encoding(module, "Linear", DType.F16);
-        var codec = read.group(module, "Linear").map(read::codec).orElseGet(DenseCodec::new);
-        var weight =
-            codec.decode(
-                module,
-                encoding.map(Encoding.class::cast).orElse(new Encoding.Plain(DType.F32)),
-                source);
+        var how =
+            read.module(module, "Linear")
+                .orElse(new Stored(new DenseCodec(), new Encoding.Plain(DType.F32)));
+        var weight = how.codec().decode(module, how.encoding(), source);
         assertThat(weight.encoding()).as(module).isEqualTo(encodings.get(module));
         assertThat(weight.decode().values())
             .as(module)

@@ -2,9 +2,11 @@ package ai.lathe.model.checkpoint;
 
 import ai.lathe.format.FormatException;
 import ai.lathe.format.Json;
+import ai.lathe.format.Quantization;
+import ai.lathe.format.Quantization.Stored;
 import ai.lathe.format.TensorSource;
-import ai.lathe.format.compressed.QuantizationConfig;
 import ai.lathe.format.onnx.OnnxFile;
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.format.safetensors.SafetensorsFile;
 import ai.lathe.model.Address;
@@ -30,7 +32,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.LongStream;
 
 /**
  * Tensors under transformers' names: safetensors, plain or compressed-tensors, with a {@code
@@ -39,7 +40,6 @@ import java.util.stream.LongStream;
 final class HuggingFaceCheckpoint implements Checkpoint {
 
   static final String CONFIG = "config.json";
-  private static final String PACKED = ".weight_packed";
 
   /** The class that configurations know linear layers by. */
   private static final String LINEAR = "Linear";
@@ -50,7 +50,7 @@ final class HuggingFaceCheckpoint implements Checkpoint {
   private final TensorSource tensors;
   private final Inventory inventory;
   private final Companions companions;
-  private final Optional<QuantizationConfig> quantization;
+  private final Optional<Quantization> quantization;
   private final long bytes;
 
   private HuggingFaceCheckpoint(
@@ -59,12 +59,12 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     this.tensors = tensors;
     this.companions = companions;
     this.bytes = bytes;
-    this.quantization = QuantizationConfig.of(json, where);
+    this.quantization = Quantizations.of(json, where);
     this.architecture = HuggingFaceConfig.architecture(json, where);
     var names = tensors.names();
     var naming = Naming.HuggingFace.of(architecture, names);
     var plain = json.deepCopy();
-    plain.remove(QuantizationConfig.FIELD);
+    plain.remove(Quantization.FIELD);
     this.config =
         HuggingFaceConfig.read(
             plain,
@@ -153,17 +153,20 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     for (var address : inventory.addresses()) {
       var name = inventory.name(address);
       var expected = Inventory.shape(address, architecture, config);
-      if (name.endsWith(PACKED)) {
-        name = name.replace(PACKED, ".weight_shape");
-        Inventory.requireShape(name, expected, values(tensors.tensor(name)), where);
-      } else {
-        Inventory.requireShape(name, expected, tensors.info(name).shape(), where);
-      }
+      var actual =
+          stored(address)
+              .map(stored -> stored.codec().shape(name(address), tensors))
+              .orElseGet(() -> tensors.info(name).shape());
+      Inventory.requireShape(name, expected, actual, where);
     }
   }
 
-  private static long[] values(Tensor tensor) {
-    return LongStream.range(0, Math.min(tensor.elements(), 8)).map(tensor::getLong).toArray();
+  /** How a linear layer's weight is stored; empty for everything that is stored plain. */
+  private Optional<Stored> stored(Address address) {
+    boolean linear =
+        address.part() == Part.WEIGHT
+            && architecture.parameter(address.role()).kind() == Kind.LINEAR;
+    return linear ? quantization.flatMap(q -> q.module(name(address), LINEAR)) : Optional.empty();
   }
 
   @Override
@@ -195,17 +198,11 @@ final class HuggingFaceCheckpoint implements Checkpoint {
   public LinearWeight matrix(Address address) {
     var found = inventory.resolve(address, architecture);
     var name = inventory.name(found);
-    var module = name(found);
-    var group =
-        quantization
-            .filter(q -> architecture.parameter(found.role()).kind() == Kind.LINEAR)
-            .flatMap(q -> q.group(module, LINEAR));
-    if (group.isEmpty()) {
+    var stored = stored(found);
+    if (stored.isEmpty()) {
       return new Dense(tensors.tensor(name));
     }
-    var scales = tensors.info(module + ".weight_scale").dtype();
-    var encoding = quantization.get().encoding(module, LINEAR, scales).orElseThrow();
-    var weight = quantization.get().codec(group.get()).decode(module, encoding, tensors);
+    var weight = stored.get().codec().decode(name(found), stored.get().encoding(), tensors);
     long[] shape = {weight.rows(), weight.columns()};
     Inventory.requireShape(name, Inventory.shape(found, architecture, config), shape, where);
     return weight;
@@ -248,9 +245,7 @@ final class HuggingFaceCheckpoint implements Checkpoint {
   public String format() {
     return tensors instanceof OnnxFile
         ? "ONNX"
-        : quantization
-            .map(q -> "safetensors (compressed-tensors " + q.format() + ")")
-            .orElse("safetensors");
+        : quantization.map(q -> "safetensors (" + q.format() + ")").orElse("safetensors");
   }
 
   @Override

@@ -1,6 +1,7 @@
 package ai.lathe.model.checkpoint;
 
 import ai.lathe.format.Json;
+import ai.lathe.format.Quantization;
 import ai.lathe.format.TensorInfo;
 import ai.lathe.format.compressed.CompressedTensors;
 import ai.lathe.format.compressed.QuantizationConfig;
@@ -74,7 +75,7 @@ record HuggingFacePlan(
         infos.addAll(layout);
         if (parameter.kind() == Kind.LINEAR) {
           linears.put(stem, encoding);
-        } else if (encoding instanceof Encoding.Grouped) {
+        } else if (!(encoding instanceof Encoding.Plain)) {
           throw new LatheException(
               "compressed-tensors compresses linear layers, not the embedding " + stem);
         }
@@ -116,11 +117,10 @@ record HuggingFacePlan(
     if (embedding instanceof Encoding.Plain(DType dtype)) {
       config.put(config.has("dtype") ? "dtype" : "torch_dtype", HuggingFaceConfig.name(dtype));
     }
-    if (linears.values().stream().anyMatch(Encoding.Grouped.class::isInstance)) {
+    if (!linears.values().stream().allMatch(Encoding.Plain.class::isInstance)) {
       var plain = embedding == null ? new Encoding.Plain(DType.F16) : embedding;
       unwritten(source).forEach(name -> linears.put(name, plain));
-      config.set(
-          QuantizationConfig.FIELD, QuantizationConfig.describe(linears, staticOrder).toJson());
+      config.set(Quantization.FIELD, QuantizationConfig.describe(linears, staticOrder).toJson());
     }
     return config;
   }

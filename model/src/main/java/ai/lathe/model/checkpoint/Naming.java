@@ -1,5 +1,6 @@
 package ai.lathe.model.checkpoint;
 
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Address;
 import ai.lathe.model.Address.Part;
 import ai.lathe.model.architecture.Architecture;
@@ -7,6 +8,7 @@ import ai.lathe.model.architecture.Parameter;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** What files of one kind call an architecture's parameters. */
 sealed interface Naming {
@@ -37,6 +39,22 @@ sealed interface Naming {
   /** Names of transformers' modules, compressed or not. */
   record HuggingFace(Architecture architecture, String prefix) implements Naming {
 
+    /** The first BERTs came from TensorFlow, whose norms have gamma and beta. */
+    private static final List<String> WEIGHTS =
+        Stream.concat(
+                Quantizations.codecs().stream().map(codec -> codec.suffixes().getFirst()),
+                Stream.of(".gamma"))
+            .distinct()
+            .toList();
+
+    private static final List<String> BIASES = List.of(".bias", ".beta");
+
+    private static final List<String> COMPANIONS =
+        Quantizations.codecs().stream()
+            .flatMap(codec -> codec.suffixes().stream().skip(1))
+            .distinct()
+            .toList();
+
     /** The prefix that the names in this file carry. */
     static HuggingFace of(Architecture architecture, Set<String> present) {
       var first = architecture.outer().values().iterator().next();
@@ -57,21 +75,13 @@ sealed interface Naming {
 
     @Override
     public Optional<String> find(String stem, Part part, Set<String> present) {
-      // The first BERTs came from TensorFlow, whose norms have gamma and beta.
-      var suffixes =
-          part == Part.WEIGHT
-              ? List.of(".weight", ".weight_packed", ".gamma")
-              : List.of(".bias", ".beta");
+      var suffixes = part == Part.WEIGHT ? WEIGHTS : BIASES;
       return suffixes.stream().map(stem::concat).filter(present::contains).findFirst();
     }
 
     @Override
     public List<String> companions(String stem) {
-      return List.of(
-          stem + ".weight_scale",
-          stem + ".weight_zero_point",
-          stem + ".weight_shape",
-          stem + ".weight_g_idx");
+      return COMPANIONS.stream().map(stem::concat).toList();
     }
 
     @Override
