@@ -4,7 +4,6 @@ import ai.lathe.compress.Compression;
 import ai.lathe.compress.CompressionRequest;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.RecipeReader;
-import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.compress.report.ReportFile;
 import ai.lathe.eval.data.TextData;
@@ -187,17 +186,9 @@ final class CompressCommand implements Callable<Integer> {
       var type = how.blocks == null ? DEFAULT_BLOCKS : how.blocks;
       return Recipe.gguf(rounding, BlockTypes.named(type), Map.of());
     }
-    var scheme = grouped(Schemes.named(how.scheme == null ? DEFAULT_SCHEME : how.scheme));
-    return Recipe.uniform(
-        rounding, new Scheme.Integers(scheme), Optional.empty(), Optional.empty(), Map.of());
-  }
-
-  private IntegerScheme grouped(IntegerScheme scheme) {
-    if (groupSize.isEmpty()) {
-      return scheme;
-    }
-    return new IntegerScheme(
-        scheme.bits(), groupSize(groupSize.get()), scheme.symmetric(), scheme.activations());
+    var preset = Schemes.named(how.scheme == null ? DEFAULT_SCHEME : how.scheme);
+    var scheme = groupSize.map(given -> preset.withGroupSize(groupSize(given))).orElse(preset);
+    return Recipe.uniform(rounding, scheme, Optional.empty(), Optional.empty(), Map.of());
   }
 
   private static int groupSize(String given) {

@@ -2,7 +2,6 @@ package ai.lathe.cli;
 
 import ai.lathe.compress.CompressionRequest;
 import ai.lathe.compress.recipe.Recipe;
-import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.eval.data.TextData;
 import ai.lathe.tensor.BlockType;
@@ -75,11 +74,8 @@ record DemoExhibit(
 
   private static DemoExhibit integers(
       String model, String name, String preset, String method, int group) {
-    var named = Schemes.named(preset);
-    var scheme = new IntegerScheme(named.bits(), group, named.symmetric(), named.activations());
-    var recipe =
-        Recipe.uniform(
-            method, new Scheme.Integers(scheme), Optional.empty(), Optional.empty(), Map.of());
+    var scheme = Schemes.named(preset).withGroupSize(group);
+    var recipe = Recipe.uniform(method, scheme, Optional.empty(), Optional.empty(), Map.of());
     return new DemoExhibit(
         model,
         name,

@@ -35,6 +35,12 @@ public record Plan(Target target, List<Entry> entries, List<String> notes) {
       Optional<Level<?>> level,
       Optional<String> fallback) {
 
+    /** The same with one more reason why it is not as asked for. */
+    Entry because(String reason) {
+      var all = fallback.map(first -> first + "; " + reason).orElse(reason);
+      return new Entry(address, name, rows, columns, encoding, level, Optional.of(all));
+    }
+
     public long bytes() {
       return encoding.bytes(rows, columns);
     }

@@ -147,15 +147,22 @@ public final class Planner {
       QuantizationMethod<C> method,
       Map<String, Object> settings) {
     var config = method.config(grid, settings);
-    var encoding = method.encoding(grid, config);
+    var refusal = method.refusal(rows, columns, config);
+    if (refusal.isPresent()) {
+      var rtn = new Rtn();
+      var rounded =
+          entry(address, name, rows, columns, scheme, grid, rtn, Map.<String, Object>of());
+      var why = "rounded to nearest instead of %s: %s".formatted(method.name(), refusal.get());
+      return rounded.because(why);
+    }
     return new Plan.Entry(
         address,
         name,
         rows,
         columns,
-        encoding,
+        method.encoding(grid, config),
         Optional.of(new Level<>(method, config)),
-        why(scheme, encoding, columns));
+        why(scheme, grid.encoding(), columns));
   }
 
   /** Why a matrix does not get what was asked for; empty where it does. */

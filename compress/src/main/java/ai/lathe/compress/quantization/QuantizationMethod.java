@@ -4,6 +4,7 @@ import ai.lathe.compress.layer.LayerSolver;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.tensor.Encoding;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * A layer solver that quantizes onto a given grid. Built-in ones stand in {@link Quantizers};
@@ -23,6 +24,14 @@ public interface QuantizationMethod<C extends SolverConfig> extends LayerSolver<
    *     value that the method does not know is a {@link ai.lathe.tensor.LatheException}
    */
   C config(Grid grid, Map<String, ?> settings);
+
+  /**
+   * Why a matrix of this shape cannot be compressed so, in one sentence; it is rounded to nearest
+   * instead. Empty where it can.
+   */
+  default Optional<String> refusal(int rows, int columns, C config) {
+    return Optional.empty();
+  }
 
   /** How a level's result is stored. */
   default Encoding encoding(Grid grid, C config) {

@@ -119,13 +119,13 @@ public final class RecipeReader {
     var groups = new ArrayList<Group>();
     var scheme = node.path("scheme");
     if (scheme.isTextual()) {
-      groups.add(new Group(targets, new Scheme.Integers(Schemes.named(scheme.textValue()))));
+      groups.add(new Group(targets, Schemes.named(scheme.textValue())));
     } else if (scheme.isObject()) {
       for (var entry : scheme.properties()) {
         groups.add(
             new Group(
                 selectors(entry.getValue(), name + ".scheme." + entry.getKey(), List.of()),
-                new Scheme.Integers(Schemes.named(entry.getKey()))));
+                Schemes.named(entry.getKey())));
       }
     }
     for (var entry : node.path("config_groups").properties()) {

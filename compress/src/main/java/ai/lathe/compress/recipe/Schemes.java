@@ -17,7 +17,7 @@ import java.util.Set;
 public final class Schemes {
 
   private static final int GROUP = 128;
-  private static final Map<String, IntegerScheme> PRESETS = presets();
+  private static final Map<String, Scheme> PRESETS = presets();
 
   private Schemes() {}
 
@@ -26,7 +26,7 @@ public final class Schemes {
   }
 
   /** Throws {@link LatheException} that names the nearest preset. */
-  public static IntegerScheme named(String name) {
+  public static Scheme named(String name) {
     var scheme = PRESETS.get(name.toUpperCase(Locale.ROOT));
     if (scheme == null) {
       throw LatheException.unknown("scheme", name, names());
@@ -34,20 +34,23 @@ public final class Schemes {
     return scheme;
   }
 
-  private static Map<String, IntegerScheme> presets() {
-    var presets = new LinkedHashMap<String, IntegerScheme>();
+  private static Map<String, Scheme> presets() {
+    var presets = new LinkedHashMap<String, Scheme>();
     for (int bits = 2; bits <= 8; bits++) {
-      presets.put("W" + bits + "A16", new IntegerScheme(bits, GROUP, true, Activations.FLOAT));
-      presets.put(
-          "W" + bits + "A16_ASYM", new IntegerScheme(bits, GROUP, false, Activations.FLOAT));
+      presets.put("W" + bits + "A16", integers(bits, GROUP, true, Activations.FLOAT));
+      presets.put("W" + bits + "A16_ASYM", integers(bits, GROUP, false, Activations.FLOAT));
     }
     for (int bits = 2; bits < 8; bits++) {
-      presets.put(
-          "W" + bits + "A8", new IntegerScheme(bits, GROUP, true, Activations.INT8_DYNAMIC_TOKEN));
+      presets.put("W" + bits + "A8", integers(bits, GROUP, true, Activations.INT8_DYNAMIC_TOKEN));
     }
-    var int8 = new IntegerScheme(8, IntegerScheme.CHANNEL, true, Activations.INT8_DYNAMIC_TOKEN);
+    var int8 = integers(8, IntegerScheme.CHANNEL, true, Activations.INT8_DYNAMIC_TOKEN);
     presets.put("W8A8", int8);
     presets.put("INT8", int8);
     return Collections.unmodifiableMap(presets);
+  }
+
+  private static Scheme integers(
+      int bits, int groupSize, boolean symmetric, Activations activations) {
+    return new Scheme.Integers(new IntegerScheme(bits, groupSize, symmetric, activations));
   }
 }
