@@ -25,7 +25,13 @@ final class Lines {
             line("perplexity, llama.cpp's way", Sizes.number(language.perplexityLlamacpp(), 4)));
         if (language.kl() != null) {
           lines.add(line("mean KL", Sizes.number(language.kl(), 6) + " nats"));
-          lines.add(line("EAR", Sizes.number(language.ear(), 5)));
+          lines.add(
+              line(
+                  "EAR",
+                  Sizes.number(language.ear(), 5)
+                      + " (standard error "
+                      + Sizes.number(language.divergence().earError(), 5)
+                      + ")"));
           lines.add(line("top-1 agreement", Sizes.number(100 * language.top1(), 2) + " %"));
         }
         lines.add(line("tokens", Sizes.count(language.tokens())));
