@@ -7,6 +7,7 @@ import ai.lathe.compress.quantization.Gptq;
 import ai.lathe.compress.quantization.IntegerGrid;
 import ai.lathe.compress.quantization.OutputError;
 import ai.lathe.compress.quantization.ScaleSearch;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.Matrix;
@@ -61,7 +62,7 @@ public final class GptqBench {
     var statistics = LayerStatistics.of(in, gram);
     // Two thirds of n^3 for the factor of the inverse; each error times what follows it in the row.
     double floor = (2.0 / 3 * in * in * in + (double) out * in * in) / rate;
-    var scheme = new IntegerScheme(4, 128, true, IntegerScheme.Activations.FLOAT);
+    var scheme = new IntegerScheme(4, 128, true, Activations.NONE);
     for (var search : ScaleSearch.values()) {
       for (var order : List.of(ColumnOrder.STATIC, ColumnOrder.NONE)) {
         var grid = new IntegerGrid(scheme, search, DType.F16);

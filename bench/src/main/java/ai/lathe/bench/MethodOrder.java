@@ -6,8 +6,8 @@ import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.Progress;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -57,7 +57,7 @@ public final class MethodOrder {
     for (int bits : new int[] {4, 3}) {
       System.out.printf("| W%dA16 |", bits);
       for (var method : METHODS) {
-        var scheme = new Scheme.Integers(new IntegerScheme(bits, group, true, Activations.FLOAT));
+        var scheme = new Scheme.Integers(new IntegerScheme(bits, group, true, Activations.NONE));
         var recipe =
             Recipe.uniform(
                 method.name(),

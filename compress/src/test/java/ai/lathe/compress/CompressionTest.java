@@ -10,8 +10,8 @@ import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.report.Report;
 import ai.lathe.model.EmbeddedModel;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.block.BlockTypes;
@@ -175,7 +175,7 @@ class CompressionTest {
   }
 
   private static Scheme integers(int bits, int group) {
-    return new Scheme.Integers(new IntegerScheme(bits, group, true, Activations.FLOAT));
+    return new Scheme.Integers(new IntegerScheme(bits, group, true, Activations.NONE));
   }
 
   private CompressionRequest request(

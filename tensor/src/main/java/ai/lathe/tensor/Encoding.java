@@ -13,8 +13,8 @@ public sealed interface Encoding {
   long bytes(int rows, int columns);
 
   /** How the layer's input is quantized where it is executed. */
-  default IntegerScheme.Activations activations() {
-    return IntegerScheme.Activations.FLOAT;
+  default Activations activations() {
+    return Activations.NONE;
   }
 
   /** Elements one after the other. */
@@ -51,17 +51,21 @@ public sealed interface Encoding {
     }
 
     @Override
-    public IntegerScheme.Activations activations() {
+    public Activations activations() {
       return scheme.activations();
     }
 
     @Override
     public long bytes(int rows, int columns) {
       long groups = scheme.groups(columns);
-      boolean packed = scheme.activations() == IntegerScheme.Activations.FLOAT;
+      boolean packed = scheme.activations() instanceof Activations.None;
       long codes = packed ? rows * words(columns) : (long) rows * columns;
       long zeros = scheme.symmetric() ? 0 : packed ? groups * words(rows) : rows * groups;
-      return codes + rows * scaleType.bytes(groups) + zeros + (groupIndex ? 4L * columns : 0);
+      return codes
+          + rows * scaleType.bytes(groups)
+          + zeros
+          + (groupIndex ? 4L * columns : 0)
+          + (scheme.activations().calibrated() ? 4 : 0);
     }
 
     /** Bytes of this many codes in 32-bit words. */

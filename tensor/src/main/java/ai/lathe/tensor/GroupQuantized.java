@@ -14,6 +14,7 @@ import java.util.List;
  * @param zeros {@code [rows * groups]} within the scheme's range; null where the scheme is
  *     symmetric
  * @param groupIndex the group of each input, {@code [columns]}; null where groups are consecutive
+ * @param inputScale where the scheme's activations are calibrated; else NaN
  */
 public record GroupQuantized(
     IntegerScheme scheme,
@@ -22,7 +23,8 @@ public record GroupQuantized(
     byte[] codes,
     Tensor scales,
     byte[] zeros,
-    int[] groupIndex)
+    int[] groupIndex,
+    float inputScale)
     implements LinearWeight {
 
   public GroupQuantized {
@@ -38,6 +40,18 @@ public record GroupQuantized(
     if (scheme.symmetric() ? zeros != null : zeros == null || zeros.length != rows * groups) {
       throw new LatheException("zero points do not fit the scheme " + scheme.label());
     }
+  }
+
+  /** Nothing known of the input. */
+  public GroupQuantized(
+      IntegerScheme scheme,
+      int rows,
+      int columns,
+      byte[] codes,
+      Tensor scales,
+      byte[] zeros,
+      int[] groupIndex) {
+    this(scheme, rows, columns, codes, scales, zeros, groupIndex, Float.NaN);
   }
 
   /** Consecutive groups. */
@@ -65,7 +79,19 @@ public record GroupQuantized(
     // The scales were of this type before, so nothing is rounded on the way back.
     var stored = Tensor.ofFloats(scales, rows, groups).to(first.scales.dtype(), Arena.ofAuto());
     return new GroupQuantized(
-        first.scheme, rows, first.columns, codes, stored, zeros, first.groupIndex);
+        first.scheme,
+        rows,
+        first.columns,
+        codes,
+        stored,
+        zeros,
+        first.groupIndex,
+        first.inputScale);
+  }
+
+  @Override
+  public GroupQuantized withInputScale(float scale) {
+    return new GroupQuantized(scheme, rows, columns, codes, scales, zeros, groupIndex, scale);
   }
 
   @Override

@@ -15,17 +15,6 @@ public record IntegerScheme(int bits, int groupSize, boolean symmetric, Activati
   /** Group size of per-channel scales. */
   public static final int CHANNEL = 0;
 
-  /** What happens to a linear layer's input. */
-  public enum Activations {
-    /** Left in floating point. */
-    FLOAT,
-    /**
-     * Rounded to int8 with one symmetric scale a token, taken from the token itself: {@code max|x|
-     * / 127.5}.
-     */
-    INT8_DYNAMIC_TOKEN
-  }
-
   public IntegerScheme {
     if (bits < 2 || bits > 8) {
       throw new LatheException("integer schemes have 2 to 8 bits, not " + bits);

@@ -20,6 +20,24 @@ public sealed interface LinearWeight permits Dense, GroupQuantized, BlockQuantiz
   /** How it is stored; tells its exact size. */
   Encoding encoding();
 
+  /** How the layer's input is rounded where the layer is executed. */
+  default Activations activations() {
+    return encoding().activations();
+  }
+
+  /**
+   * What is stored of the input's range where {@link Activations#calibrated} needs it; NaN where
+   * nothing is.
+   */
+  default float inputScale() {
+    return Float.NaN;
+  }
+
+  /** This weight with that {@link #inputScale}; for activations that need one. */
+  default LinearWeight withInputScale(float scale) {
+    throw new LatheException("a weight in " + encoding().label() + " stores no scale of its input");
+  }
+
   /** Decodes rows {@code [from, to)} to float32, row-major, into {@code target[offset ..]}. */
   void decodeRows(int from, int to, float[] target, int offset);
 

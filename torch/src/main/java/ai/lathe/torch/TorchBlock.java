@@ -7,7 +7,6 @@ import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import java.util.EnumMap;
@@ -115,7 +114,7 @@ public final class TorchBlock implements AutoCloseable {
               parameters.apply(address).orElseThrow(),
               parameters.apply(address.bias()).orElse(null),
               precision,
-              Activations.FLOAT);
+              InputRounding.NONE);
         },
         parameter -> {
           var address = Address.weight(block, parameter.role());

@@ -1,10 +1,6 @@
 package ai.lathe.torch;
 
-import ai.lathe.tensor.GroupQuantized;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LinearWeight;
-import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -14,9 +10,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * @param weight {@code [out, in]}
  * @param bias {@code [out]} or null
- * @param activations how the input is rounded before the product
+ * @param rounding of the input before the product
  */
-record TorchLinear(Tensor weight, Tensor bias, Precision precision, Activations activations)
+record TorchLinear(Tensor weight, Tensor bias, Precision precision, InputRounding rounding)
     implements AutoCloseable {
 
   /** Decodes a weight; the result is owned by whoever closes it. */
@@ -25,20 +21,14 @@ record TorchLinear(Tensor weight, Tensor bias, Precision precision, Activations 
         Torch.owned(() -> Weights.of(weight, precision)),
         bias == null ? null : Torch.owned(() -> Weights.vector(bias)),
         precision,
-        activations(weight));
-  }
-
-  private static Activations activations(LinearWeight weight) {
-    return weight instanceof GroupQuantized quantized
-        ? quantized.scheme().activations()
-        : Activations.FLOAT;
+        InputRounding.of(weight));
   }
 
   /** {@code [.., in]} float32 to {@code [.., out]} float32. */
   Tensor forward(Tensor input) {
     return Torch.scoped(
         () -> {
-          var x = activations == Activations.FLOAT ? input : roundTokens(input);
+          var x = rounding.apply(input);
           if (precision == Precision.FLOAT32) {
             return bias == null ? torch.linear(x, weight) : torch.linear(x, weight, bias);
           }
@@ -48,25 +38,13 @@ record TorchLinear(Tensor weight, Tensor bias, Precision precision, Activations 
         });
   }
 
-  /**
-   * Each token rounded to int8 and back: scale {@code max|x| / 127.5}, to nearest even, clamped to
-   * [-128, 127]. A token of zeros stays.
-   */
-  private static Tensor roundTokens(Tensor input) {
-    var largest = input.abs().amax(new long[] {-1}, true);
-    var scale = largest.div(new Scalar(127.5f)).clamp_min(new Scalar(Float.MIN_NORMAL));
-    var codes =
-        input
-            .div(scale)
-            .round()
-            .clamp(new ScalarOptional(new Scalar(-128f)), new ScalarOptional(new Scalar(127f)));
-    return codes.mul(scale);
-  }
-
   TorchLinear replace(LinearWeight other) {
     var replaced =
         new TorchLinear(
-            Torch.owned(() -> Weights.of(other, precision)), bias, precision, activations(other));
+            Torch.owned(() -> Weights.of(other, precision)),
+            bias,
+            precision,
+            InputRounding.of(other));
     weight.close();
     return replaced;
   }

@@ -7,10 +7,10 @@ import static org.assertj.core.api.Assertions.within;
 import ai.lathe.model.Address;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import java.util.ArrayList;
@@ -144,7 +144,7 @@ class TorchBlockTest {
 
   @Test
   void int8ActivationsAreRoundedTokenByToken() {
-    var scheme = new IntegerScheme(8, IntegerScheme.CHANNEL, true, Activations.INT8_DYNAMIC_TOKEN);
+    var scheme = new IntegerScheme(8, IntegerScheme.CHANNEL, true, Activations.INT8_TOKEN);
     var random = new SplittableRandom(4);
     var codes = new byte[3 * 6];
     random.nextBytes(codes);

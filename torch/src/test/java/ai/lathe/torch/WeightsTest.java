@@ -2,11 +2,11 @@ package ai.lathe.torch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.SplittableRandom;
@@ -67,7 +67,7 @@ class WeightsTest {
     for (int i = 0; i < codes.length; i++) {
       codes[i] = (byte) (random.nextInt(16) - 8);
     }
-    var scheme = new IntegerScheme(4, 100, true, Activations.FLOAT);
+    var scheme = new IntegerScheme(4, 100, true, Activations.NONE);
     var weight = new GroupQuantized(scheme, rows, columns, codes, random(rows, 7), null);
     try (var _ = new PointerScope()) {
       var actual = Torch.floats(Weights.of(weight, Precision.FLOAT32));

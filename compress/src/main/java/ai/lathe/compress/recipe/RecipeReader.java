@@ -4,8 +4,8 @@ import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.format.compressed.Selector;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -217,7 +217,7 @@ public final class RecipeReader {
 
   private static Activations activations(String name, JsonNode node) {
     if (node.isMissingNode() || node.isNull()) {
-      return Activations.FLOAT;
+      return Activations.NONE;
     }
     boolean known =
         node.path("num_bits").asInt(8) == 8
@@ -229,7 +229,7 @@ public final class RecipeReader {
         known,
         name
             + ": activations are left out or {num_bits: 8, type: int, strategy: token, dynamic: true, symmetric: true}");
-    return Activations.INT8_DYNAMIC_TOKEN;
+    return Activations.INT8_TOKEN;
   }
 
   private static List<Selector> selectors(JsonNode node, String name, List<String> otherwise) {

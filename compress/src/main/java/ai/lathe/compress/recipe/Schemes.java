@@ -1,7 +1,7 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -37,13 +37,13 @@ public final class Schemes {
   private static Map<String, Scheme> presets() {
     var presets = new LinkedHashMap<String, Scheme>();
     for (int bits = 2; bits <= 8; bits++) {
-      presets.put("W" + bits + "A16", integers(bits, GROUP, true, Activations.FLOAT));
-      presets.put("W" + bits + "A16_ASYM", integers(bits, GROUP, false, Activations.FLOAT));
+      presets.put("W" + bits + "A16", integers(bits, GROUP, true, Activations.NONE));
+      presets.put("W" + bits + "A16_ASYM", integers(bits, GROUP, false, Activations.NONE));
     }
     for (int bits = 2; bits < 8; bits++) {
-      presets.put("W" + bits + "A8", integers(bits, GROUP, true, Activations.INT8_DYNAMIC_TOKEN));
+      presets.put("W" + bits + "A8", integers(bits, GROUP, true, Activations.INT8_TOKEN));
     }
-    var int8 = integers(8, IntegerScheme.CHANNEL, true, Activations.INT8_DYNAMIC_TOKEN);
+    var int8 = integers(8, IntegerScheme.CHANNEL, true, Activations.INT8_TOKEN);
     presets.put("W8A8", int8);
     presets.put("INT8", int8);
     return Collections.unmodifiableMap(presets);

@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.BlockScales;
 import ai.lathe.tensor.BlockType;
@@ -62,7 +63,7 @@ class GridTest {
   @EnumSource(names = {"F16", "BF16", "F32"})
   void weightsAreRoundedOnTheScaleThatIsStored(DType type) {
     var weight = gaussian(9, 64, 1);
-    var scheme = new IntegerScheme(8, 32, true, IntegerScheme.Activations.FLOAT);
+    var scheme = new IntegerScheme(8, 32, true, Activations.NONE);
     var q = (GroupQuantized) Rtn.round(weight, new IntegerGrid(scheme, ScaleSearch.MIN_MAX, type));
     assertThat(q.scales().dtype()).isEqualTo(type);
     var scales = q.scales().toFloats();

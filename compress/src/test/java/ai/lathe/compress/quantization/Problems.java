@@ -2,6 +2,7 @@ package ai.lathe.compress.quantization;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.Matrix;
@@ -64,8 +65,6 @@ final class Problems {
 
   static IntegerGrid grid(int bits, int groupSize, boolean symmetric, ScaleSearch search) {
     return new IntegerGrid(
-        new IntegerScheme(bits, groupSize, symmetric, IntegerScheme.Activations.FLOAT),
-        search,
-        DType.F16);
+        new IntegerScheme(bits, groupSize, symmetric, Activations.NONE), search, DType.F16);
   }
 }

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.compress.recipe.Modifier.Quantization;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -40,7 +40,7 @@ class RecipeReaderTest {
     assertThat(gptq.method()).isEqualTo("gptq");
     assertThat(gptq.settings())
         .isEqualTo(Map.of("block_size", "64", "dampening_frac", "0.05", "actorder", "static"));
-    var w4 = new Scheme.Integers(new IntegerScheme(4, 128, true, Activations.FLOAT));
+    var w4 = new Scheme.Integers(new IntegerScheme(4, 128, true, Activations.NONE));
     assertThat(gptq.scheme("model.layers.0.mlp.up_proj", "Linear")).contains(w4);
     assertThat(gptq.scheme("model.layers.0.mlp.gate", "Linear")).isEmpty();
     assertThat(gptq.scheme("lm_head", "Linear")).isEmpty();
@@ -53,7 +53,7 @@ class RecipeReaderTest {
 
     var rtn = (Quantization) recipe.modifiers().getFirst();
     assertThat(rtn.method()).isEqualTo("rtn");
-    var int8 = new IntegerScheme(8, IntegerScheme.CHANNEL, true, Activations.INT8_DYNAMIC_TOKEN);
+    var int8 = new IntegerScheme(8, IntegerScheme.CHANNEL, true, Activations.INT8_TOKEN);
     assertThat(rtn.scheme("any", "Linear")).contains(new Scheme.Integers(int8));
   }
 
@@ -79,8 +79,7 @@ class RecipeReaderTest {
     assertThat(gptq.scheme("model.layers.3.mlp.up_proj", "Linear"))
         .isEqualTo(
             Optional.of(
-                new Scheme.Integers(
-                    new IntegerScheme(3, 32, false, Activations.INT8_DYNAMIC_TOKEN))));
+                new Scheme.Integers(new IntegerScheme(3, 32, false, Activations.INT8_TOKEN))));
   }
 
   @Test

@@ -3,8 +3,8 @@ package ai.lathe.format.compressed;
 import ai.lathe.format.JsonFields;
 import ai.lathe.format.WeightCodec;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.Encoding;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 /** A codec whose encodings a group of {@link QuantizationConfig} describes. */

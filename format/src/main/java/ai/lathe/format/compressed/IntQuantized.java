@@ -9,10 +9,10 @@ import ai.lathe.format.JsonFields;
 import ai.lathe.format.TensorInfo;
 import ai.lathe.format.TensorSource;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.GroupQuantized;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
@@ -46,7 +46,7 @@ public final class IntQuantized implements ConfiguredCodec {
   @Override
   public boolean canEncode(Encoding encoding) {
     return encoding instanceof Encoding.Grouped grouped
-        && grouped.scheme().activations() != Activations.FLOAT;
+        && !(grouped.scheme().activations() instanceof Activations.None);
   }
 
   @Override

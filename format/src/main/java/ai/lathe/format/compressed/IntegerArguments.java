@@ -4,10 +4,10 @@ import ai.lathe.format.FormatException;
 import ai.lathe.format.Json;
 import ai.lathe.format.JsonFields;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 

@@ -3,8 +3,8 @@ package ai.lathe.format.compressed;
 import ai.lathe.format.Json;
 import ai.lathe.format.JsonFields;
 import ai.lathe.format.Quantization;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.Encoding;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -180,7 +180,7 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
   }
 
   private static ObjectNode inputs(Encoding encoding) {
-    if (encoding.activations() == Activations.FLOAT) {
+    if (encoding.activations() instanceof Activations.None) {
       return null;
     }
     var inputs = Json.object();

@@ -4,7 +4,7 @@ import ai.lathe.format.FormatException;
 import ai.lathe.format.JsonFields;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
 import ai.lathe.format.compressed.QuantizationConfig.Group;
-import ai.lathe.tensor.IntegerScheme.Activations;
+import ai.lathe.tensor.Activations;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -76,7 +76,7 @@ final class QuantizationConfigReader {
             .orElseThrow(
                 () ->
                     refuse(group, "format", format, String.join(", ", CompressedTensors.names())));
-    var encoding = codec.encoding(weights.get(), activations.orElse(Activations.FLOAT));
+    var encoding = codec.encoding(weights.get(), activations.orElse(Activations.NONE));
     return new Group(name, targets, format, Optional.of(encoding), order(weights.get()));
   }
 
@@ -112,7 +112,7 @@ final class QuantizationConfigReader {
               + ": of quantized inputs only symmetric int8 with a dynamic scale for each token is"
               + " supported");
     }
-    return Activations.INT8_DYNAMIC_TOKEN;
+    return Activations.INT8_TOKEN;
   }
 
   static FormatException refuse(JsonFields at, String field, String found, String supported) {

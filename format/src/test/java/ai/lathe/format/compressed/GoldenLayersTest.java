@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.format.WeightCodec;
 import ai.lathe.format.safetensors.SafetensorsFile;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -37,7 +37,7 @@ class GoldenLayersTest {
       for (int bits = 2; bits <= 8; bits++) {
         for (boolean symmetric : new boolean[] {true, false}) {
           for (int group : new int[] {0, 32}) {
-            var scheme = new IntegerScheme(bits, group, symmetric, Activations.FLOAT);
+            var scheme = new IntegerScheme(bits, group, symmetric, Activations.NONE);
             var name = "pack-quantized." + bits + (symmetric ? ".sym." : ".asym.") + group;
             // The shapes alone tell how these were packed.
             cases.add(new Case(file, name, new PackQuantized(), scheme));
@@ -46,11 +46,11 @@ class GoldenLayersTest {
       }
       var assumed = new PackQuantized(file.equals("dense") ? Packing.DENSE : Packing.PADDED);
       for (int bits : new int[] {3, 5, 6, 7}) {
-        var scheme = new IntegerScheme(bits, 0, true, Activations.FLOAT);
+        var scheme = new IntegerScheme(bits, 0, true, Activations.NONE);
         cases.add(new Case(file, "ambiguous." + bits, assumed, scheme));
       }
       for (boolean symmetric : new boolean[] {true, false}) {
-        var scheme = new IntegerScheme(8, 0, symmetric, Activations.INT8_DYNAMIC_TOKEN);
+        var scheme = new IntegerScheme(8, 0, symmetric, Activations.INT8_TOKEN);
         var name = "int-quantized.8." + (symmetric ? "sym" : "asym") + ".0";
         cases.add(new Case(file, name, new IntQuantized(), scheme));
       }

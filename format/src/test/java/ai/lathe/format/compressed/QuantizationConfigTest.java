@@ -10,10 +10,10 @@ import ai.lathe.format.Quantization;
 import ai.lathe.format.Quantization.Stored;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
 import ai.lathe.format.quantized.Quantizations;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
@@ -61,11 +61,11 @@ class QuantizationConfigTest {
     assertThat(config.format()).isEqualTo("compressed-tensors mixed-precision");
     // An exact name and an expression come before the class, whatever the order of the groups.
     assertThat(scheme(config, LAYER + "q_proj"))
-        .contains(new IntegerScheme(3, 128, true, Activations.FLOAT));
+        .contains(new IntegerScheme(3, 128, true, Activations.NONE));
     assertThat(scheme(config, "model.layers.7.mlp.up_proj"))
-        .contains(new IntegerScheme(4, 128, false, Activations.FLOAT));
+        .contains(new IntegerScheme(4, 128, false, Activations.NONE));
     assertThat(scheme(config, LAYER + "k_proj"))
-        .contains(new IntegerScheme(8, 0, true, Activations.INT8_DYNAMIC_TOKEN));
+        .contains(new IntegerScheme(8, 0, true, Activations.INT8_TOKEN));
     assertThat(scheme(config, "lm_head")).isEmpty();
     assertThat(scheme(config, "model.layers.1.mlp.up_proj")).isEmpty();
     assertThat(config.module("model.embed_tokens", "Embedding")).isEmpty();
@@ -107,7 +107,7 @@ class QuantizationConfigTest {
 
   @Test
   void aModelOfOneEncodingIsOneGroupOfAllLinearLayers() {
-    var scheme = new IntegerScheme(4, 128, true, Activations.FLOAT);
+    var scheme = new IntegerScheme(4, 128, true, Activations.NONE);
     var modules = new LinkedHashMap<String, Encoding>();
     modules.put(LAYER + "q_proj", new Encoding.Grouped(scheme, DType.BF16));
     modules.put(LAYER + "k_proj", new Encoding.Grouped(scheme, DType.BF16));
@@ -132,7 +132,7 @@ class QuantizationConfigTest {
               bits,
               bits == 8 ? 0 : 32,
               bits % 2 == 0,
-              bits == 8 ? Activations.INT8_DYNAMIC_TOKEN : Activations.FLOAT);
+              bits == 8 ? Activations.INT8_TOKEN : Activations.NONE);
       modules.put("a." + bits, new Encoding.Grouped(scheme, DType.F16, bits == 3));
       modules.put("b." + bits, new Encoding.Grouped(scheme, DType.F16, bits == 3));
     }

@@ -10,12 +10,12 @@ import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.format.safetensors.SafetensorsPlan;
 import ai.lathe.format.safetensors.SafetensorsWriter;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import java.io.IOException;
@@ -40,7 +40,7 @@ class WrittenModelTest {
   private static final int COLUMNS = 192;
 
   private static IntegerScheme scheme(int bits, int group, boolean symmetric) {
-    return new IntegerScheme(bits, group, symmetric, Activations.FLOAT);
+    return new IntegerScheme(bits, group, symmetric, Activations.NONE);
   }
 
   private static List<IntegerScheme> schemes() {
@@ -51,8 +51,8 @@ class WrittenModelTest {
         schemes.add(scheme(bits, group, false));
       }
     }
-    schemes.add(new IntegerScheme(8, 0, true, Activations.INT8_DYNAMIC_TOKEN));
-    schemes.add(new IntegerScheme(8, 0, false, Activations.INT8_DYNAMIC_TOKEN));
+    schemes.add(new IntegerScheme(8, 0, true, Activations.INT8_TOKEN));
+    schemes.add(new IntegerScheme(8, 0, false, Activations.INT8_TOKEN));
     return schemes;
   }
 

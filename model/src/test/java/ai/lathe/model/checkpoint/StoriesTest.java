@@ -12,10 +12,10 @@ import ai.lathe.model.architecture.Role;
 import ai.lathe.model.tokenizer.GgufTokenizerKeys;
 import ai.lathe.model.tokenizer.GgufVocabulary;
 import ai.lathe.model.tokenizer.JsonTokenizer;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.IntegerScheme.Activations;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -104,11 +104,10 @@ class StoriesTest {
   @Test
   void becomesCompressedTensorsAndComesBack() {
     var packed = folder.resolve("packed");
-    var four = new Encoding.Grouped(new IntegerScheme(4, 32, true, Activations.FLOAT), DType.F16);
+    var four = new Encoding.Grouped(new IntegerScheme(4, 32, true, Activations.NONE), DType.F16);
     var eight =
         new Encoding.Grouped(
-            new IntegerScheme(8, IntegerScheme.CHANNEL, true, Activations.INT8_DYNAMIC_TOKEN),
-            DType.F16);
+            new IntegerScheme(8, IntegerScheme.CHANNEL, true, Activations.INT8_TOKEN), DType.F16);
     for (var scheme : List.of(four, eight)) {
       try (var source = Checkpoints.open(SharedData.get("models/stories260K"))) {
         var encodings =
