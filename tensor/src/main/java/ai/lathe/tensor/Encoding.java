@@ -1,5 +1,9 @@
 package ai.lathe.tensor;
 
+import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+
 /** How a matrix is stored. Enough to know its exact number of bytes before any of it exists. */
 public sealed interface Encoding {
 
@@ -84,6 +88,99 @@ public sealed interface Encoding {
     @Override
     public long bytes(int rows, int columns) {
       return type.bytes(rows, columns);
+    }
+  }
+
+  /**
+   * Small blocks of weights, each a sum of entries of codebooks, as {@link CodebookQuantized} holds
+   * them: codes of exactly as many bits as their codebook needs, rounded up to 32-bit words at the
+   * end of a row of blocks; codebooks and scales in float16.
+   *
+   * @param outGroup rows of a block; the last block row is padded
+   * @param inGroup columns of a block
+   * @param bits of the codes of each codebook, 1 to 16: it has {@code 2^bits} entries
+   * @param scaled a scale for each row of blocks
+   */
+  record Codebooks(int outGroup, int inGroup, List<Integer> bits, boolean scaled)
+      implements Encoding {
+
+    /** Enough for any layout in use, and small enough that no product here can overflow. */
+    private static final int LARGEST_BLOCK = 64;
+
+    private static final int MOST_CODEBOOKS = 8;
+
+    public Codebooks {
+      bits = List.copyOf(bits);
+      if (outGroup < 1 || inGroup < 1 || (long) outGroup * inGroup > LARGEST_BLOCK) {
+        throw new LatheException(
+            "blocks of codebooks have 1 to %d weights, not %d x %d"
+                .formatted(LARGEST_BLOCK, outGroup, inGroup));
+      }
+      if (bits.isEmpty() || bits.size() > MOST_CODEBOOKS) {
+        throw new LatheException(
+            "a weight has 1 to " + MOST_CODEBOOKS + " codebooks, not " + bits.size());
+      }
+      if (bits.stream().anyMatch(width -> width < 1 || width > 16)) {
+        throw new LatheException("codes of codebooks have 1 to 16 bits, not " + bits);
+      }
+    }
+
+    /** Weights of a block. */
+    public int blockSize() {
+      return outGroup * inGroup;
+    }
+
+    public int blockRows(int rows) {
+      return Math.ceilDiv(rows, outGroup);
+    }
+
+    /** Throws {@link LatheException} where blocks do not divide the row. */
+    public int blockColumns(int columns) {
+      if (columns % inGroup != 0) {
+        throw new LatheException(
+            "blocks of %d do not divide rows of %d".formatted(inGroup, columns));
+      }
+      return columns / inGroup;
+    }
+
+    /** Bits of all codes of a block. */
+    public int codeBits() {
+      return bits.stream().mapToInt(Integer::intValue).sum();
+    }
+
+    /** Bytes of codebooks. */
+    public long codebookBytes() {
+      return bits.stream().mapToLong(width -> 2L * blockSize() << width).sum();
+    }
+
+    /** {@code vptq v6 k4096}, {@code vptq v4 k256+16}, {@code aqlm 2x8 g8}. */
+    @Override
+    public String label() {
+      if (scaled) {
+        var width = bits.getFirst();
+        var shape = outGroup == 1 ? "g" + inGroup : "g" + outGroup + "x" + inGroup;
+        return bits.stream().allMatch(width::equals)
+            ? "aqlm %dx%d %s".formatted(bits.size(), width, shape)
+            : "aqlm %s %s".formatted(joined(UnaryOperator.identity()), shape);
+      }
+      var length = inGroup == 1 ? "v" + outGroup : "v" + outGroup + "x" + inGroup;
+      return "vptq %s k%s".formatted(length, joined(bit -> 1 << bit));
+    }
+
+    private String joined(UnaryOperator<Integer> number) {
+      return bits.stream()
+          .map(width -> number.apply(width).toString())
+          .collect(Collectors.joining("+"));
+    }
+
+    /** 32-bit words of the codes of a row of blocks. */
+    public long words(int columns) {
+      return Math.ceilDiv((long) blockColumns(columns) * codeBits(), 32L);
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      return blockRows(rows) * (4 * words(columns) + (scaled ? 2 : 0)) + codebookBytes();
     }
   }
 }

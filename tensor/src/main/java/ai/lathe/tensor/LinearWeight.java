@@ -9,7 +9,8 @@ import java.util.function.Function;
  * The weight {@code W [out, in]} of a linear layer {@code y = W x}, in whichever compressed form:
  * the shared language of Lathe. Solvers produce it, formats encode it, executors run it.
  */
-public sealed interface LinearWeight permits Dense, GroupQuantized, BlockQuantized {
+public sealed interface LinearWeight
+    permits Dense, GroupQuantized, BlockQuantized, CodebookQuantized {
 
   /** Output features. */
   int rows();
@@ -70,6 +71,9 @@ public sealed interface LinearWeight permits Dense, GroupQuantized, BlockQuantiz
           new BlockQuantized(
               type, rows, columns, join(parts, part -> ((BlockQuantized) part).blocks()));
       case GroupQuantized quantized -> GroupQuantized.stack(parts, quantized, rows);
+      case CodebookQuantized quantized ->
+          throw new LatheException(
+              "weights of " + quantized.encoding().label() + " have codebooks of their own");
     };
   }
 

@@ -66,7 +66,7 @@ public record GgmlType(int id, String name, int blockSize, int blockBytes) {
     return switch (encoding) {
       case Encoding.Plain(DType dtype) -> named(dtype.name(), 1);
       case Encoding.Blocked(BlockType type) -> named(type.name(), type.size());
-      case Encoding.Grouped grouped -> Optional.empty();
+      case Encoding _ -> Optional.empty();
     };
   }
 

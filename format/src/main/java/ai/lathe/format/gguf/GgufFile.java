@@ -191,7 +191,7 @@ public final class GgufFile implements AutoCloseable {
       case Encoding.Plain plain -> new Dense(tensor(name));
       case Encoding.Blocked(BlockType type) ->
           new BlockQuantized(type, (int) shape[0], (int) shape[1], data(info));
-      case Encoding.Grouped grouped -> throw new IllegalStateException("not a GGUF encoding");
+      case Encoding _ -> throw new IllegalStateException("not a GGUF encoding");
     };
   }
 

@@ -4,7 +4,6 @@ import ai.lathe.format.FormatException;
 import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
-import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
@@ -165,9 +164,9 @@ public final class GgufWriter implements AutoCloseable {
               blocks.encoding(),
               new long[] {blocks.rows(), blocks.columns()},
               blocks.blocks());
-      case GroupQuantized grouped ->
+      case LinearWeight other ->
           throw new FormatException(
-              "GGUF cannot hold tensor '" + name + "' as " + grouped.encoding().label());
+              "GGUF cannot hold tensor '" + name + "' as " + other.encoding().label());
     }
   }
 

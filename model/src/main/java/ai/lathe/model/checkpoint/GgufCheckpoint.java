@@ -16,7 +16,6 @@ import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
-import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import java.nio.file.Path;
@@ -141,7 +140,7 @@ final class GgufCheckpoint implements Checkpoint {
         switch (file.matrix(tensor.name())) {
           case Dense(Tensor plain) -> HuggingFaceCheckpoint.unload(plain.data());
           case BlockQuantized blocks -> HuggingFaceCheckpoint.unload(blocks.blocks());
-          case GroupQuantized _ -> throw new IllegalStateException("not a form of GGUF");
+          case LinearWeight _ -> throw new IllegalStateException("not a form of GGUF");
         }
       }
     }

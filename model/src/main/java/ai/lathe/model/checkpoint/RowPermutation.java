@@ -4,7 +4,6 @@ import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Parameter.RowOrder;
 import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.Dense;
-import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
@@ -44,8 +43,8 @@ record RowPermutation(int headSize, boolean toGguf) {
               blocks.rows(),
               blocks.columns(),
               apply(blocks.blocks(), blocks.rows()));
-      case GroupQuantized grouped ->
-          throw new LatheException("GGUF has no weights of " + grouped.encoding().label());
+      case LinearWeight other ->
+          throw new LatheException("GGUF has no weights of " + other.encoding().label());
     };
   }
 
