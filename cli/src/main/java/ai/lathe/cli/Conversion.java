@@ -57,8 +57,8 @@ final class Conversion {
     return switch (encoding) {
       case Encoding.Plain(DType type) -> plain(weight, type, address, arena);
       case Encoding.Blocked(BlockType type) -> blocks(weight, type, address, arena);
-      case Encoding.Grouped grouped ->
-          throw new IllegalStateException("a conversion does not choose " + grouped.label());
+      case Encoding other ->
+          throw new IllegalStateException("a conversion does not choose " + other.label());
     };
   }
 

@@ -159,8 +159,8 @@ final class ConvertCommand implements Callable<Integer> {
     boolean fits =
         switch (stored) {
           case Encoding.Plain(DType dtype) -> target != Target.GGUF || PLAIN.contains(dtype);
-          case Encoding.Grouped grouped -> target == Target.HUGGING_FACE;
           case Encoding.Blocked blocked -> target == Target.GGUF;
+          case Encoding _ -> target == Target.HUGGING_FACE;
         };
     if (fits) {
       return stored;

@@ -219,8 +219,10 @@ public final class Planner {
         yield new Encoding.Plain(DType.F16);
       }
       case Encoding.Plain plain -> plain;
-      case Encoding.Grouped grouped when target == Target.HUGGING_FACE -> grouped;
       case Encoding.Blocked blocked when target == Target.GGUF -> blocked;
+      case Encoding other
+          when target == Target.HUGGING_FACE && !(other instanceof Encoding.Blocked) ->
+          other;
       case Encoding other -> {
         notes.add(
             "matrices stored as "
