@@ -4,10 +4,7 @@ import ai.lathe.compress.Compression;
 import ai.lathe.compress.CompressionRequest;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.RecipeReader;
-import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.compress.report.ReportFile;
-import ai.lathe.eval.data.TextData;
-import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
 import java.nio.file.Path;
@@ -16,6 +13,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -38,7 +36,7 @@ import picocli.CommandLine.Parameters;
     })
 final class CompressCommand implements Callable<Integer> {
 
-  private static final String DEFAULT_SCHEME = "W4A16";
+  static final String DEFAULT_SCHEME = "W4A16";
   private static final String DEFAULT_BLOCKS = "Q4_K";
 
   private final Console console;
@@ -91,55 +89,10 @@ final class CompressCommand implements Callable<Integer> {
               + " rtn rounds each to the nearest. Default: gptq.")
   private Optional<String> method;
 
-  @Option(
-      names = "--group-size",
-      paramLabel = "N",
-      description =
-          "Weights of a row that share a scale, instead of the scheme's; 'channel' for all.")
+  @Option(names = "--group-size", paramLabel = "N", description = GroupSize.DESCRIPTION)
   private Optional<String> groupSize;
 
-  @Option(
-      names = "--data",
-      paramLabel = "FILE",
-      description =
-          "Text to calibrate on. " + Descriptions.TEXT + " Default: a text that comes with Lathe.")
-  private Optional<Path> data;
-
-  @Option(
-      names = "--eval-data",
-      paramLabel = "FILE",
-      description = "Text to measure on; otherwise a part of --data that calibration does not see.")
-  private Optional<Path> evalData;
-
-  @Option(
-      names = "--field",
-      paramLabel = "NAME",
-      defaultValue = TextData.DEFAULT_FIELD,
-      description = Descriptions.FIELD)
-  private String field;
-
-  @Option(
-      names = "--samples",
-      paramLabel = "N",
-      defaultValue = "" + CompressionRequest.SAMPLES,
-      description = "Calibration sequences. Default: ${DEFAULT-VALUE}.")
-  private int samples;
-
-  @Option(
-      names = "--seq-len",
-      paramLabel = "N",
-      description =
-          "Tokens of a sequence; otherwise as many as the model takes, "
-              + CompressionRequest.SEQUENCE_LENGTH
-              + " at most.")
-  private Optional<Integer> length;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Of the choice of sequences. Default: ${DEFAULT-VALUE}.")
-  private long seed;
+  @Mixin private CalibrationOptions calibration;
 
   @Option(names = "--resume", description = "Go on with a run that was interrupted.")
   private boolean resume;
@@ -158,7 +111,17 @@ final class CompressCommand implements Callable<Integer> {
   public Integer call() {
     var request =
         new CompressionRequest(
-            model, output, recipe(), data, evalData, field, samples, length, seed, resume, force);
+            model,
+            output,
+            recipe(),
+            calibration.data,
+            calibration.evalData,
+            calibration.field,
+            calibration.samples,
+            calibration.length,
+            calibration.seed,
+            resume,
+            force);
     var report = Compression.run(request, console.progress(), console::say);
     if (json) {
       console.json(report);
@@ -186,23 +149,9 @@ final class CompressCommand implements Callable<Integer> {
       var type = how.blocks == null ? DEFAULT_BLOCKS : how.blocks;
       return Recipe.gguf(rounding, BlockTypes.named(type), Map.of());
     }
-    var preset = Schemes.named(how.scheme == null ? DEFAULT_SCHEME : how.scheme);
-    var scheme = groupSize.map(given -> preset.withGroupSize(groupSize(given))).orElse(preset);
-    return Recipe.uniform(rounding, scheme, Optional.empty(), Optional.empty(), Map.of());
-  }
-
-  private static int groupSize(String given) {
-    if (given.equals("channel")) {
-      return IntegerScheme.CHANNEL;
-    }
-    try {
-      int size = Integer.parseInt(given);
-      if (size > 0) {
-        return size;
-      }
-    } catch (NumberFormatException e) {
-      // Said below.
-    }
-    throw new LatheException("--group-size is a positive number or 'channel', not '" + given + "'");
+    return Recipe.preset(
+        rounding,
+        how.scheme == null ? DEFAULT_SCHEME : how.scheme,
+        groupSize.map(GroupSize::parse));
   }
 }

@@ -91,6 +91,7 @@ final class Main implements Runnable {
             .addSubcommand(new DemoCommand(console))
             .addSubcommand(new InspectCommand(console))
             .addSubcommand(new CompressCommand(console))
+            .addSubcommand(new CompareCommand(console))
             .addSubcommand(new EvalCommand(console))
             .addSubcommand(new ConvertCommand(console))
             .addSubcommand(new DoctorCommand(console))

@@ -122,7 +122,6 @@ public final class Compression {
       throw new LatheException(
           "a sequence length of " + length + " is more than the model's context of " + context);
     }
-    int samples = plan.requires().isEmpty() ? 0 : request.samples();
     var kind = source.architecture().kind();
     if (request.calibration().isEmpty()) {
       messages.accept(
@@ -141,7 +140,8 @@ public final class Compression {
         tokenizer,
         calibration,
         evaluation.map(file -> TextData.open(file, request.field())),
-        samples,
+        !plan.requires().isEmpty(),
+        request.samples(),
         length,
         request.seed());
   }

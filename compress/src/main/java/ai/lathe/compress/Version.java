@@ -3,10 +3,10 @@ package ai.lathe.compress;
 import java.util.Optional;
 
 /** Which Lathe this is. */
-final class Version {
+public final class Version {
 
   /** As the build wrote it into the jar; {@code development} where classes run without one. */
-  static final String CURRENT =
+  public static final String CURRENT =
       Optional.ofNullable(Version.class.getPackage().getImplementationVersion())
           .orElse("development");
 

@@ -31,7 +31,9 @@ public record Texts(List<int[]> calibration, List<int[]> evaluation, List<String
    * Takes sequences for a model: windows of equal length for a decoder, texts of their own lengths
    * for an encoder.
    *
-   * @param samples calibration sequences; 0 where no solver wants statistics
+   * @param calibrates whether any solver wants statistics. Where none does nothing is calibrated
+   *     on, and what is measured on is still the same, so that methods can be compared
+   * @param samples calibration sequences
    * @param evaluation a text of its own to measure on; else sequences of {@code calibration} that
    *     were not drawn are kept for it
    */
@@ -40,6 +42,7 @@ public record Texts(List<int[]> calibration, List<int[]> evaluation, List<String
       Tokenizer tokenizer,
       TextData calibration,
       Optional<TextData> evaluation,
+      boolean calibrates,
       int samples,
       int length,
       long seed) {
@@ -53,7 +56,7 @@ public record Texts(List<int[]> calibration, List<int[]> evaluation, List<String
                 .formatted(MOST_EVALUATED, evaluation.get().file(), measured.count()));
       }
       var evaluated = measured.tokens().subList(0, Math.min(MOST_EVALUATED, measured.count()));
-      if (samples == 0) {
+      if (!calibrates) {
         return new Texts(List.of(), evaluated, notes);
       }
       var drawn = draw(kind, tokenizer, calibration, samples, length, seed);
@@ -62,28 +65,27 @@ public record Texts(List<int[]> calibration, List<int[]> evaluation, List<String
     }
     var drawn = draw(kind, tokenizer, calibration, samples + MOST_EVALUATED, length, seed).tokens();
     // A short text is shared out, nine parts to calibrate and one to measure.
-    int kept =
-        samples == 0 ? drawn.size() : Math.min(MOST_EVALUATED, Math.max(1, drawn.size() / 10));
+    int kept = Math.min(MOST_EVALUATED, Math.max(1, drawn.size() / 10));
     int used = Math.min(samples, drawn.size() - kept);
-    if (samples > 0 && used == 0) {
+    if (calibrates && used == 0) {
       throw new LatheException(
           calibration.file()
               + " holds one sequence of "
               + length
               + " tokens; one more is needed to measure on: give --eval-data, a longer text, or a smaller --seq-len");
     }
-    if (used < samples) {
+    if (calibrates && used < samples) {
       notes.add(
           "%s holds %d sequences of %d tokens: %d calibrate instead of %d"
               .formatted(calibration.file(), drawn.size(), length, used, samples));
     }
-    if (samples > 0) {
+    if (calibrates) {
       notes.add(
           "measured on %d sequences of %s that calibration did not see"
               .formatted(Math.min(MOST_EVALUATED, drawn.size() - used), calibration.file()));
     }
     return new Texts(
-        drawn.subList(0, used),
+        calibrates ? drawn.subList(0, used) : List.of(),
         drawn.subList(used, Math.min(drawn.size(), used + MOST_EVALUATED)),
         notes);
   }

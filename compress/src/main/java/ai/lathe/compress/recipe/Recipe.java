@@ -55,6 +55,17 @@ public record Recipe(List<Modifier> modifiers) {
         List.of(new Quantization(method, groups, ignore, Optional.empty(), settings)));
   }
 
+  /**
+   * A preset scheme for every linear layer but the head.
+   *
+   * @param groupSize instead of the preset's
+   */
+  public static Recipe preset(String method, String preset, Optional<Integer> groupSize) {
+    var named = Schemes.named(preset);
+    var scheme = groupSize.map(named::withGroupSize).orElse(named);
+    return uniform(method, scheme, Optional.empty(), Optional.empty(), Map.of());
+  }
+
   private static Selector selector(String text) {
     return Selector.of(text, "recipe");
   }

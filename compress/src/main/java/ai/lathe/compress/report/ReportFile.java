@@ -31,8 +31,8 @@ public final class ReportFile {
         : artifact.resolveSibling(artifact.getFileName() + ".report.json");
   }
 
-  /** Writes beside and moves into place. */
-  public static void write(Report report, Path file) {
+  /** Writes a record as JSON, beside the place and then into it. */
+  public static void write(Object report, Path file) {
     var partial = file.resolveSibling(file.getFileName() + ".partial");
     try {
       JSON.writeValue(partial.toFile(), report);
