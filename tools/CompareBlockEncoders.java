@@ -15,12 +15,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.regex.Pattern;
 
 /**
- * Compares Lathe's block encoders with ggml's own (ggml_quantize_chunk) on random and on real
+ * Compares Lathe's block types with ggml's own: every block of its encoders is decoded to the same
+ * numbers, and Lathe's encoders (ggml_quantize_chunk) on random and on real
  * weights: root mean squared error, plain and weighted by an importance, and nanoseconds a weight on one
  * thread.
  *
@@ -35,7 +37,20 @@ import java.util.regex.Pattern;
 final class CompareBlockEncoders {
 
   private static final Map<String, Integer> IDS =
-      Map.of("Q4_0", 2, "Q4_1", 3, "Q8_0", 8, "Q4_K", 12, "Q6_K", 14);
+      Map.ofEntries(
+          Map.entry("Q4_0", 2),
+          Map.entry("Q4_1", 3),
+          Map.entry("Q5_0", 6),
+          Map.entry("Q5_1", 7),
+          Map.entry("Q8_0", 8),
+          Map.entry("Q2_K", 10),
+          Map.entry("Q3_K", 11),
+          Map.entry("Q4_K", 12),
+          Map.entry("Q5_K", 13),
+          Map.entry("Q6_K", 14),
+          Map.entry("IQ4_NL", 20),
+          Map.entry("MXFP4", 39),
+          Map.entry("NVFP4", 40));
 
   public static void main(String[] arguments) throws Throwable {
     var linker = Linker.nativeLinker();
@@ -107,6 +122,7 @@ final class CompareBlockEncoders {
                       (long) columns,
                       given ? weights : MemorySegment.NULL);
           long ggmlNanos = System.nanoTime() - start;
+          requireSameDecoding(linker, library, type, theirs, x.length);
           var a = errors(type, ours, x, importance);
           var b = errors(type, theirs, x, importance);
           System.out.printf(
@@ -114,6 +130,31 @@ final class CompareBlockEncoders {
               set.getKey(), type.name(), given ? "given" : "none", a[0], b[0], a[0] / b[0], a[1], b[1], a[1] / b[1],
               (double) nanos / x.length, (double) ggmlNanos / x.length);
         }
+      }
+    }
+  }
+
+  /** What ggml reads out of its own blocks, bit for bit but for the sign of zero. */
+  private static void requireSameDecoding(
+      Linker linker, SymbolLookup library, BlockType type, MemorySegment blocks, int count)
+      throws Throwable {
+    var name = "dequantize_row_" + type.name().toLowerCase(Locale.ROOT).replace("_k", "_K");
+    var dequantize =
+        linker.downcallHandle(
+            library.find(name).orElseThrow(),
+            FunctionDescriptor.ofVoid(
+                ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_LONG));
+    var expected = Arena.ofAuto().allocate(4L * count, 64);
+    dequantize.invoke(blocks, expected, (long) count);
+    var decoded = new float[count];
+    for (int block = 0; block < count / type.size(); block++) {
+      type.decode(blocks, (long) block * type.bytes(), decoded, block * type.size());
+    }
+    for (int i = 0; i < count; i++) {
+      float value = expected.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      if (decoded[i] != value) {
+        throw new IllegalStateException(
+            type + ": weight " + i + " is " + value + " in ggml, " + decoded[i] + " here");
       }
     }
   }

@@ -29,19 +29,27 @@ public interface BlockType {
   int codes();
 
   /**
-   * What code {@code c} stands for before scale and offset; increasing in {@code c}. Uniform types
-   * answer {@code c}.
+   * What code {@code c} stands for before scale and offset; increasing in {@code c}. Scales may be
+   * negative, which turns the order of the values around.
    */
-  default float level(int code) {
-    return code;
-  }
+  float level(int code);
 
   /**
    * The code whose level is nearest to {@code position}, which is {@code (x - offset) / scale} of
-   * the weight's group; beyond the last level, the last.
+   * the weight's group; beyond the ends, that of the end.
    */
   default int nearest(float position) {
-    return (int) (Math.clamp(position, 0f, codes() - 1f) + 0.5f);
+    int low = 0;
+    int high = codes() - 1;
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (position > (level(middle) + level(middle + 1)) / 2) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
   }
 
   /**

@@ -50,8 +50,6 @@ public record BlockGrid(BlockType type) implements Grid {
     private final int columns;
     private final int perRow;
     private final float[] importance;
-    private final float[] levels;
-    private final boolean uniform;
     private final byte[] codes;
     private final BlockScales[] blocks;
 
@@ -73,13 +71,6 @@ public record BlockGrid(BlockType type) implements Grid {
       this.importance = importance;
       this.codes = new byte[Math.multiplyExact(rows, columns)];
       this.blocks = new BlockScales[rows * perRow];
-      this.levels = new float[type.codes()];
-      boolean uniform = true;
-      for (int code = 0; code < levels.length; code++) {
-        levels[code] = type.level(code);
-        uniform &= levels[code] == code;
-      }
-      this.uniform = uniform;
     }
 
     @Override
@@ -100,29 +91,9 @@ public record BlockGrid(BlockType type) implements Grid {
       float scale = block.scale()[group];
       float offset = block.offset()[group];
       // A zero scale leaves one value, whatever the code.
-      float x = scale == 0 ? 0 : (weight - offset) / scale;
-      int code = uniform ? nearestInteger(x) : nearestLevel(x);
+      int code = type.nearest(scale == 0 ? 0 : (weight - offset) / scale);
       codes[row * columns + column] = (byte) code;
-      return scale * levels[code] + offset;
-    }
-
-    private int nearestInteger(float x) {
-      float magic = 0x1.8p23f;
-      return (int) (Math.min(Math.max(x, 0), levels.length - 1) + magic - magic);
-    }
-
-    private int nearestLevel(float x) {
-      int low = 0;
-      int high = levels.length - 1;
-      while (low < high) {
-        int middle = (low + high) >>> 1;
-        if (x > (levels[middle] + levels[middle + 1]) / 2) {
-          low = middle + 1;
-        } else {
-          high = middle;
-        }
-      }
-      return low;
+      return scale * type.level(code) + offset;
     }
 
     @Override

@@ -46,9 +46,17 @@ record GgufPlan(
           Map.entry("Q4_0", 2),
           Map.entry("Q4_1", 3),
           Map.entry("Q8_0", 7),
+          Map.entry("Q5_0", 8),
+          Map.entry("Q5_1", 9),
+          Map.entry("Q2_K", 10),
+          Map.entry("Q3_K", 11),
           Map.entry("Q4_K", 14),
+          Map.entry("Q5_K", 16),
           Map.entry("Q6_K", 18),
-          Map.entry("BF16", 32));
+          Map.entry("IQ4_NL", 25),
+          Map.entry("BF16", 32),
+          Map.entry("MXFP4", 38),
+          Map.entry("NVFP4", 39));
 
   /**
    * Where a tensor goes.

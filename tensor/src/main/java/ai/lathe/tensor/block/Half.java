@@ -1,27 +1,22 @@
 package ai.lathe.tensor.block;
 
 import ai.lathe.tensor.LatheException;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /** float16 numbers in blocks: what every scale is stored as. */
 final class Half {
-
-  private static final ValueLayout.OfShort LAYOUT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   /** The smallest positive float16, 2^-24. */
   private static final float SMALLEST = 0x1p-24f;
 
   private Half() {}
 
-  static float read(MemorySegment source, long offset) {
-    return Float.float16ToFloat(source.get(LAYOUT, offset));
+  static float read(byte[] block, int at) {
+    return value(block[at] & 0xFF | block[at + 1] << 8);
   }
 
-  static void write(MemorySegment target, long offset, int bits) {
-    target.set(LAYOUT, offset, (short) bits);
+  static void write(byte[] block, int at, int bits) {
+    block[at] = (byte) bits;
+    block[at + 1] = (byte) (bits >>> 8);
   }
 
   /** Bits of the nearest float16; refuses what would become an infinity. */

@@ -3,7 +3,7 @@ package ai.lathe.tensor.block;
 /**
  * Chooses scale and offset of one group: a weighted least-squares search.
  *
- * <p>For a trial step the nearest codes {@code l} are fixed, and the best scale and offset follow
+ * <p>For a trial step the nearest levels {@code l} are fixed, and the best scale and offset follow
  * from linear least squares. Trials shrink and stretch the step that just covers the group; the
  * best of them is then fitted again to the codes that it itself gives.
  */
@@ -16,40 +16,34 @@ final class ScaleSearch {
   private static final int POLISH = 2;
 
   /**
-   * How many steps more than there are codes a trial lays over the group: positive ones clip its
-   * ends, negative ones leave codes unused. Half as many trials lose 0.1 % of the error, twice as
+   * How many steps more than there are levels a trial lays over the group: positive ones clip its
+   * ends, negative ones leave levels unused. Half as many trials lose 0.1 % of the error, twice as
    * many win 0.1 %.
    */
   private static final float[] STRETCH = {
     -0.9f, -0.7f, -0.5f, -0.3f, -0.1f, 0.1f, 0.3f, 0.5f, 0.7f, 0.9f, 1.1f, 1.3f, 1.5f
   };
 
-  private final int low;
-  private final int high;
+  private final Levels levels;
   private final float[] stretch;
 
-  private ScaleSearch(int low, int high, float[] stretch) {
-    this.low = low;
-    this.high = high;
+  private ScaleSearch(Levels levels, float[] stretch) {
+    this.levels = levels;
     this.stretch = stretch;
   }
 
-  /**
-   * @param low least code
-   * @param high largest code
-   */
-  ScaleSearch(int low, int high) {
-    this(low, high, STRETCH);
+  ScaleSearch(Levels levels) {
+    this(levels, STRETCH);
   }
 
-  /** Only the step that just covers the group, which is near the best where codes are many. */
-  static ScaleSearch covering(int low, int high) {
-    return new ScaleSearch(low, high, new float[1]);
+  /** Only the step that just covers the group, which is near the best where levels are many. */
+  static ScaleSearch covering(Levels levels) {
+    return new ScaleSearch(levels, new float[1]);
   }
 
   /**
    * The scale for values {@code scale * l}; negative where that puts the group's largest magnitude
-   * on the longer side of the codes.
+   * on the longer side of the levels.
    *
    * @param w weights of {@code x[at .. at + n)}, from {@code wAt}
    */
@@ -61,15 +55,17 @@ final class ScaleSearch {
     if (extreme == 0) {
       return 0;
     }
+    int low = levels.low();
     double best = 0;
     float scale = extreme / low;
     for (int t = 0; t < stretch.length + POLISH; t++) {
-      float inverse = t < stretch.length ? (low - stretch[t]) / extreme : 1 / scale;
+      float inverse =
+          t < stretch.length ? (low - stretch[t] * levels.spacing()) / extreme : 1 / scale;
       float sumLL = 0;
       float sumXL = 0;
       for (int i = 0; i < n; i++) {
         float xi = x[at + i];
-        float l = code(xi * inverse);
+        float l = levels.round(xi * inverse);
         float wl = w[wAt + i] * l;
         sumLL += wl * l;
         sumXL += wl * xi;
@@ -85,7 +81,7 @@ final class ScaleSearch {
   }
 
   /**
-   * Scale and offset; the scale is not negative. Codes begin at 0.
+   * Scale and offset; the scale is not negative. For levels from 0.
    *
    * @param offsetUpToZero whether an offset above zero cannot be stored
    */
@@ -106,6 +102,7 @@ final class ScaleSearch {
       sumY += w[wAt + i] * (x[at + i] - min);
     }
     double best = Double.NEGATIVE_INFINITY;
+    int high = levels.high();
     double scale = (max - min) / high;
     double shift = 0; // offset - min
     for (int t = 0; t < stretch.length + POLISH; t++) {
@@ -116,7 +113,7 @@ final class ScaleSearch {
       float sumYL = 0;
       for (int i = 0; i < n; i++) {
         float y = x[at + i] - min;
-        float l = code(y * inverse - bias);
+        float l = levels.round(y * inverse - bias);
         float wl = w[wAt + i] * l;
         sumL += wl;
         sumLL += wl * l;
@@ -143,21 +140,20 @@ final class ScaleSearch {
     return new Grid((float) scale, (float) (min + shift));
   }
 
-  /** Weighted squared error of a grid, every weight at its nearest code. */
+  /** Weighted squared error of a grid, every weight at its nearest level. */
   double error(float[] x, int at, int n, float[] w, int wAt, float scale, float offset) {
     float inverse = scale == 0 ? 0 : 1 / scale;
     float sum = 0;
     for (int i = 0; i < n; i++) {
       float xi = x[at + i];
-      float error = scale * code((xi - offset) * inverse) + offset - xi;
+      float error = scale * levels.round((xi - offset) * inverse) + offset - xi;
       sum += w[wAt + i] * error * error;
     }
     return sum;
   }
 
-  /** The nearest code to a position, which is {@code (x - offset) / scale}. */
-  int code(float position) {
-    // Truncation rounds down what is positive, and the rest is clamped away.
-    return Math.clamp((int) (position - low + 0.5f), 0, high - low) + low;
+  /** The nearest level to a position, which is {@code (x - offset) / scale}. */
+  float round(float position) {
+    return levels.round(position);
   }
 }

@@ -63,11 +63,18 @@ class BlockFitTest {
    */
   @ParameterizedTest
   @CsvSource({
+    "Q8_0, 0.005349",
+    "Q5_0, 0.042669",
+    "Q5_1, 0.037856",
     "Q4_0, 0.08581",
     "Q4_1, 0.07827",
-    "Q8_0, 0.005349",
-    "Q4_K, 0.07128",
+    "IQ4_NL, 0.07624",
     "Q6_K, 0.017762",
+    "Q5_K, 0.036142",
+    "Q4_K, 0.07128",
+    "Q3_K, 0.15082",
+    "Q2_K, 0.29647",
+    "MXFP4, 0.11391",
   })
   void errorOnNormalWeightsIsBelowTheReferenceEncoders(String name, double reference) {
     var x = gaussian(1 << 18, 1, 5);
@@ -138,7 +145,7 @@ class BlockFitTest {
     assertThat(decoded[3]).isBetween(0.49f, 0.51f);
   }
 
-  /** Below what float16 can scale, the error is at most half its smallest step. */
+  /** Below what its scale can reach, the error is at most half of a type's smallest step. */
   @ParameterizedTest
   @MethodSource("types")
   void tinyWeightsAreNotLostBeforeTheyMust(BlockType type) {
@@ -146,21 +153,53 @@ class BlockFitTest {
       var x = gaussian(256, deviation, 17);
       var decoded = roundTrip(type, x, null);
       for (int i = 0; i < x.length; i++) {
-        double step = Math.max(0x1p-24, 4 * deviation);
+        double step = Math.max(smallestStep(type), 4 * deviation);
         assertThat((double) decoded[i]).isBetween(x[i] - 0.51 * step, x[i] + 0.51 * step);
       }
     }
   }
 
+  /** The smallest scale that is stored, times the widest gap between two levels around zero. */
+  private static double smallestStep(BlockType type) {
+    return switch (type.name()) {
+      case "NVFP4" -> 0x1p-10;
+      case "MXFP4" -> 0x1p-128;
+      case "IQ4_NL" -> 11 * 0x1p-24;
+      default -> 0x1p-24;
+    };
+  }
+
   @ParameterizedTest
   @MethodSource("types")
-  void whatFloat16CannotScaleIsRefused(BlockType type) {
+  void whatTheScaleCannotReachIsRefused(BlockType type) {
+    if (type == BlockTypes.MXFP4) {
+      return; // whose scales reach as far as float32 does
+    }
     for (float huge : new float[] {1e12f, 3e38f}) {
       var x = gaussian(256, 1, 19);
       x[40] = huge;
       assertThatThrownBy(() -> roundTrip(type, x, null))
           .isInstanceOf(LatheException.class)
           .hasMessageContaining("too large for " + type.name());
+    }
+  }
+
+  /** What a power of two scales is as good at any magnitude. */
+  @Test
+  void powersOfTwoScaleWhateverFloat32Holds() {
+    var x = gaussian(1024, 1, 21);
+    var decoded = roundTrip(BlockTypes.MXFP4, x, null);
+    for (int exponent : new int[] {-110, -60, 60, 124}) {
+      var shifted = new float[x.length];
+      for (int i = 0; i < x.length; i++) {
+        shifted[i] = Math.scalb(x[i], exponent);
+        decoded[i] += 0f; // zeros of either sign
+      }
+      var back = roundTrip(BlockTypes.MXFP4, shifted, null);
+      for (int i = 0; i < x.length; i++) {
+        back[i] = Math.scalb(back[i], -exponent) + 0f;
+      }
+      assertThat(back).as("times 2^%d", exponent).isEqualTo(decoded);
     }
   }
 
@@ -236,7 +275,7 @@ class BlockFitTest {
   @Provide
   Arbitrary<float[]> weights() {
     var seeds = Arbitraries.longs();
-    var magnitudes = Arbitraries.doubles().between(-9, 2).map(e -> Math.pow(10, e));
+    var magnitudes = Arbitraries.doubles().between(-9, 1).map(e -> Math.pow(10, e));
     var kinds = Arbitraries.integers().between(0, 4);
     return Combinators.combine(seeds, magnitudes, kinds)
         .as(

@@ -101,6 +101,19 @@ class BlockLayoutTest {
   @Test
   void bytesAreThoseOfGguf() {
     assertThat(types().stream().map(type -> type.name() + " " + type.size() + "/" + type.bytes()))
-        .containsExactly("Q4_0 32/18", "Q4_1 32/20", "Q8_0 32/34", "Q4_K 256/144", "Q6_K 256/210");
+        .containsExactly(
+            "Q8_0 32/34",
+            "Q5_0 32/22",
+            "Q5_1 32/24",
+            "Q4_0 32/18",
+            "Q4_1 32/20",
+            "IQ4_NL 32/18",
+            "Q6_K 256/210",
+            "Q5_K 256/176",
+            "Q4_K 256/144",
+            "Q3_K 256/110",
+            "Q2_K 256/84",
+            "MXFP4 32/17",
+            "NVFP4 64/36");
   }
 }

@@ -1,0 +1,140 @@
+package ai.lathe.tensor.block;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import ai.lathe.tensor.BlockScales;
+import ai.lathe.tensor.BlockType;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * A block of codes in bit {@linkplain Plane planes}, with the scales wherever the kind has them.
+ */
+abstract class PlanarBlock implements BlockType {
+
+  private final String name;
+  private final int size;
+  private final int bytes;
+  private final int groupSize;
+  private final Levels levels;
+  private final List<Plane> planes;
+
+  /** What a file has for each code, and the level of each such symbol. */
+  private final byte[] symbols;
+
+  private final float[] values;
+
+  /**
+   * @param symbols what a file has for each code
+   * @param planes of the symbols' bits
+   */
+  PlanarBlock(
+      String name,
+      int size,
+      int bytes,
+      int groupSize,
+      Levels levels,
+      byte[] symbols,
+      List<Plane> planes) {
+    this.name = name;
+    this.size = size;
+    this.bytes = bytes;
+    this.groupSize = groupSize;
+    this.levels = levels;
+    this.symbols = symbols;
+    this.planes = planes;
+    this.values = new float[1 << planes.stream().mapToInt(Plane::bits).sum()];
+    for (int code = 0; code < symbols.length; code++) {
+      values[symbols[code] & 0xFF] = levels.value(code);
+    }
+  }
+
+  /** Codes that are stored as they are. */
+  static byte[] plain(Levels levels) {
+    var symbols = new byte[levels.count()];
+    for (int code = 0; code < symbols.length; code++) {
+      symbols[code] = (byte) code;
+    }
+    return symbols;
+  }
+
+  /** Puts what {@link BlockScales#stored} holds into a block. */
+  abstract void writeScales(int[] stored, byte[] block);
+
+  /** The inverse: scale and offset of each group, as a reader computes them. */
+  abstract void readScales(byte[] block, float[] scale, float[] offset);
+
+  @Override
+  public final String name() {
+    return name;
+  }
+
+  @Override
+  public final int size() {
+    return size;
+  }
+
+  @Override
+  public final int bytes() {
+    return bytes;
+  }
+
+  @Override
+  public final int groupSize() {
+    return groupSize;
+  }
+
+  @Override
+  public final int codes() {
+    return levels.count();
+  }
+
+  @Override
+  public final float level(int code) {
+    return levels.value(code);
+  }
+
+  @Override
+  public final int nearest(float position) {
+    return levels.nearest(position);
+  }
+
+  @Override
+  public final void write(
+      BlockScales scales, byte[] codes, int at, MemorySegment target, long offset) {
+    var stored = new byte[size];
+    for (int i = 0; i < size; i++) {
+      stored[i] = symbols[codes[at + i] & 0xFF];
+    }
+    var block = new byte[bytes];
+    planes.forEach(plane -> plane.pack(stored, block));
+    writeScales(scales.stored(), block);
+    MemorySegment.copy(block, 0, target, JAVA_BYTE, offset, bytes);
+  }
+
+  @Override
+  public final void decode(MemorySegment source, long offset, float[] target, int at) {
+    var block = new byte[bytes];
+    MemorySegment.copy(source, JAVA_BYTE, offset, block, 0, bytes);
+    var stored = new byte[size];
+    for (var plane : planes) {
+      plane.unpack(block, stored);
+    }
+    int groups = size / groupSize;
+    var scale = new float[groups];
+    var shift = new float[groups];
+    readScales(block, scale, shift);
+    for (int g = 0; g < groups; g++) {
+      float s = scale[g];
+      float o = shift[g];
+      for (int i = g * groupSize; i < (g + 1) * groupSize; i++) {
+        target[at + i] = s * values[stored[i] & 0xFF] + o;
+      }
+    }
+  }
+
+  @Override
+  public final String toString() {
+    return name;
+  }
+}
