@@ -69,9 +69,10 @@ final class CompressCommand implements Callable<Integer> {
         names = "--gguf",
         paramLabel = "TYPE",
         description =
-            "Blocks of a GGUF file: Q4_0, Q4_1, Q8_0, Q4_K, Q6_K. Default where OUT ends in .gguf: "
+            "Blocks of a GGUF file: ${COMPLETION-CANDIDATES}. Default where OUT ends in .gguf: "
                 + DEFAULT_BLOCKS
-                + ".")
+                + ".",
+        completionCandidates = MatrixTypes.Blocks.class)
     private String blocks;
 
     @Option(

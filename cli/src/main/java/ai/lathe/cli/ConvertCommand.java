@@ -22,7 +22,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -43,8 +42,6 @@ import picocli.CommandLine.Parameters;
     })
 final class ConvertCommand implements Callable<Integer> {
 
-  private static final List<DType> PLAIN = List.of(DType.F32, DType.F16, DType.BF16);
-
   private final Console console;
 
   @Parameters(paramLabel = "MODEL", description = Descriptions.MODEL)
@@ -63,9 +60,10 @@ final class ConvertCommand implements Callable<Integer> {
       names = "--type",
       paramLabel = "TYPE",
       description =
-          "Of the matrices: F32, F16, BF16; in GGUF files also Q4_0, Q4_1, Q8_0, Q4_K, Q6_K."
+          "Of the matrices: ${COMPLETION-CANDIDATES}; those after BF16 in GGUF files alone."
               + " Default: each stays as it is where OUT can hold that, and else gets the model's"
-              + " own element type.")
+              + " own element type.",
+      completionCandidates = MatrixTypes.All.class)
   private Optional<String> type;
 
   @Option(names = "--force", description = "Replace what stands at OUT.")
@@ -126,7 +124,7 @@ final class ConvertCommand implements Callable<Integer> {
       return matrices(source, address -> kept(source, target, address, fallbacks));
     }
     var name = type.get().toUpperCase(Locale.ROOT);
-    var plain = PLAIN.stream().filter(dtype -> dtype.name().equals(name)).findFirst();
+    var plain = MatrixTypes.PLAIN.stream().filter(dtype -> dtype.name().equals(name)).findFirst();
     if (plain.isPresent()) {
       return matrices(source, address -> new Encoding.Plain(plain.get()));
     }
@@ -137,12 +135,7 @@ final class ConvertCommand implements Callable<Integer> {
   private Map<Address, Encoding> blocks(
       Checkpoint source, Target target, String name, List<String> fallbacks) {
     if (BlockTypes.all().stream().map(BlockType::name).noneMatch(name::equals)) {
-      throw LatheException.unknown(
-          "type",
-          type.orElseThrow(),
-          Stream.concat(
-                  PLAIN.stream().map(DType::name), BlockTypes.all().stream().map(BlockType::name))
-              .toList());
+      throw LatheException.unknown("type", type.orElseThrow(), MatrixTypes.All.names());
     }
     var recipe = Recipe.gguf("rtn", BlockTypes.named(name), Map.of());
     var chosen = new LinkedHashMap<Address, Encoding>();
@@ -158,14 +151,16 @@ final class ConvertCommand implements Callable<Integer> {
     var stored = source.matrix(address).encoding();
     boolean fits =
         switch (stored) {
-          case Encoding.Plain(DType dtype) -> target != Target.GGUF || PLAIN.contains(dtype);
+          case Encoding.Plain(DType dtype) ->
+              target != Target.GGUF || MatrixTypes.PLAIN.contains(dtype);
           case Encoding.Blocked blocked -> target == Target.GGUF;
           case Encoding _ -> target == Target.HUGGING_FACE;
         };
     if (fits) {
       return stored;
     }
-    var dtype = PLAIN.contains(source.config().dtype()) ? source.config().dtype() : DType.F16;
+    var dtype =
+        MatrixTypes.PLAIN.contains(source.config().dtype()) ? source.config().dtype() : DType.F16;
     fallbacks.add(
         "%s: %s instead of %s, which this kind of file cannot hold"
             .formatted(source.name(address), dtype, stored.label()));

@@ -35,10 +35,18 @@ import java.util.stream.Stream;
 public final class Planner {
 
   /**
-   * What a GGUF type gives way to in a row that its blocks do not divide: the next in kind with
-   * blocks of 32.
+   * What a GGUF type gives way to in a row that its blocks do not divide: the next in precision
+   * with blocks of 32, as llama.cpp has it. But for Q2_K and Q3_K, where llama.cpp takes Q4_0 since
+   * 2026 and took IQ4_NL before: IQ4_NL has as many bytes and an error some 8 % lower.
    */
-  private static final Map<String, String> SMALLER_BLOCKS = Map.of("Q4_K", "Q4_1", "Q6_K", "Q8_0");
+  private static final Map<String, String> SMALLER_BLOCKS =
+      Map.of(
+          "Q2_K", "IQ4_NL",
+          "Q3_K", "IQ4_NL",
+          "Q4_K", "Q5_0",
+          "Q5_K", "Q5_1",
+          "Q6_K", "Q8_0",
+          "NVFP4", "IQ4_NL");
 
   private final Checkpoint model;
   private final Recipe recipe;

@@ -178,7 +178,7 @@ class GgufRoundTripTest {
       write(writer, "norm", contents.get("norm"));
       assertThatThrownBy(writer::finish)
           .isInstanceOf(LatheException.class)
-          .hasMessageContaining("'blocks.Q4_0' is missing");
+          .hasMessageContaining("'blocks.Q8_0' is missing");
     }
     assertThat(path).hasContent("as before");
     try (var files = Files.list(directory)) {
