@@ -152,8 +152,8 @@ public final class CalibrationBench {
     }
 
     @Override
-    public void input(Site site, Tensor input) {
-      sites.get(site).add(input, null);
+    public void input(Site site, Tensor input, Tensor padding) {
+      sites.get(site).add(input, padding);
     }
 
     @Override

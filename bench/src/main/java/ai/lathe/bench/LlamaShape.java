@@ -6,6 +6,7 @@ import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /** The dimensions of a Llama, and its configuration. */
@@ -72,6 +73,7 @@ record LlamaShape(
         keyValueHeads,
         headSize(),
         feedForward,
+        Optional.empty(),
         vocabulary,
         context,
         1e-5,

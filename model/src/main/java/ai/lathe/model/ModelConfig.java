@@ -1,10 +1,15 @@
 package ai.lathe.model;
 
+import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Parameter;
+import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Width;
 import ai.lathe.tensor.DType;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * The numbers of a model, whichever file they came from.
@@ -14,6 +19,7 @@ import java.util.OptionalInt;
  * @param keyValueHeads less than {@code heads} under grouped-query attention
  * @param headSize features of one head; not always {@code hidden / heads}
  * @param feedForward inner width of the feed-forward
+ * @param experts of blocks that have a mixture of them instead; empty where none has
  * @param context most positions
  * @param rope null where positions are learned
  * @param tiedEmbeddings the output matrix is the token embedding
@@ -30,6 +36,7 @@ public record ModelConfig(
     int keyValueHeads,
     int headSize,
     int feedForward,
+    Optional<Experts> experts,
     int vocabulary,
     int context,
     double normEpsilon,
@@ -51,6 +58,7 @@ public record ModelConfig(
         keyValueHeads,
         headSize,
         feedForward,
+        experts,
         vocabulary,
         context,
         normEpsilon,
@@ -72,10 +80,54 @@ public record ModelConfig(
       case KEY_VALUE_HEADS -> keyValueHeads * headSize;
       case HEAD -> headSize;
       case FEED_FORWARD -> feedForward;
+      case EXPERT_FEED_FORWARD -> experts.orElseThrow().feedForward();
+      case EXPERTS -> experts.orElseThrow().count();
       case VOCABULARY -> vocabulary;
       case POSITIONS -> context;
       case TOKEN_TYPES -> tokenTypes;
     };
+  }
+
+  /** Whether a block has experts for its feed-forward. */
+  public boolean isMixture(int block) {
+    return experts.isPresent() && !experts.get().denseBlocks().contains(block);
+  }
+
+  /** The parameters of one block, in order of execution; each expert has those that are its own. */
+  public List<Parameter> parameters(Architecture architecture, int block) {
+    var absent = isMixture(block) ? Role.DENSE_FEED_FORWARD : Role.MIXTURE;
+    return architecture.inner().values().stream()
+        .filter(parameter -> !absent.contains(parameter.role()))
+        .toList();
+  }
+
+  /** How many of a parameter a block has: one, or one an expert. */
+  public int copies(Parameter parameter) {
+    return parameter.perExpert() ? experts.orElseThrow().count() : 1;
+  }
+
+  /** Weights of a block's linear layers. */
+  public long weights(Architecture architecture, int block) {
+    return parameters(architecture, block).stream()
+        .filter(Parameter::isMatrix)
+        .mapToLong(p -> (long) copies(p) * size(p.rows()) * size(p.columns()))
+        .sum();
+  }
+
+  /**
+   * A mixture of experts.
+   *
+   * @param perToken experts that each token goes through
+   * @param feedForward inner width of one
+   * @param normalized a token's weights over its experts are divided by their sum
+   * @param denseBlocks those that have none
+   */
+  public record Experts(
+      int count, int perToken, int feedForward, boolean normalized, Set<Integer> denseBlocks) {
+
+    public Experts {
+      denseBlocks = Set.copyOf(denseBlocks);
+    }
   }
 
   /**

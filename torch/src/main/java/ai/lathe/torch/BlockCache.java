@@ -19,14 +19,14 @@ final class BlockCache implements AutoCloseable {
     this.precision = precision;
     var config = checkpoint.config();
     held = new TorchBlock[config.blocks()];
-    long bytes = 0;
-    for (var parameter : checkpoint.architecture().linears()) {
-      bytes +=
-          (long) config.size(parameter.rows())
-              * config.size(parameter.columns())
-              * precision.bytes();
+    int fit = 0;
+    for (long left = memory; fit < held.length; fit++) {
+      left -= checkpoint.config().weights(checkpoint.architecture(), fit) * precision.bytes();
+      if (left < 0) {
+        break;
+      }
     }
-    capacity = (int) Math.min(held.length, memory / Math.max(1, bytes));
+    capacity = fit;
   }
 
   /** All blocks one after the other; the result is in the caller's scope. */

@@ -11,7 +11,10 @@ public interface InputListener {
    * Called once for each input that linears of the block share, before they run.
    *
    * @param site which input it is
-   * @param input {@code [batch, tokens, in]} float32, valid during the call
+   * @param input {@code [batch, tokens, in]} float32, valid during the call; {@code [tokens, in]}
+   *     where an expert reads it, for which it is called only if some token comes there
+   * @param padding {@code [batch, tokens]}, nonzero for real tokens; null where all of the input's
+   *     tokens are, as all of an expert's
    */
-  void input(Site site, Tensor input);
+  void input(Site site, Tensor input, Tensor padding);
 }

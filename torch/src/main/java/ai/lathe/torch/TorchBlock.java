@@ -3,14 +3,15 @@ package ai.lathe.torch;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.architecture.Architecture;
-import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import java.util.EnumMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
@@ -25,8 +26,9 @@ import org.bytedeco.pytorch.global.torch;
 public final class TorchBlock implements AutoCloseable {
 
   private final Architecture architecture;
+  private final Optional<Experts> experts;
   private final int index;
-  private final Map<Role, TorchLinear> linears = new EnumMap<>(Role.class);
+  private final Map<Address, TorchLinear> linears = new LinkedHashMap<>();
   private final Map<Role, TorchNorm> norms = new EnumMap<>(Role.class);
   private final Attention attention;
 
@@ -34,14 +36,22 @@ public final class TorchBlock implements AutoCloseable {
       Architecture architecture,
       ModelConfig config,
       int index,
-      Function<Parameter, TorchLinear> linear,
-      Function<Parameter, TorchNorm> norm) {
+      Function<Address, TorchLinear> linear,
+      Function<Address, TorchNorm> norm) {
     this.architecture = architecture;
+    this.experts = config.experts();
     this.index = index;
-    for (var parameter : architecture.inner().values()) {
+    for (var parameter : config.parameters(architecture, index)) {
+      var role = parameter.role();
       switch (parameter.kind()) {
-        case LINEAR -> linears.put(parameter.role(), linear.apply(parameter));
-        case NORM -> norms.put(parameter.role(), norm.apply(parameter));
+        case LINEAR -> {
+          for (int copy = 0; copy < config.copies(parameter); copy++) {
+            int expert = parameter.perExpert() ? copy : Site.NO_EXPERT;
+            var address = Address.weight(index, expert, role);
+            linears.put(address, linear.apply(address));
+          }
+        }
+        case NORM -> norms.put(role, norm.apply(Address.weight(index, role)));
         case EMBEDDING ->
             throw new LatheException("block " + index + " cannot hold " + parameter.role());
       }
@@ -71,12 +81,11 @@ public final class TorchBlock implements AutoCloseable {
         architecture,
         config,
         block,
-        parameter -> {
-          var address = Address.weight(block, parameter.role());
+        address -> {
           var bias = checkpoint.vector(address.bias()).orElse(null);
           return TorchLinear.of(checkpoint.matrix(address), bias, precision);
         },
-        parameter -> norm(checkpoint, Address.weight(block, parameter.role())));
+        address -> norm(checkpoint, address));
   }
 
   /** A norm of a checkpoint, inside a block or outside. */
@@ -108,22 +117,18 @@ public final class TorchBlock implements AutoCloseable {
         architecture,
         config,
         block,
-        parameter -> {
-          var address = Address.weight(block, parameter.role());
-          return new TorchLinear(
-              parameters.apply(address).orElseThrow(),
-              parameters.apply(address.bias()).orElse(null),
-              precision,
-              InputRounding.NONE);
-        },
-        parameter -> {
-          var address = Address.weight(block, parameter.role());
-          return new TorchNorm(
-              architecture.norm(),
-              parameters.apply(address).orElseThrow(),
-              parameters.apply(address.bias()).orElse(null),
-              config.normEpsilon());
-        });
+        address ->
+            new TorchLinear(
+                parameters.apply(address).orElseThrow(),
+                parameters.apply(address.bias()).orElse(null),
+                precision,
+                InputRounding.NONE),
+        address ->
+            new TorchNorm(
+                architecture.norm(),
+                parameters.apply(address).orElseThrow(),
+                parameters.apply(address.bias()).orElse(null),
+                config.normEpsilon()));
   }
 
   public int index() {
@@ -132,22 +137,28 @@ public final class TorchBlock implements AutoCloseable {
 
   /** Puts another weight of the same shape in a linear's place; its bias stays. */
   public void replace(Role role, LinearWeight weight) {
-    var old = linears.get(role);
+    replace(Site.NO_EXPERT, role, weight);
+  }
+
+  /** Likewise in an expert. */
+  public void replace(int expert, Role role, LinearWeight weight) {
+    var address = Address.weight(index, expert, role);
+    var old = linears.get(address);
     if (old == null) {
-      throw new LatheException("block " + index + " has no linear layer " + role);
+      throw new LatheException("block " + index + " has no linear layer " + words(address));
     }
     if (weight.rows() != old.weight().size(0) || weight.columns() != old.weight().size(1)) {
       throw new LatheException(
           "block %d %s is [%d, %d] and cannot become [%d, %d]"
               .formatted(
                   index,
-                  role,
+                  words(address),
                   old.weight().size(0),
                   old.weight().size(1),
                   weight.rows(),
                   weight.columns()));
     }
-    linears.put(role, old.replace(weight));
+    linears.put(address, old.replace(weight));
   }
 
   /**
@@ -167,16 +178,22 @@ public final class TorchBlock implements AutoCloseable {
     return output;
   }
 
+  private static String words(Address address) {
+    return address.expert() == Site.NO_EXPERT
+        ? address.role().toString()
+        : address.role() + " of expert " + address.expert();
+  }
+
   /** Runs again to find where the first NaN or infinity appears. */
   private LatheException notFinite(Tensor hidden, Tensor padding) {
     if (!Torch.finite(hidden)) {
       return new LatheException("the input of block " + index + " holds NaN or infinity");
     }
-    var first = new Role[1];
-    BiConsumer<Role, Tensor> probe =
-        (role, output) -> {
+    var first = new Address[1];
+    BiConsumer<Address, Tensor> probe =
+        (address, output) -> {
           if (first[0] == null && !Torch.finite(output)) {
-            first[0] = role;
+            first[0] = address;
           }
         };
     Torch.scoped(() -> new Run(padding, null, probe).block(hidden));
@@ -185,16 +202,16 @@ public final class TorchBlock implements AutoCloseable {
             + index
             + (first[0] == null
                 ? ", in its residual sum"
-                : ", first in the output of " + first[0]));
+                : ", first in the output of " + words(first[0])));
   }
 
   /** One pass through the block. */
   private final class Run {
     private final Tensor padding;
     private final InputListener listener;
-    private final BiConsumer<Role, Tensor> probe;
+    private final BiConsumer<Address, Tensor> probe;
 
-    Run(Tensor padding, InputListener listener, BiConsumer<Role, Tensor> probe) {
+    Run(Tensor padding, InputListener listener, BiConsumer<Address, Tensor> probe) {
       this.padding = padding;
       this.listener = listener;
       this.probe = probe;
@@ -223,16 +240,40 @@ public final class TorchBlock implements AutoCloseable {
     }
 
     private Tensor feedForward(Tensor x) {
-      Tensor inner;
-      if (architecture.gated()) {
-        announce(x, Role.GATE, Role.UP);
-        inner = activate(linear(Role.GATE, x)).mul(linear(Role.UP, x));
-      } else {
-        announce(x, Role.UP);
-        inner = activate(linear(Role.UP, x));
+      if (linears.containsKey(Address.weight(index, Role.ROUTER))) {
+        return mixture(x);
       }
+      if (architecture.gated()) {
+        return gated(x, Site.NO_EXPERT, Role.GATE, Role.UP, Role.DOWN);
+      }
+      announce(x, Role.UP);
+      var inner = activate(linear(Role.UP, x));
       announce(inner, Role.DOWN);
       return linear(Role.DOWN, inner);
+    }
+
+    /** Real tokens only: padding is routed nowhere. */
+    private Tensor mixture(Tensor x) {
+      announce(x, Role.ROUTER);
+      var rows = x.reshape(-1, x.size(-1));
+      var real = padding == null ? null : padding.reshape(-1).nonzero().reshape(-1);
+      var tokens = real == null ? rows : rows.index_select(0, real);
+      var sum = torch.zeros_like(tokens);
+      for (var part : Router.route(linear(Role.ROUTER, tokens), experts.orElseThrow())) {
+        var input = tokens.index_select(0, part.tokens());
+        var output =
+            gated(input, part.expert(), Role.EXPERT_GATE, Role.EXPERT_UP, Role.EXPERT_DOWN);
+        sum = sum.index_add(0, part.tokens(), output.mul(part.weights()));
+      }
+      var result = real == null ? sum : torch.zeros_like(rows).index_add(0, real, sum);
+      return result.reshape(x.sizes());
+    }
+
+    private Tensor gated(Tensor x, int expert, Role gate, Role up, Role down) {
+      announce(x, expert, gate, up);
+      var inner = activate(linear(expert, gate, x)).mul(linear(expert, up, x));
+      announce(inner, expert, down);
+      return linear(expert, down, inner);
     }
 
     private Tensor activate(Tensor x) {
@@ -243,31 +284,40 @@ public final class TorchBlock implements AutoCloseable {
       };
     }
 
-    /** Tells the listener of an input that these layers share, once a site. */
     private void announce(Tensor input, Role... readers) {
+      announce(input, Site.NO_EXPERT, readers);
+    }
+
+    /** Tells the listener of an input that these layers share, once a site. */
+    private void announce(Tensor input, int expert, Role... readers) {
       if (listener == null) {
         return;
       }
       var told = new HashSet<Site>();
       for (var reader : readers) {
-        var site = Site.of(architecture.parameter(reader).reads());
+        var site = new Site(architecture.parameter(reader).reads(), expert);
         if (told.add(site)) {
-          listener.input(site, input);
+          listener.input(site, input, expert == Site.NO_EXPERT ? padding : null);
         }
       }
     }
 
     private Tensor linear(Role role, Tensor x) {
-      return probed(role, linears.get(role).forward(x));
+      return linear(Site.NO_EXPERT, role, x);
+    }
+
+    private Tensor linear(int expert, Role role, Tensor x) {
+      var address = Address.weight(index, expert, role);
+      return probed(address, linears.get(address).forward(x));
     }
 
     private Tensor norm(Role role, Tensor x) {
-      return probed(role, norms.get(role).forward(x));
+      return probed(Address.weight(index, role), norms.get(role).forward(x));
     }
 
-    private Tensor probed(Role role, Tensor output) {
+    private Tensor probed(Address address, Tensor output) {
       if (probe != null) {
-        probe.accept(role, output);
+        probe.accept(address, output);
       }
       return output;
     }

@@ -7,6 +7,7 @@ import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Rope;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.DType;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
@@ -142,6 +143,7 @@ class AttentionTest {
         GROUPS,
         HEAD,
         8,
+        Optional.empty(),
         8,
         TOKENS,
         1e-5,

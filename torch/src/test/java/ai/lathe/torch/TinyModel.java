@@ -1,13 +1,17 @@
 package ai.lathe.torch;
 
+import static ai.lathe.model.architecture.Architecture.Routing.NORMALIZED;
+
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.ModelConfig.Rope;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LinearWeight;
@@ -17,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.SplittableRandom;
 
 /** A random model in memory: hidden 12, three heads of 4, feed-forward 20, two blocks. */
@@ -34,6 +39,9 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
             learned ? 3 : 1,
             4,
             20,
+            architecture.has(Role.ROUTER)
+                ? Optional.of(new Experts(5, 2, 8, architecture.routing() == NORMALIZED, Set.of()))
+                : Optional.empty(),
             30,
             16,
             1e-5,
@@ -53,8 +61,12 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
       }
     }
     for (int block = 0; block < config.blocks(); block++) {
-      for (var parameter : architecture.inner().values()) {
-        put(tensors, config, Address.weight(block, parameter.role()), parameter, random);
+      for (var parameter : config.parameters(architecture, block)) {
+        for (int copy = 0; copy < config.copies(parameter); copy++) {
+          int expert = parameter.perExpert() ? copy : Site.NO_EXPERT;
+          var address = Address.weight(block, expert, parameter.role());
+          put(tensors, config, address, parameter, random);
+        }
       }
     }
     return new TinyModel(architecture, config, tensors);

@@ -100,7 +100,7 @@ class TorchBlockTest {
       block.forward(
           Torch.ofFloats(hidden(3, 5), 1, 5, HIDDEN),
           null,
-          (site, input) -> heard.add(Map.entry(site, input.size(-1))));
+          (site, input, _) -> heard.add(Map.entry(site, input.size(-1))));
     }
     return heard;
   }

@@ -30,9 +30,7 @@ public final class BlockCalibration {
     try (var collector = new StatisticsCollector(required)) {
       for (int batch = 0; batch < states.batches(); batch++) {
         try (var _ = new PointerScope()) {
-          var padding = states.padding(batch);
-          collector.padding(padding);
-          block.forward(states.get(batch), padding, collector);
+          block.forward(states.get(batch), states.padding(batch), collector);
         }
         task.advance(1);
       }

@@ -21,7 +21,6 @@ final class StatisticsCollector implements InputListener, AutoCloseable {
 
   private final Map<Site, Set<Statistic>> required;
   private final Map<Site, InputStatistic> sums = new HashMap<>();
-  private Tensor padding;
 
   /**
    * @param required by input site; other sites are passed over
@@ -30,13 +29,8 @@ final class StatisticsCollector implements InputListener, AutoCloseable {
     this.required = required;
   }
 
-  /** What the next inputs' padding is; null for none. */
-  void padding(Tensor mask) {
-    padding = mask;
-  }
-
   @Override
-  public void input(Site site, Tensor input) {
+  public void input(Site site, Tensor input, Tensor padding) {
     var statistics = required.getOrDefault(site, Set.of());
     if (!statistics.isEmpty()) {
       sums.computeIfAbsent(site, _ -> accumulator((int) input.size(-1), statistics))

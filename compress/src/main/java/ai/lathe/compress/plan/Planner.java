@@ -86,7 +86,7 @@ public final class Planner {
     var parameter = model.architecture().parameter(address.role());
     int rows = model.config().size(parameter.rows());
     int columns = model.config().size(parameter.columns());
-    var name = model.architecture().moduleName(address.block(), address.role());
+    var name = model.architecture().moduleName(address.block(), address.expert(), address.role());
     for (var modifier : recipe.modifiers()) {
       if (modifier instanceof Quantization quantization) {
         var scheme = scheme(quantization, parameter, name);

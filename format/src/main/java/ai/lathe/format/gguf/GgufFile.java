@@ -187,12 +187,46 @@ public final class GgufFile implements AutoCloseable {
       throw new FormatException(
           path + ": tensor '" + name + "' of shape " + Arrays.toString(shape) + " is not a matrix");
     }
-    return switch (encoding(info)) {
-      case Encoding.Plain plain -> new Dense(tensor(name));
-      case Encoding.Blocked(BlockType type) ->
-          new BlockQuantized(type, (int) shape[0], (int) shape[1], data(info));
+    return matrix(encoding(info), (int) shape[0], (int) shape[1], data(info));
+  }
+
+  /** One of the matrices of a tensor {@code [n, out, in]}, as it is stored. */
+  public LinearWeight matrix(String name, int index) {
+    var info = info(name);
+    var shape = info.shape();
+    if (shape.length != 3 || shape[1] > Integer.MAX_VALUE || shape[2] > Integer.MAX_VALUE) {
+      throw new FormatException(
+          path
+              + ": tensor '"
+              + name
+              + "' of shape "
+              + Arrays.toString(shape)
+              + " does not hold matrices");
+    }
+    if (index < 0 || index >= shape[0]) {
+      throw new FormatException(
+          path + ": tensor '" + name + "' holds " + shape[0] + " matrices, and no " + index);
+    }
+    long bytes = info.bytes() / shape[0];
+    var data = data(info).asSlice(index * bytes, bytes);
+    return matrix(encoding(info), (int) shape[1], (int) shape[2], data);
+  }
+
+  private static LinearWeight matrix(Encoding encoding, int rows, int columns, MemorySegment data) {
+    return switch (encoding) {
+      case Encoding.Plain(DType dtype) ->
+          new Dense(new Tensor(dtype, new long[] {rows, columns}, data));
+      case Encoding.Blocked(BlockType type) -> new BlockQuantized(type, rows, columns, data);
       case Encoding _ -> throw new IllegalStateException("not a GGUF encoding");
     };
+  }
+
+  /** Lets go of the memory that a tensor's mapped data have come to occupy; they stay readable. */
+  public void release(String name) {
+    var info = info(name);
+    if (info.bytes() > 0) {
+      data(info).unload();
+    }
   }
 
   private Encoding encoding(GgufTensor info) {

@@ -18,6 +18,9 @@ import java.util.Map;
  *
  * @param header its bytes up to the data, padding included
  * @param offsets first byte of each tensor in the file
+ * @param firstPieces number of the first piece of each tensor, among those that are written one by
+ *     one
+ * @param pieces of all tensors
  * @param dataEnd bytes of the whole file
  */
 record GgufLayout(
@@ -25,6 +28,8 @@ record GgufLayout(
     Map<String, Integer> indices,
     byte[] header,
     long[] offsets,
+    int[] firstPieces,
+    int pieces,
     long dataEnd) {
 
   /** llama.cpp keeps names in 64 bytes, the last of them zero. */
@@ -54,6 +59,8 @@ record GgufLayout(
             });
     Map<String, Integer> indices = new HashMap<>();
     var offsets = new long[tensors.size()];
+    var firstPieces = new int[offsets.length];
+    int pieces = 0;
     long end = 0;
     for (int i = 0; i < offsets.length; i++) {
       var tensor = tensors.get(i);
@@ -61,6 +68,8 @@ record GgufLayout(
         throw new FormatException("two tensors are named '" + tensor.name() + "'");
       }
       offsets[i] = end;
+      firstPieces[i] = pieces;
+      pieces = Math.addExact(pieces, tensor.pieces());
       out.tensor(tensor, end);
       end = GgufHeader.align(Math.addExact(end, bytes(tensor)), alignment);
     }
@@ -71,7 +80,13 @@ record GgufLayout(
     }
     // The data of the last tensor are padded too, as llama.cpp writes them.
     return new GgufLayout(
-        List.copyOf(tensors), Map.copyOf(indices), header, offsets, header.length + end);
+        List.copyOf(tensors),
+        Map.copyOf(indices),
+        header,
+        offsets,
+        firstPieces,
+        pieces,
+        header.length + end);
   }
 
   int index(String name) {

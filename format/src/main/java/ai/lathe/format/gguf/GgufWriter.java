@@ -19,20 +19,26 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
  * Writes a GGUF file of version 3. Everything about it is planned before the first tensor is
- * written, so that tensors can come in any order and never need to be in memory together.
+ * written, so that tensors can come in any order and never need to be in memory together; the
+ * matrices of one of three dimensions come one by one.
  *
  * <p>The file grows beside its target as {@code name.partial} and is moved into place by {@link
- * #finish}. Behind the data stands one byte for each tensor, set by {@link #flush} once that
- * tensor's data are durable; {@link #finish} cuts these bytes off. That is how a writer {@linkplain
- * #resume resumes} what a killed process left.
+ * #finish}. Behind the data stands one byte for each piece (a tensor, or a matrix of one of three
+ * dimensions), set by {@link #flush} once that piece's data are durable; {@link #finish} cuts these
+ * bytes off. That is how a writer {@linkplain #resume resumes} what a killed process left.
  *
  * <p>Tensors may be written by several threads; the other methods are called by one.
  */
 public final class GgufWriter implements AutoCloseable {
+
+  /** In place of the number of a piece: the tensor at once. */
+  public static final int WHOLE = -1;
 
   private static final int CHUNK = 1 << 20;
 
@@ -47,9 +53,20 @@ public final class GgufWriter implements AutoCloseable {
   /**
    * A tensor to come.
    *
-   * @param shape outermost dimension first; {@code [out, in]} for a matrix
+   * @param shape outermost dimension first; {@code [out, in]} for a matrix, {@code [n, out, in]}
+   *     for {@code n} of them
    */
-  public record Planned(String name, long[] shape, Encoding encoding) {}
+  public record Planned(String name, long[] shape, Encoding encoding) {
+
+    /** How many are written one by one. */
+    int pieces() {
+      return shape.length == 3 ? Math.toIntExact(shape[0]) : 1;
+    }
+
+    long[] pieceShape() {
+      return shape.length == 3 ? Arrays.copyOfRange(shape, 1, 3) : shape;
+    }
+  }
 
   private GgufWriter(Path target, GgufLayout layout, FileChannel channel, boolean[] written) {
     this.target = target;
@@ -74,7 +91,7 @@ public final class GgufWriter implements AutoCloseable {
               StandardOpenOption.READ,
               StandardOpenOption.WRITE,
               StandardOpenOption.TRUNCATE_EXISTING);
-      var writer = new GgufWriter(target, layout, channel, new boolean[tensors.size()]);
+      var writer = new GgufWriter(target, layout, channel, new boolean[layout.pieces()]);
       writer.begin();
       return writer;
     } catch (IOException e) {
@@ -98,15 +115,15 @@ public final class GgufWriter implements AutoCloseable {
     try {
       channel = FileChannel.open(partial, StandardOpenOption.READ, StandardOpenOption.WRITE);
       var header = ByteBuffer.allocate(layout.header().length);
-      var done = ByteBuffer.allocate(tensors.size());
-      if (channel.size() != layout.dataEnd() + tensors.size()
+      var done = ByteBuffer.allocate(layout.pieces());
+      if (channel.size() != layout.dataEnd() + layout.pieces()
           || !fill(channel, header, 0)
           || !fill(channel, done, layout.dataEnd())
           || !Arrays.equals(header.array(), layout.header())) {
         throw new LatheException(
             partial + " was begun with other settings; remove it, or begin anew without resuming");
       }
-      var written = new boolean[tensors.size()];
+      var written = new boolean[layout.pieces()];
       for (int i = 0; i < written.length; i++) {
         written[i] = done.get(i) == 1;
       }
@@ -138,10 +155,10 @@ public final class GgufWriter implements AutoCloseable {
     return GgufLayout.of(metadata, tensors).dataEnd();
   }
 
-  /** Names of the tensors that are in the file, in planned order. */
+  /** Names of the tensors that are in the file, all of their pieces, in planned order. */
   public Set<String> written() {
     var names = new LinkedHashSet<String>();
-    for (int i = 0; i < written.length; i++) {
+    for (int i = 0; i < layout.tensors().size(); i++) {
       if (isWritten(i)) {
         names.add(layout.tensors().get(i).name());
       }
@@ -151,16 +168,23 @@ public final class GgufWriter implements AutoCloseable {
 
   /** Writes a tensor of a plain type; type and shape as planned. */
   public void write(String name, Tensor tensor) {
-    put(name, new Encoding.Plain(tensor.dtype()), tensor.shape(), tensor.data());
+    put(name, WHOLE, new Encoding.Plain(tensor.dtype()), tensor.shape(), tensor.data());
   }
 
   /** Writes a matrix; encoding and shape as planned. */
   public void write(String name, LinearWeight weight) {
+    write(name, WHOLE, weight);
+  }
+
+  /** Writes matrix number {@code piece} of a tensor {@code [n, out, in]}, or {@link #WHOLE}. */
+  public void write(String name, int piece, LinearWeight weight) {
     switch (weight) {
-      case Dense(Tensor tensor) -> write(name, tensor);
+      case Dense(Tensor tensor) ->
+          put(name, piece, new Encoding.Plain(tensor.dtype()), tensor.shape(), tensor.data());
       case BlockQuantized blocks ->
           put(
               name,
+              piece,
               blocks.encoding(),
               new long[] {blocks.rows(), blocks.columns()},
               blocks.blocks());
@@ -170,23 +194,27 @@ public final class GgufWriter implements AutoCloseable {
     }
   }
 
-  private void put(String name, Encoding encoding, long[] shape, MemorySegment data) {
+  private void put(String name, int piece, Encoding encoding, long[] shape, MemorySegment data) {
     int index = layout.index(name);
     var planned = layout.tensors().get(index);
-    if (!planned.encoding().equals(encoding) || !Arrays.equals(planned.shape(), shape)) {
+    var expected = piece == WHOLE ? planned.shape() : planned.pieceShape();
+    if (!planned.encoding().equals(encoding) || !Arrays.equals(expected, shape)) {
       throw new LatheException(
           "tensor '"
               + name
               + "' was planned as "
               + planned.encoding().label()
-              + Arrays.toString(planned.shape())
+              + Arrays.toString(expected)
               + ", and is "
               + encoding.label()
               + Arrays.toString(shape));
     }
-    write(data, layout.offsets()[index]);
+    int from = piece == WHOLE ? 0 : Objects.checkIndex(piece, planned.pieces());
+    int to = piece == WHOLE ? planned.pieces() : piece + 1;
+    write(data, layout.offsets()[index] + from * data.byteSize());
+    int first = layout.firstPieces()[index];
     synchronized (written) {
-      written[index] = true;
+      Arrays.fill(written, first + from, first + to, true);
     }
   }
 
@@ -195,7 +223,9 @@ public final class GgufWriter implements AutoCloseable {
     try {
       byte[] done = new byte[written.length];
       for (int i = 0; i < done.length; i++) {
-        done[i] = (byte) (isWritten(i) ? 1 : 0);
+        synchronized (written) {
+          done[i] = (byte) (written[i] ? 1 : 0);
+        }
       }
       channel.force(false);
       write(MemorySegment.ofArray(done), layout.dataEnd());
@@ -212,7 +242,7 @@ public final class GgufWriter implements AutoCloseable {
    * @throws LatheException where a planned tensor was never written
    */
   public void finish() {
-    for (int i = 0; i < written.length; i++) {
+    for (int i = 0; i < layout.tensors().size(); i++) {
       if (!isWritten(i)) {
         throw new LatheException(
             target + " is not complete: '" + layout.tensors().get(i).name() + "' is missing");
@@ -247,9 +277,12 @@ public final class GgufWriter implements AutoCloseable {
     }
   }
 
+  /** Whether all pieces of a tensor are there. */
   private boolean isWritten(int index) {
+    int first = layout.firstPieces()[index];
     synchronized (written) {
-      return written[index];
+      return IntStream.range(0, layout.tensors().get(index).pieces())
+          .allMatch(piece -> written[first + piece]);
     }
   }
 

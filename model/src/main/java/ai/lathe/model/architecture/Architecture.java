@@ -3,7 +3,6 @@ package ai.lathe.model.architecture;
 import static ai.lathe.model.architecture.Parameter.Kind.EMBEDDING;
 import static ai.lathe.model.architecture.Parameter.Kind.LINEAR;
 import static ai.lathe.model.architecture.Parameter.Kind.NORM;
-import static ai.lathe.model.architecture.Parameter.RowOrder.SAME;
 import static ai.lathe.model.architecture.Width.HIDDEN;
 
 import ai.lathe.model.architecture.Parameter.Trait;
@@ -18,13 +17,15 @@ import java.util.Map;
  * A transformer described once, as data: the executors, calibration, checkpoints and exporters all
  * read this and nothing else.
  *
- * @param name short name, also GGUF's {@code general.architecture} and the prefix of its keys
+ * @param name short name
+ * @param ggufName GGUF's {@code general.architecture} and the prefix of its keys
  * @param modelTypes Hugging Face {@code model_type}s
  * @param classes Hugging Face class names that it covers, the first the one to write
  * @param kind decoder or encoder
  * @param norm kind of every norm
  * @param normOrder where the norms of a block stand
  * @param activation of the feed-forward
+ * @param routing how tokens are weighted over experts; null without experts
  * @param modelPrefixes prefixes that Hugging Face names may carry, the one to write first
  * @param ignored starts or ends of Hugging Face names, without prefix, that are not part of the
  *     computed function: task heads and buffers
@@ -34,12 +35,14 @@ import java.util.Map;
  */
 public record Architecture(
     String name,
+    String ggufName,
     List<String> modelTypes,
     List<String> classes,
     ModelKind kind,
     NormKind norm,
     NormOrder normOrder,
     Activation activation,
+    Routing routing,
     List<String> modelPrefixes,
     List<String> ignored,
     BlockNames blockNames,
@@ -104,6 +107,14 @@ public record Architecture(
     }
   }
 
+  /** What becomes of the softmax over all experts where a token's few are chosen. */
+  public enum Routing {
+    /** Divided by the sum over the chosen. */
+    NORMALIZED,
+    /** Likewise where config.json says {@code norm_topk_prob}, else left as it is. */
+    CONFIGURED
+  }
+
   /** Patterns with {@code {n}} for the block's index. */
   public record BlockNames(String huggingFace, String gguf) {}
 
@@ -142,9 +153,10 @@ public record Architecture(
    * {@code model.layers.0.self_attn.q_proj}.
    *
    * @param block ignored for parameters outside blocks
+   * @param expert ignored for parameters that experts do not have
    */
-  public String moduleName(int block, Role role) {
-    var name = parameter(role).huggingFace();
+  public String moduleName(int block, int expert, Role role) {
+    var name = parameter(role).huggingFace().replace("{e}", Integer.toString(expert));
     return inner.containsKey(role)
         ? blockNames.huggingFace().replace("{n}", Integer.toString(block)) + "." + name
         : name;
@@ -162,6 +174,7 @@ public record Architecture(
   public static final class Builder {
     private final String name;
     private final ModelKind kind;
+    private String ggufName;
     private List<String> modelTypes = List.of();
     private List<String> classes = List.of();
     private List<String> prefixes = List.of("");
@@ -169,6 +182,7 @@ public record Architecture(
     private NormKind norm = NormKind.RMS;
     private NormOrder normOrder = NormOrder.PRE;
     private Activation activation = Activation.SILU;
+    private Routing routing;
     private boolean biased;
     private BlockNames blockNames;
     private final Map<Role, Parameter> outer = new LinkedHashMap<>();
@@ -178,6 +192,13 @@ public record Architecture(
     private Builder(String name, ModelKind kind) {
       this.name = name;
       this.kind = kind;
+      this.ggufName = name;
+    }
+
+    /** Where GGUF calls it otherwise. */
+    public Builder ggufName(String other) {
+      ggufName = other;
+      return this;
     }
 
     public Builder modelTypes(String... types) {
@@ -213,6 +234,11 @@ public record Architecture(
       return this;
     }
 
+    public Builder routing(Routing ofTokens) {
+      routing = ofTokens;
+      return this;
+    }
+
     /** What follows stands in each block; {@code {n}} is its index. */
     public Builder blocks(String huggingFace, String gguf) {
       blockNames = new BlockNames(huggingFace, gguf);
@@ -234,8 +260,7 @@ public record Architecture(
 
     /** A table of {@code rows} vectors, {@code [rows, hidden]}. */
     public Builder embedding(Role role, String huggingFace, String gguf, Width rows) {
-      return put(
-          new Parameter(role, EMBEDDING, huggingFace, gguf, rows, HIDDEN, null, SAME, null, false));
+      return put(Parameter.plain(role, EMBEDDING, huggingFace, gguf, rows, HIDDEN, null, false));
     }
 
     /** A norm over the residual stream. */
@@ -245,8 +270,7 @@ public record Architecture(
 
     public Builder norm(Role role, String huggingFace, String gguf, Width width) {
       boolean shifted = norm == NormKind.LAYER;
-      return put(
-          new Parameter(role, NORM, huggingFace, gguf, width, null, null, SAME, null, shifted));
+      return put(Parameter.plain(role, NORM, huggingFace, gguf, width, null, null, shifted));
     }
 
     /**
@@ -256,8 +280,7 @@ public record Architecture(
     public Builder linear(
         Role role, String huggingFace, String gguf, Role reads, Width out, Trait... traits) {
       var linear =
-          new Parameter(
-              role, LINEAR, huggingFace, gguf, out, width(reads), reads, SAME, null, biased);
+          Parameter.plain(role, LINEAR, huggingFace, gguf, out, width(reads), reads, biased);
       for (var trait : traits) {
         linear = trait.applyTo(linear);
       }
@@ -281,12 +304,14 @@ public record Architecture(
     public Architecture build() {
       return new Architecture(
           name,
+          ggufName,
           modelTypes,
           classes,
           kind,
           norm,
           normOrder,
           activation,
+          routing,
           prefixes,
           ignored,
           blockNames,

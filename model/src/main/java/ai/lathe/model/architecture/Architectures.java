@@ -8,7 +8,8 @@ import java.util.function.Function;
 public final class Architectures {
 
   public static final List<Architecture> ALL =
-      List.of(Llama.LLAMA, Qwen2.QWEN2, Qwen3.QWEN3, Bert.BERT);
+      List.of(
+          Llama.LLAMA, Mixtral.MIXTRAL, Qwen2.QWEN2, Qwen3.QWEN3, Qwen3Moe.QWEN3_MOE, Bert.BERT);
 
   private Architectures() {}
 
@@ -22,9 +23,24 @@ public final class Architectures {
     return find("model class", className, Architecture::classes);
   }
 
-  /** By GGUF's {@code general.architecture}. */
-  public static Architecture forGguf(String name) {
-    return find("GGUF architecture", name, architecture -> List.of(architecture.name()));
+  /**
+   * By GGUF's {@code general.architecture}.
+   *
+   * @param mixture whether the model has experts: one name may mean an architecture with and one
+   *     without
+   */
+  public static Architecture forGguf(String name, boolean mixture) {
+    var named = ALL.stream().filter(architecture -> architecture.ggufName().equals(name)).toList();
+    return named.stream()
+        .filter(architecture -> architecture.has(Role.ROUTER) == mixture)
+        .findFirst()
+        .or(() -> named.stream().findFirst())
+        .orElseThrow(
+            () ->
+                LatheException.unknown(
+                    "GGUF architecture",
+                    name,
+                    ALL.stream().map(Architecture::ggufName).distinct().toList()));
   }
 
   private static Architecture find(

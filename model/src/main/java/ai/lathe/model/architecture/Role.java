@@ -1,5 +1,7 @@
 package ai.lathe.model.architecture;
 
+import java.util.Set;
+
 /** What a parameter does in a transformer, whatever a file calls it; in order of execution. */
 public enum Role {
   TOKEN_EMBEDDING,
@@ -22,9 +24,20 @@ public enum Role {
   GATE,
   UP,
   DOWN,
+  /** Scores of the experts, by which each token's are chosen. */
+  ROUTER,
+  EXPERT_GATE,
+  EXPERT_UP,
+  EXPERT_DOWN,
   /** After the feed-forward's residual sum, in post-norm models. */
   FEED_FORWARD_OUTPUT_NORM,
   OUTPUT_NORM,
   /** Hidden state to logits. */
-  OUTPUT
+  OUTPUT;
+
+  /** A feed-forward that every token passes through. */
+  public static final Set<Role> DENSE_FEED_FORWARD = Set.of(GATE, UP, DOWN);
+
+  /** A mixture of experts in its place. */
+  public static final Set<Role> MIXTURE = Set.of(ROUTER, EXPERT_GATE, EXPERT_UP, EXPERT_DOWN);
 }

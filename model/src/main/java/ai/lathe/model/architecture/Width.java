@@ -10,6 +10,9 @@ public enum Width {
   /** one head */
   HEAD,
   FEED_FORWARD,
+  /** inner width of one expert */
+  EXPERT_FEED_FORWARD,
+  EXPERTS,
   VOCABULARY,
   POSITIONS,
   TOKEN_TYPES

@@ -12,9 +12,7 @@ import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.config.GgufConfig;
 import ai.lathe.model.tokenizer.GgufVocabulary;
-import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.DType;
-import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
@@ -53,11 +51,18 @@ final class GgufCheckpoint implements Checkpoint {
       var naming = new Naming.Gguf(architecture);
       var config =
           GgufConfig.read(file.metadata(), architecture, tensors(file, architecture), where);
-      var inventory = Inventory.of(architecture, config, naming, file.tensors().keySet(), where);
+      var inventory =
+          Inventory.of(
+              architecture,
+              config,
+              naming,
+              file.tensors().keySet(),
+              name -> file.info(name).shape(),
+              where);
       for (var address : inventory.addresses()) {
-        var name = inventory.name(address);
-        var expected = Inventory.shape(address, architecture, config);
-        Inventory.requireShape(name, expected, file.info(name).shape(), where);
+        var place = inventory.place(address);
+        var name = place.tensor();
+        Inventory.requireShape(name, place.shape(), file.info(name).shape(), where);
       }
       return new GgufCheckpoint(file, architecture, config, inventory);
     } catch (RuntimeException e) {
@@ -69,13 +74,14 @@ final class GgufCheckpoint implements Checkpoint {
   private static GgufConfig.Tensors tensors(GgufFile file, Architecture architecture) {
     var naming = new Naming.Gguf(architecture);
     var embedding = architecture.parameter(Role.TOKEN_EMBEDDING);
-    var name = naming.write(naming.stem(embedding, Address.OUTSIDE), Part.WEIGHT);
+    var name =
+        naming.write(naming.stem(embedding, Address.weight(Role.TOKEN_EMBEDDING)), Part.WEIGHT);
     long rows = file.info(name).shape()[0];
     boolean output =
         architecture.has(Role.OUTPUT)
             && file.has(
                 naming.write(
-                    naming.stem(architecture.parameter(Role.OUTPUT), Address.OUTSIDE),
+                    naming.stem(architecture.parameter(Role.OUTPUT), Address.weight(Role.OUTPUT)),
                     Part.WEIGHT));
     var divisors =
         file.has(Naming.Gguf.ROPE_FACTORS)
@@ -126,8 +132,12 @@ final class GgufCheckpoint implements Checkpoint {
 
   @Override
   public LinearWeight matrix(Address address) {
-    var found = inventory.resolve(address, architecture);
-    var weight = file.matrix(inventory.name(found));
+    var found = inventory.resolve(address);
+    var place = inventory.place(found);
+    var weight =
+        place.isShared()
+            ? file.matrix(place.tensor(), found.expert())
+            : file.matrix(place.tensor());
     var rows = permutation(found);
     return rows == null ? weight : rows.apply(weight);
   }
@@ -136,12 +146,8 @@ final class GgufCheckpoint implements Checkpoint {
   public void release(int block) {
     var stem = architecture.blockNames().gguf().replace("{n}", Integer.toString(block)) + ".";
     for (var tensor : file.tensors().values()) {
-      if (tensor.name().startsWith(stem) && tensor.shape().length == 2) {
-        switch (file.matrix(tensor.name())) {
-          case Dense(Tensor plain) -> HuggingFaceCheckpoint.unload(plain.data());
-          case BlockQuantized blocks -> HuggingFaceCheckpoint.unload(blocks.blocks());
-          case LinearWeight _ -> throw new IllegalStateException("not a form of GGUF");
-        }
+      if (tensor.name().startsWith(stem)) {
+        file.release(tensor.name());
       }
     }
   }
@@ -151,7 +157,7 @@ final class GgufCheckpoint implements Checkpoint {
     if (!inventory.has(address)) {
       return Optional.empty();
     }
-    var vector = file.tensor(inventory.name(address));
+    var vector = file.tensor(inventory.place(address).tensor());
     var rows = permutation(address);
     return Optional.of(rows == null ? vector : rows.apply(vector));
   }
@@ -163,7 +169,7 @@ final class GgufCheckpoint implements Checkpoint {
 
   @Override
   public String name(Address address) {
-    return inventory.stem(architecture.parameter(address.role()), address.block());
+    return inventory.label(address);
   }
 
   @Override

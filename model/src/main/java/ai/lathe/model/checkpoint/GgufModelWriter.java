@@ -26,22 +26,22 @@ final class GgufModelWriter implements CheckpointWriter {
 
   @Override
   public void write(Address address, LinearWeight weight) {
-    var place = plan.place(address);
-    if (!place.matrix()) {
-      throw new LatheException(place.name() + " is a vector, and a matrix was given");
+    var to = plan.destination(address);
+    if (!to.matrix()) {
+      throw new LatheException(to.name() + " is a vector, and a matrix was given");
     }
-    writer.write(place.name(), place.rows() == null ? weight : place.rows().apply(weight));
+    writer.write(to.name(), to.piece(), to.rows() == null ? weight : to.rows().apply(weight));
   }
 
   @Override
   public void write(Address address, Tensor vector) {
-    var place = plan.place(address);
-    if (place.matrix()) {
-      throw new LatheException(place.name() + " is a matrix, and a vector was given");
+    var to = plan.destination(address);
+    if (to.matrix()) {
+      throw new LatheException(to.name() + " is a matrix, and a vector was given");
     }
     try (var arena = Arena.ofConfined()) {
       var floats = vector.to(DType.F32, arena);
-      writer.write(place.name(), place.rows() == null ? floats : place.rows().apply(floats));
+      writer.write(to.name(), to.rows() == null ? floats : to.rows().apply(floats));
     }
   }
 

@@ -14,7 +14,6 @@ import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Tensor;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -25,14 +24,14 @@ import java.util.Map;
  * One GGUF file.
  *
  * @param tensors in file order
- * @param places where each address goes
+ * @param destinations where each address goes
  * @param ropeDivisors what {@code rope_freqs.weight} holds; null where there is none
  */
 record GgufPlan(
     Path target,
     GgufMetadata metadata,
     List<Planned> tensors,
-    Map<Address, Place> places,
+    Map<Address, Destination> destinations,
     Tensor ropeDivisors)
     implements CheckpointPlan {
 
@@ -61,32 +60,54 @@ record GgufPlan(
   /**
    * Where a tensor goes.
    *
+   * @param piece which matrix of the tensor it is, where that holds those of all experts; else
+   *     {@link GgufWriter#WHOLE}
    * @param rows how its rows are reordered, or null
    */
-  record Place(String name, boolean matrix, Encoding encoding, RowPermutation rows) {}
+  record Destination(
+      String name, int piece, boolean matrix, Encoding encoding, RowPermutation rows) {}
 
   static GgufPlan of(Path target, Checkpoint source, Map<Address, Encoding> matrices) {
     var architecture = source.architecture();
     var config = source.config();
     var naming = new Naming.Gguf(architecture);
-    var places = new LinkedHashMap<Address, Place>();
-    var tensors = new ArrayList<Planned>();
+    var destinations = new LinkedHashMap<Address, Destination>();
+    var tensors = new LinkedHashMap<String, Planned>();
     Tensor divisors = null;
     if (GgufConfig.needsDivisors(config)) {
       var values = GgufConfig.divisors(config.rope());
       divisors = Tensor.ofFloats(values, values.length);
-      tensors.add(new Planned(Naming.Gguf.ROPE_FACTORS, divisors.shape(), FLOAT));
+      var planned = new Planned(Naming.Gguf.ROPE_FACTORS, divisors.shape(), FLOAT);
+      tensors.put(planned.name(), planned);
     }
     for (var address : source.addresses()) {
       var parameter = architecture.parameter(address.role());
-      var name = naming.write(naming.stem(parameter, address.block()), address.part());
       boolean matrix = CheckpointWriters.isMatrix(source, address);
+      var place =
+          parameter.perExpert()
+              ? naming.stacked(parameter, address, config).orElseThrow()
+              : Place.own(
+                  naming.write(naming.stem(parameter, address), address.part()),
+                  Inventory.shape(address, architecture, config));
+      var name = place.tensor();
       var encoding = matrix ? matrices.get(address) : FLOAT;
+      var planned = tensors.computeIfAbsent(name, _ -> new Planned(name, place.shape(), encoding));
+      if (!planned.encoding().equals(encoding)) {
+        throw new LatheException(
+            "GGUF keeps %s of all experts in one type: expert %d cannot be %s where another is %s"
+                .formatted(name, address.expert(), encoding.label(), planned.encoding().label()));
+      }
+      int piece = place.isShared() ? address.expert() : GgufWriter.WHOLE;
       var rows = RowPermutation.of(parameter, config.headSize(), /* toGguf= */ true);
-      places.put(address, new Place(name, matrix, encoding, rows));
-      tensors.add(new Planned(name, Inventory.shape(address, architecture, config), encoding));
+      destinations.put(address, new Destination(name, piece, matrix, encoding, rows));
     }
-    var plan = new GgufPlan(target, metadata(target, source, matrices), tensors, places, divisors);
+    var plan =
+        new GgufPlan(
+            target,
+            metadata(target, source, matrices),
+            List.copyOf(tensors.values()),
+            destinations,
+            divisors);
     // Fails here, before anything is written, where GGUF cannot hold one of them.
     plan.bytes();
     return plan;
@@ -99,7 +120,7 @@ record GgufPlan(
     metadata.string("general.name", target.getFileName().toString().replaceFirst("\\.gguf$", ""));
     if (source.architecture().kind() == ModelKind.ENCODER) {
       var pooling = Pooling.of(source.companions());
-      metadata.u32(source.architecture().name() + ".pooling_type", pooling.ggufId());
+      metadata.u32(source.architecture().ggufName() + ".pooling_type", pooling.ggufId());
     }
     var most = mostUsed(source, matrices);
     if (FILE_TYPES.containsKey(most)) {
@@ -141,12 +162,12 @@ record GgufPlan(
     return target.resolveSibling(target.getFileName() + ".partial");
   }
 
-  Place place(Address address) {
-    var place = places.get(address);
-    if (place == null) {
+  Destination destination(Address address) {
+    var destination = destinations.get(address);
+    if (destination == null) {
       throw new LatheException(address + " is not part of the model that is written");
     }
-    return place;
+    return destination;
   }
 
   @Override
@@ -158,7 +179,7 @@ record GgufPlan(
   public CheckpointWriter resume(Collection<Address> written) {
     var writer = GgufWriter.resume(target, metadata, tensors);
     for (var address : written) {
-      var name = place(address).name();
+      var name = destination(address).name();
       if (!writer.written().contains(name)) {
         writer.close();
         throw new LatheException(staging() + ": " + name + " should be there, and is not");

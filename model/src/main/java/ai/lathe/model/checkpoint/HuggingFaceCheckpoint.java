@@ -25,7 +25,6 @@ import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -72,7 +71,9 @@ final class HuggingFaceCheckpoint implements Checkpoint {
             stored(architecture, naming, names, tensors),
             hasOutput(architecture, naming, names),
             where);
-    this.inventory = Inventory.of(architecture, config, naming, names, where);
+    this.inventory =
+        Inventory.of(
+            architecture, config, naming, names, name -> tensors.info(name).shape(), where);
     checkShapes();
   }
 
@@ -135,7 +136,7 @@ final class HuggingFaceCheckpoint implements Checkpoint {
       Architecture architecture, Naming naming, Set<String> names, TensorSource tensors) {
     var first = architecture.outer().values().iterator().next();
     return naming
-        .find(naming.stem(first, Address.OUTSIDE), Part.WEIGHT, names)
+        .find(naming.stem(first, Address.weight(first.role())), Part.WEIGHT, names)
         .map(name -> tensors.info(name).dtype())
         .filter(DType::isFloat)
         .orElse(DType.F32);
@@ -145,19 +146,18 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     if (!architecture.has(Role.OUTPUT)) {
       return false;
     }
-    var stem = naming.stem(architecture.parameter(Role.OUTPUT), Address.OUTSIDE);
+    var stem = naming.stem(architecture.parameter(Role.OUTPUT), Address.weight(Role.OUTPUT));
     return naming.find(stem, Part.WEIGHT, names).isPresent();
   }
 
   private void checkShapes() {
     for (var address : inventory.addresses()) {
-      var name = inventory.name(address);
-      var expected = Inventory.shape(address, architecture, config);
+      var place = inventory.place(address);
       var actual =
           stored(address)
               .map(stored -> stored.codec().shape(name(address), tensors))
-              .orElseGet(() -> tensors.info(name).shape());
-      Inventory.requireShape(name, expected, actual, where);
+              .orElseGet(() -> tensors.info(place.tensor()).shape());
+      Inventory.requireShape(place.tensor(), place.shape(), actual, where);
     }
   }
 
@@ -196,15 +196,16 @@ final class HuggingFaceCheckpoint implements Checkpoint {
 
   @Override
   public LinearWeight matrix(Address address) {
-    var found = inventory.resolve(address, architecture);
-    var name = inventory.name(found);
+    var found = inventory.resolve(address);
+    var place = inventory.place(found);
+    var expected = Inventory.shape(found, architecture, config);
     var stored = stored(found);
     if (stored.isEmpty()) {
-      return new Dense(tensors.tensor(name));
+      return new Dense(place.of(tensors.tensor(place.tensor()), expected));
     }
     var weight = stored.get().codec().decode(name(found), stored.get().encoding(), tensors);
     long[] shape = {weight.rows(), weight.columns()};
-    Inventory.requireShape(name, Inventory.shape(found, architecture, config), shape, where);
+    Inventory.requireShape(place.tensor(), expected, shape, where);
     return weight;
   }
 
@@ -213,27 +214,24 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     var stem = architecture.blockNames().huggingFace().replace("{n}", Integer.toString(block));
     for (var name : tensors.names()) {
       if (("." + name).contains("." + stem + ".")) {
-        unload(tensors.tensor(name).data());
+        var data = tensors.tensor(name).data();
+        if (data.isMapped()) {
+          data.unload();
+        }
       }
-    }
-  }
-
-  static void unload(MemorySegment memory) {
-    if (memory.isMapped()) {
-      memory.unload();
     }
   }
 
   @Override
   public Optional<Tensor> vector(Address address) {
     return inventory.has(address)
-        ? Optional.of(tensors.tensor(inventory.name(address)))
+        ? Optional.of(tensors.tensor(inventory.place(address).tensor()))
         : Optional.empty();
   }
 
   @Override
   public String name(Address address) {
-    return inventory.stem(architecture.parameter(address.role()), address.block());
+    return inventory.label(address);
   }
 
   @Override

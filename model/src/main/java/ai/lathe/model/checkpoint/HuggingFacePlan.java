@@ -62,7 +62,7 @@ record HuggingFacePlan(
     var constants = new LinkedHashMap<String, Tensor>();
     for (var address : source.addresses()) {
       var parameter = architecture.parameter(address.role());
-      var stem = naming.stem(parameter, address.block());
+      var stem = naming.stem(parameter, address);
       var name = naming.write(stem, address.part());
       var shape = Inventory.shape(address, architecture, source.config());
       if (CheckpointWriters.isMatrix(source, address)) {

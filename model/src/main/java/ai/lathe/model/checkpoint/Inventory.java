@@ -7,13 +7,17 @@ import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Parameter;
 import ai.lathe.tensor.LatheException;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Which of a file's tensors is which of the model's. Complete: a tensor that the model needs is
@@ -22,17 +26,20 @@ import java.util.Set;
 final class Inventory {
 
   private final Naming naming;
-  private final Map<Address, String> names;
+  private final Architecture architecture;
+  private final Map<Address, Place> places;
 
-  private Inventory(Naming naming, Map<Address, String> names) {
+  private Inventory(Naming naming, Architecture architecture, Map<Address, Place> places) {
     this.naming = naming;
-    this.names = names;
+    this.architecture = architecture;
+    this.places = places;
   }
 
   /**
    * Finds every parameter of the architecture among the names of a file.
    *
    * @param present names of all tensors that the file holds
+   * @param shapes of these
    * @param where names the file in messages
    */
   static Inventory of(
@@ -40,26 +47,34 @@ final class Inventory {
       ModelConfig config,
       Naming naming,
       Set<String> present,
+      Function<String, long[]> shapes,
       String where) {
-    var names = new LinkedHashMap<Address, String>();
+    var places = new LinkedHashMap<Address, Place>();
     var unclaimed = new HashSet<>(present);
-    for (var address : inOrder(architecture, config.blocks())) {
-      var parameter = architecture.parameter(address.role());
-      var stem = naming.stem(parameter, address.block());
-      var name = naming.find(stem, address.part(), present);
-      boolean tied = parameter.tied().isPresent() && config.tiedEmbeddings();
-      if (name.isPresent()) {
-        unclaimed.remove(name.get());
-        naming.companions(stem).forEach(unclaimed::remove);
-        // A file that repeats the embedding as its output is read as what the config calls it.
-        if (!tied) {
-          names.put(address, name.get());
-        }
-      } else if (!tied && (address.part() == Part.WEIGHT || parameter.biased())) {
-        throw new FormatException(
-            where + ": tensor '" + naming.write(stem, address.part()) + "' is missing");
-      }
-    }
+    inOrder(architecture, config)
+        .forEachOrdered(
+            address -> {
+              var parameter = architecture.parameter(address.role());
+              boolean tied = parameter.tied().isPresent() && config.tiedEmbeddings();
+              var place = find(address, architecture, config, naming, present);
+              if (place.isPresent()) {
+                var name = place.get().tensor();
+                if (place.get().isShared()) {
+                  // Before there is an address for each of as many experts as the file claims.
+                  requireShape(name, place.get().shape(), shapes.apply(name), where);
+                }
+                unclaimed.remove(name);
+                naming.companions(naming.stem(parameter, address)).forEach(unclaimed::remove);
+                // A file that repeats the embedding as its output is read as what the config calls
+                // it.
+                if (!tied) {
+                  places.put(address, place.get());
+                }
+              } else if (!tied && (address.part() == Part.WEIGHT || parameter.biased())) {
+                var name = naming.write(naming.stem(parameter, address), address.part());
+                throw new FormatException(where + ": tensor '" + name + "' is missing");
+              }
+            });
     unclaimed.removeIf(naming::ignored);
     if (!unclaimed.isEmpty()) {
       throw new FormatException(
@@ -73,62 +88,91 @@ final class Inventory {
               + " blocks has"
               + (unclaimed.size() > 1 ? " (nor are " + (unclaimed.size() - 1) + " more)" : ""));
     }
-    return new Inventory(naming, names);
+    return new Inventory(naming, architecture, places);
+  }
+
+  private static Optional<Place> find(
+      Address address,
+      Architecture architecture,
+      ModelConfig config,
+      Naming naming,
+      Set<String> present) {
+    var parameter = architecture.parameter(address.role());
+    if (address.part() == Part.WEIGHT && parameter.perExpert()) {
+      var stacked = naming.stacked(parameter, address, config);
+      if (stacked.isPresent() && present.contains(stacked.get().tensor())) {
+        return stacked;
+      }
+    }
+    return Stream.concat(
+            Stream.of(naming.stem(parameter, address)), naming.aliases(parameter, address).stream())
+        .flatMap(stem -> naming.find(stem, address.part(), present).stream())
+        .findFirst()
+        .map(name -> Place.own(name, shape(address, architecture, config)));
   }
 
   /** Weight and bias of every parameter, in order of execution, whether or not a model has it. */
-  static List<Address> inOrder(Architecture architecture, int blocks) {
-    var all = new ArrayList<Address>();
-    var last = new ArrayList<Address>();
+  static Stream<Address> inOrder(Architecture architecture, ModelConfig config) {
     // Roles are declared in order of execution, so they tell what stands behind the blocks.
     var inBlock = architecture.inner().keySet().iterator().next();
-    for (var parameter : architecture.outer().values()) {
-      add(parameter, Address.OUTSIDE, parameter.role().compareTo(inBlock) > 0 ? last : all);
-    }
-    for (int block = 0; block < blocks; block++) {
-      for (var parameter : architecture.inner().values()) {
-        add(parameter, block, all);
-      }
-    }
-    all.addAll(last);
-    return all;
+    var outside =
+        architecture.outer().values().stream()
+            .collect(Collectors.partitioningBy(p -> p.role().compareTo(inBlock) > 0));
+    return Stream.of(
+            outside.get(false).stream().map(p -> Address.weight(p.role())),
+            IntStream.range(0, config.blocks())
+                .boxed()
+                .flatMap(block -> weights(architecture, config, block)),
+            outside.get(true).stream().map(p -> Address.weight(p.role())))
+        .flatMap(weights -> weights)
+        .flatMap(
+            weight ->
+                architecture.parameter(weight.role()).kind() == Parameter.Kind.EMBEDDING
+                    ? Stream.of(weight)
+                    : Stream.of(weight, weight.bias()));
   }
 
-  private static void add(Parameter parameter, int block, List<Address> to) {
-    var weight = Address.weight(block, parameter.role());
-    to.add(weight);
-    if (parameter.kind() != Parameter.Kind.EMBEDDING) {
-      to.add(weight.bias());
-    }
+  /** Of one block; one expert after the other. */
+  private static Stream<Address> weights(Architecture architecture, ModelConfig config, int block) {
+    var each =
+        config.parameters(architecture, block).stream()
+            .collect(Collectors.partitioningBy(Parameter::perExpert));
+    return Stream.concat(
+        each.get(false).stream().map(p -> Address.weight(block, p.role())),
+        IntStream.range(0, each.get(true).isEmpty() ? 0 : config.experts().orElseThrow().count())
+            .boxed()
+            .flatMap(
+                expert ->
+                    each.get(true).stream().map(p -> Address.weight(block, expert, p.role()))));
   }
 
   List<Address> addresses() {
-    return List.copyOf(names.keySet());
+    return List.copyOf(places.keySet());
   }
 
   boolean has(Address address) {
-    return names.containsKey(address);
+    return places.containsKey(address);
   }
 
   /** Where its value is: a tied output's is the embedding. */
-  Address resolve(Address address, Architecture architecture) {
+  Address resolve(Address address) {
     return has(address)
         ? address
         : architecture.parameter(address.role()).tied().map(Address::weight).orElse(address);
   }
 
-  /** Full name of the tensor in the file; throws where the model has none. */
-  String name(Address address) {
-    var name = names.get(address);
-    if (name == null) {
+  /** Throws where the model has none. */
+  Place place(Address address) {
+    var place = places.get(address);
+    if (place == null) {
       throw new LatheException("the model has no " + address);
     }
-    return name;
+    return place;
   }
 
-  /** Without {@code .weight}. */
-  String stem(Parameter parameter, int block) {
-    return naming.stem(parameter, block);
+  /** What the file calls it, without {@code .weight}. */
+  String label(Address address) {
+    return naming.label(architecture.parameter(address.role()), address);
   }
 
   /** {@code [out, in]}, or {@code [n]} of a vector. */

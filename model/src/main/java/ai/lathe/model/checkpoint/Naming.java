@@ -3,8 +3,10 @@ package ai.lathe.model.checkpoint;
 import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Address;
 import ai.lathe.model.Address.Part;
+import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Parameter;
+import ai.lathe.model.architecture.Parameter.Stack;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -14,7 +16,20 @@ import java.util.stream.Stream;
 sealed interface Naming {
 
   /** The name without {@code .weight} or {@code .bias}. */
-  String stem(Parameter parameter, int block);
+  String stem(Parameter parameter, Address address);
+
+  /** Other names that files may have for it. */
+  default List<String> aliases(Parameter parameter, Address address) {
+    return List.of();
+  }
+
+  /** The name, told apart where one tensor holds those of all experts; for reports. */
+  default String label(Parameter parameter, Address address) {
+    return stem(parameter, address);
+  }
+
+  /** The tensor that may hold this weight of all experts, and where it is in there. */
+  Optional<Place> stacked(Parameter parameter, Address address, ModelConfig config);
 
   /** The tensor that holds this part, by whichever of its possible names. */
   Optional<String> find(String stem, Part part, Set<String> present);
@@ -34,6 +49,12 @@ sealed interface Naming {
     return block == Address.OUTSIDE
         ? name
         : blockPattern.replace("{n}", Integer.toString(block)) + "." + name;
+  }
+
+  private static Place stacked(
+      String tensor, Stack stack, Parameter parameter, Address address, ModelConfig config) {
+    long[] shape = {config.size(parameter.rows()), config.size(parameter.columns())};
+    return Place.stacked(tensor, stack, shape, config.copies(parameter), address.expert());
   }
 
   /** Names of transformers' modules, compressed or not. */
@@ -60,7 +81,7 @@ sealed interface Naming {
       var first = architecture.outer().values().iterator().next();
       for (var prefix : architecture.modelPrefixes()) {
         var naming = new HuggingFace(architecture, prefix);
-        var stem = naming.stem(first, Address.OUTSIDE);
+        var stem = naming.stem(first, Address.weight(first.role()));
         if (naming.find(stem, Part.WEIGHT, present).isPresent()) {
           return naming;
         }
@@ -69,8 +90,27 @@ sealed interface Naming {
     }
 
     @Override
-    public String stem(Parameter parameter, int block) {
-      return prefix + join(architecture.blockNames().huggingFace(), parameter.huggingFace(), block);
+    public String stem(Parameter parameter, Address address) {
+      var name = parameter.huggingFace().replace("{e}", Integer.toString(address.expert()));
+      return inBlock(name, address);
+    }
+
+    @Override
+    public List<String> aliases(Parameter parameter, Address address) {
+      return parameter.alias() == null ? List.of() : List.of(inBlock(parameter.alias(), address));
+    }
+
+    private String inBlock(String name, Address address) {
+      return prefix + join(architecture.blockNames().huggingFace(), name, address.block());
+    }
+
+    @Override
+    public Optional<Place> stacked(Parameter parameter, Address address, ModelConfig config) {
+      var stack = parameter.stack();
+      return stack == null
+          ? Optional.empty()
+          : Optional.of(
+              Naming.stacked(inBlock(stack.name(), address), stack, parameter, address, config));
     }
 
     @Override
@@ -98,9 +138,26 @@ sealed interface Naming {
     /** Divisors of the rotary frequencies, read with the configuration. */
     static final String ROPE_FACTORS = "rope_freqs.weight";
 
+    private static final Stack WHOLE = new Stack("", 0, 1);
+
     @Override
-    public String stem(Parameter parameter, int block) {
-      return join(architecture.blockNames().gguf(), parameter.gguf(), block);
+    public String stem(Parameter parameter, Address address) {
+      return join(architecture.blockNames().gguf(), parameter.gguf(), address.block());
+    }
+
+    @Override
+    public String label(Parameter parameter, Address address) {
+      var stem = stem(parameter, address);
+      return parameter.perExpert() ? stem + "[" + address.expert() + "]" : stem;
+    }
+
+    @Override
+    public Optional<Place> stacked(Parameter parameter, Address address, ModelConfig config) {
+      if (!parameter.perExpert()) {
+        return Optional.empty();
+      }
+      var name = write(stem(parameter, address), address.part());
+      return Optional.of(Naming.stacked(name, WHOLE, parameter, address, config));
     }
 
     @Override

@@ -4,6 +4,7 @@ import ai.lathe.format.FormatException;
 import ai.lathe.format.gguf.GgufMetadata;
 import ai.lathe.format.gguf.GgufValue;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.ModelConfig.Rope;
 import ai.lathe.model.ModelConfig.Rope.Scaling;
 import ai.lathe.model.architecture.Architecture;
@@ -13,9 +14,11 @@ import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /** A model's numbers in the metadata of a GGUF file. */
 public final class GgufConfig {
@@ -29,7 +32,12 @@ public final class GgufConfig {
           "residual_scale",
           "embedding_scale",
           "attention.scale",
-          "expert_count");
+          "expert_shared_count",
+          "expert_group_count");
+
+  private static final String EXPERT_COUNT = "expert_count";
+  private static final String EXPERTS_USED = "expert_used_count";
+  private static final String EXPERT_WIDTH = "expert_feed_forward_length";
 
   /** The divisors of Llama 3.1 and later differ in their factor only. */
   private static final Scaling.Llama3 LLAMA_3 = new Scaling.Llama3(8, 1, 4, 8192);
@@ -49,7 +57,9 @@ public final class GgufConfig {
 
   /** Which architecture the file holds. */
   public static Architecture architecture(GgufMetadata metadata) {
-    return Architectures.forGguf(metadata.string("general.architecture"));
+    var name = metadata.string("general.architecture");
+    boolean mixture = metadata.findInteger(name + "." + EXPERT_COUNT).orElse(0) != 0;
+    return Architectures.forGguf(name, mixture);
   }
 
   /**
@@ -59,7 +69,7 @@ public final class GgufConfig {
    */
   public static ModelConfig read(
       GgufMetadata metadata, Architecture architecture, Tensors tensors, String where) {
-    var keys = new Keys(metadata, architecture.name() + ".", where);
+    var keys = new Keys(metadata, architecture.ggufName() + ".", where);
     for (var key : REFUSED) {
       if (keys.number(key, 0) != 0) {
         throw new FormatException(
@@ -90,6 +100,7 @@ public final class GgufConfig {
     if (keys.count("attention.value_length", Limits.WIDTH, headSize) != headSize) {
       throw new FormatException(where + ": values of another size than keys are not supported");
     }
+    int feedForward = keys.count("feed_forward_length", Limits.WIDTH);
     var config =
         new ModelConfig(
             hidden,
@@ -97,7 +108,8 @@ public final class GgufConfig {
             heads,
             keys.count("attention.head_count_kv", Limits.HEADS, heads),
             headSize,
-            keys.count("feed_forward_length", Limits.WIDTH),
+            feedForward,
+            experts(keys, architecture, feedForward),
             vocabulary(tensors, where),
             keys.count("context_length", Limits.POSITIONS),
             keys.positive(architecture.norm().ggufEpsilon()),
@@ -119,6 +131,49 @@ public final class GgufConfig {
     return config.rope() != null && config.rope().scaling() instanceof Scaling.PerFrequency
         ? config
         : config.describedBy(HuggingFaceConfig.write(config, architecture));
+  }
+
+  /** llama.cpp divides a token's weights over its experts by their sum in all of these. */
+  private static Optional<Experts> experts(Keys keys, Architecture architecture, int feedForward) {
+    if (!architecture.has(Role.ROUTER)) {
+      if (keys.number(EXPERT_COUNT, 0) != 0) {
+        throw new FormatException(
+            keys.where + ": a " + architecture.name() + " with experts is not supported");
+      }
+      return Optional.empty();
+    }
+    int count = keys.count(EXPERT_COUNT, Limits.EXPERTS);
+    int perToken = keys.count(EXPERTS_USED, count);
+    int width =
+        architecture.has(Role.GATE)
+            ? keys.count(EXPERT_WIDTH, Limits.WIDTH, Math.max(1, feedForward / perToken))
+            : feedForward;
+    return Optional.of(new Experts(count, perToken, width, true, Set.of()));
+  }
+
+  private static void write(
+      Experts experts, Architecture architecture, GgufMetadata.Builder metadata) {
+    var prefix = architecture.ggufName() + ".";
+    if (!experts.normalized()) {
+      throw new LatheException(
+          "a GGUF "
+              + architecture.ggufName()
+              + " divides the weights of a token's experts by their sum, and this model does not"
+              + " (norm_topk_prob); it can be written as a directory only");
+    }
+    if (!experts.denseBlocks().isEmpty()) {
+      throw new LatheException(
+          "a GGUF "
+              + architecture.ggufName()
+              + " has experts in every block, and this model has none in block "
+              + Collections.min(experts.denseBlocks())
+              + "; it can be written as a directory only");
+    }
+    metadata.u32(prefix + EXPERT_COUNT, experts.count());
+    metadata.u32(prefix + EXPERTS_USED, experts.perToken());
+    if (architecture.has(Role.GATE)) {
+      metadata.u32(prefix + EXPERT_WIDTH, experts.feedForward());
+    }
   }
 
   private static int vocabulary(Tensors tensors, String where) {
@@ -203,9 +258,9 @@ public final class GgufConfig {
   /** Adds {@code general.architecture} and everything under the architecture's prefix. */
   public static void write(
       ModelConfig config, Architecture architecture, GgufMetadata.Builder metadata) {
-    var prefix = architecture.name() + ".";
+    var prefix = architecture.ggufName() + ".";
     metadata
-        .string("general.architecture", architecture.name())
+        .string("general.architecture", architecture.ggufName())
         .u32(prefix + "block_count", config.blocks())
         .u32(prefix + "context_length", config.context())
         .u32(prefix + "embedding_length", config.hidden())
@@ -228,6 +283,7 @@ public final class GgufConfig {
             .f32(prefix + "rope.scaling.factor", factor);
       }
     }
+    config.experts().ifPresent(experts -> write(experts, architecture, metadata));
     if (architecture.has(Role.TOKEN_TYPE_EMBEDDING)) {
       metadata.u32("tokenizer.ggml.token_type_count", config.tokenTypes());
     }

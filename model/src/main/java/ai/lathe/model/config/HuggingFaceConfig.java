@@ -47,8 +47,6 @@ public final class HuggingFaceConfig {
           Map.entry("embedding_multiplier", Set.of("1", "1.0")),
           Map.entry("residual_multiplier", Set.of("1", "1.0")),
           Map.entry("logits_scaling", Set.of("1", "1.0")),
-          Map.entry("num_experts", Set.of("0")),
-          Map.entry("num_local_experts", Set.of("0")),
           Map.entry("no_rope_layers", Set.of("[]")));
 
   private HuggingFaceConfig() {}
@@ -102,6 +100,7 @@ public final class HuggingFaceConfig {
             keyValueHeads,
             size,
             fields.count("intermediate_size", Limits.WIDTH),
+            HuggingFaceExperts.read(fields, architecture, blocks),
             fields.count("vocab_size", Limits.VOCABULARY),
             context,
             fields.positive(architecture.norm().huggingFaceEpsilon(), decoder ? 1e-6 : 1e-12),
@@ -257,6 +256,7 @@ public final class HuggingFaceConfig {
     json.put("num_hidden_layers", config.blocks());
     json.put("num_attention_heads", config.heads());
     json.put("hidden_act", architecture.activation().huggingFace().getFirst());
+    config.experts().ifPresent(experts -> HuggingFaceExperts.write(experts, architecture, json));
     json.put("vocab_size", config.vocabulary());
     json.put("max_position_embeddings", config.context());
     json.put(architecture.norm().huggingFaceEpsilon(), config.normEpsilon());

@@ -8,6 +8,7 @@ final class Limits {
 
   static final int WIDTH = 1 << 20;
   static final int HEADS = 1 << 16;
+  static final int EXPERTS = 1 << 12;
   static final int BLOCKS = 1 << 14;
   static final int VOCABULARY = 1 << 26;
   static final int POSITIONS = 1 << 30;

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
@@ -201,6 +202,7 @@ public final class Trainer {
         heads / 2,
         headSize,
         2 * hidden,
+        Optional.empty(),
         VOCABULARY,
         CONTEXT,
         1e-5,

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
@@ -126,6 +127,7 @@ class TrainingTest {
         1,
         8,
         32,
+        Optional.empty(),
         VOCABULARY,
         8,
         1e-5,

@@ -1,0 +1,67 @@
+package ai.lathe.model.architecture;
+
+import static ai.lathe.model.architecture.Architecture.Activation.SILU;
+import static ai.lathe.model.architecture.Architecture.NormKind.RMS;
+import static ai.lathe.model.architecture.Architecture.NormOrder.PRE;
+import static ai.lathe.model.architecture.Architecture.Routing.CONFIGURED;
+import static ai.lathe.model.architecture.Parameter.Trait.stacked;
+import static ai.lathe.model.architecture.Parameter.Trait.tiedTo;
+import static ai.lathe.model.architecture.Role.*;
+import static ai.lathe.model.architecture.Width.*;
+
+/**
+ * Qwen 3 with a mixture of experts: in the blocks that the configuration says so of, the dense
+ * feed-forward of Qwen 3 remains.
+ */
+final class Qwen3Moe {
+
+  static final Architecture QWEN3_MOE =
+      Architecture.decoder("qwen3moe")
+          .modelTypes("qwen3_moe")
+          .classes("Qwen3MoeForCausalLM")
+          .ignores("rotary_emb.inv_freq")
+          .norms(RMS, PRE)
+          .activation(SILU)
+          .routing(CONFIGURED)
+          .embedding(TOKEN_EMBEDDING, "model.embed_tokens", "token_embd", VOCABULARY)
+          .blocks("model.layers.{n}", "blk.{n}")
+          .norm(ATTENTION_NORM, "input_layernorm", "attn_norm")
+          .linear(QUERY, "self_attn.q_proj", "attn_q", ATTENTION_NORM, QUERY_HEADS)
+          .linear(KEY, "self_attn.k_proj", "attn_k", ATTENTION_NORM, KEY_VALUE_HEADS)
+          .linear(VALUE, "self_attn.v_proj", "attn_v", ATTENTION_NORM, KEY_VALUE_HEADS)
+          .norm(QUERY_NORM, "self_attn.q_norm", "attn_q_norm", HEAD)
+          .norm(KEY_NORM, "self_attn.k_norm", "attn_k_norm", HEAD)
+          .linear(ATTENTION_OUTPUT, "self_attn.o_proj", "attn_output", VALUE, HIDDEN)
+          .norm(FEED_FORWARD_NORM, "post_attention_layernorm", "ffn_norm")
+          .linear(GATE, "mlp.gate_proj", "ffn_gate", FEED_FORWARD_NORM, FEED_FORWARD)
+          .linear(UP, "mlp.up_proj", "ffn_up", FEED_FORWARD_NORM, FEED_FORWARD)
+          .linear(DOWN, "mlp.down_proj", "ffn_down", UP, HIDDEN)
+          .linear(ROUTER, "mlp.gate", "ffn_gate_inp", FEED_FORWARD_NORM, EXPERTS)
+          .linear(
+              EXPERT_GATE,
+              "mlp.experts.{e}.gate_proj",
+              "ffn_gate_exps",
+              FEED_FORWARD_NORM,
+              EXPERT_FEED_FORWARD,
+              stacked("mlp.experts.gate_up_proj", 0, 2))
+          .linear(
+              EXPERT_UP,
+              "mlp.experts.{e}.up_proj",
+              "ffn_up_exps",
+              FEED_FORWARD_NORM,
+              EXPERT_FEED_FORWARD,
+              stacked("mlp.experts.gate_up_proj", 1, 2))
+          .linear(
+              EXPERT_DOWN,
+              "mlp.experts.{e}.down_proj",
+              "ffn_down_exps",
+              EXPERT_UP,
+              HIDDEN,
+              stacked("mlp.experts.down_proj", 0, 1))
+          .end()
+          .norm(OUTPUT_NORM, "model.norm", "output_norm")
+          .linear(OUTPUT, "lm_head", "output", OUTPUT_NORM, VOCABULARY, tiedTo(TOKEN_EMBEDDING))
+          .build();
+
+  private Qwen3Moe() {}
+}
