@@ -7,10 +7,13 @@ saves them, and expected.safetensors with
   mask     int64   [sequences, length], 1 for real tokens
   output   float32 [sequences, length, vocabulary or hidden]: logits, or the last hidden states
 
-Needs torch and transformers; run from the repository's root. Nothing in the build runs it.
+Needs torch and transformers; run from the repository's root, with the names to write or none for
+all. Nothing in the build runs it.
 """
 
 import shutil
+import sys
+import zlib
 from pathlib import Path
 
 import torch
@@ -22,14 +25,24 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
 )
 
 OUT = Path("torch/src/test/resources/golden")
 LENGTH = 40
+
+# These draw from one sequence of random numbers; every other model has its own.
+SEQUENCE = ["llama", "mistral", "qwen2", "qwen3", "bert"]
+
+# Experts of all one tensor, as transformers holds them in memory.
+STACKED = ["qwen3moe-stacked"]
 
 COMMON = dict(
     vocab_size=96,
@@ -75,6 +88,15 @@ def models():
         ),
         add_pooling_layer=False,
     )
+    experts = {**COMMON, "intermediate_size": 24, "num_experts_per_tok": 2}
+    yield "mixtral", MixtralForCausalLM(MixtralConfig(**experts, num_local_experts=5))
+    experts |= {"head_dim": 8, "num_experts": 6, "moe_intermediate_size": 16}
+    yield "qwen3moe", Qwen3MoeForCausalLM(
+        Qwen3MoeConfig(**experts, norm_topk_prob=False, mlp_only_layers=[1])
+    )
+    yield "qwen3moe-stacked", Qwen3MoeForCausalLM(
+        Qwen3MoeConfig(**experts, norm_topk_prob=True, decoder_sparse_step=2)
+    )
 
 
 def randomize(model, generator):
@@ -82,8 +104,8 @@ def randomize(model, generator):
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         with torch.no_grad():
-            if parameter.dim() == 2:
-                parameter.copy_(noise * (0.5 if "embed" in name else parameter.shape[1] ** -0.5))
+            if parameter.dim() >= 2:
+                parameter.copy_(noise * (0.5 if "embed" in name else parameter.shape[-1] ** -0.5))
             elif "norm" in name.lower() and name.endswith("weight"):
                 parameter.copy_(1 + 0.2 * noise)
             else:
@@ -91,8 +113,11 @@ def randomize(model, generator):
 
 
 def main():
-    generator = torch.Generator().manual_seed(20260101)
+    wanted = sys.argv[1:]
+    sequence = torch.Generator().manual_seed(20260101)
     for name, model in models():
+        own = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        generator = sequence if name in SEQUENCE else own
         model.eval()
         randomize(model, generator)
         tokens = torch.randint(0, 96, (2, LENGTH), generator=generator)
@@ -102,9 +127,11 @@ def main():
         with torch.no_grad():
             result = model(input_ids=tokens, attention_mask=mask)
         output = result.last_hidden_state if name == "bert" else result.logits
+        if wanted and name not in wanted:
+            continue
         directory = OUT / name
         shutil.rmtree(directory, ignore_errors=True)
-        model.save_pretrained(directory)
+        model.save_pretrained(directory, save_original_format=name not in STACKED)
         (directory / "generation_config.json").unlink(missing_ok=True)
         save_file(
             {"tokens": tokens, "mask": mask, "output": output.float().contiguous()},

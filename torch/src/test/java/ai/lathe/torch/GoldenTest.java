@@ -25,7 +25,17 @@ class GoldenTest {
   private static final float TOLERANCE = 1e-4f;
 
   @ParameterizedTest
-  @ValueSource(strings = {"llama", "mistral", "qwen2", "qwen3", "bert"})
+  @ValueSource(
+      strings = {
+        "llama",
+        "mistral",
+        "mixtral",
+        "qwen2",
+        "qwen3",
+        "qwen3moe",
+        "qwen3moe-stacked",
+        "bert"
+      })
   void agreesWithTransformers(String name) throws URISyntaxException {
     var directory = Path.of(getClass().getResource("/golden/" + name).toURI());
     try (var checkpoint = Checkpoints.open(directory);
