@@ -3,12 +3,12 @@ package ai.lathe.compress;
 import ai.lathe.compress.calibration.BlockCalibration;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
-import ai.lathe.compress.layer.Level;
-import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.quantization.OutputError;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.WeightError;
+import ai.lathe.compress.transform.BlockWeights;
+import ai.lathe.compress.transform.Change;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointWriter;
@@ -26,19 +26,16 @@ import ai.lathe.torch.Layerwise;
 import ai.lathe.torch.TorchBlock;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
-import java.util.EnumSet;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * Writes an artifact block by block. A block is calibrated with its original weights on what the
- * compressed blocks before it give, compressed, written, made durable and recorded; then the states
- * go on through the block <em>as it was written</em>, read back from the artifact. So a run that
- * goes on after a kill computes exactly what an uninterrupted one does.
+ * compressed blocks before it give, transformed, compressed, written, made durable and recorded;
+ * then the states go on through the block <em>as it was written</em>, read back from the artifact.
+ * So a run that goes on after a kill computes exactly what an uninterrupted one does.
  */
 final class BlockwiseRun {
 
@@ -86,7 +83,7 @@ final class BlockwiseRun {
     try (var task =
         progress.start("compressing " + blocks + " blocks", (long) batches * 3 * blocks)) {
       if (!steps.has(Address.OUTSIDE)) {
-        record(Address.OUTSIDE, compress(Address.OUTSIDE, Map.of(), task, 0));
+        outside();
       }
       states.ifPresent(embedded -> Layerwise.embed(written, embedded));
       for (int block = 0; block < blocks; block++) {
@@ -94,11 +91,7 @@ final class BlockwiseRun {
         if (steps.has(block)) {
           task.advance(2L * batches);
         } else {
-          var statistics =
-              states.isPresent()
-                  ? statistics(block, states.get(), task)
-                  : Map.<Site, LayerStatistics>of();
-          record(block, compress(block, statistics, task, batches));
+          block(block, states, task, batches);
         }
         if (states.isPresent() && block + 1 < blocks) {
           try (var compressed = TorchBlock.load(written, block)) {
@@ -111,22 +104,20 @@ final class BlockwiseRun {
     }
   }
 
+  private void block(int block, Optional<HiddenStates> states, Progress.Task task, long steps) {
+    var statistics = states.map(s -> statistics(block, s, task)).orElse(Map.of());
+    var weights = new BlockWeights(source, block, statistics, plan.treatments(block));
+    var changes = new ArrayList<Change>();
+    for (var transform : plan.transforms()) {
+      changes.addAll(transform.apply(weights));
+    }
+    record(block, changes, compress(block, weights, states, task));
+    task.advance(steps);
+  }
+
   private Map<Site, LayerStatistics> statistics(
       int block, HiddenStates states, Progress.Task task) {
-    var required = new HashMap<Site, Set<Statistic>>();
-    for (var entry : plan.block(block)) {
-      var requires = entry.level().map(Level::requires).orElse(Set.of());
-      if (!requires.isEmpty()) {
-        entry
-            .address()
-            .reads(source.architecture())
-            .ifPresent(
-                site ->
-                    required
-                        .computeIfAbsent(site, _ -> EnumSet.noneOf(Statistic.class))
-                        .addAll(requires));
-      }
-    }
+    var required = plan.requires(block, source.architecture());
     try (var original = TorchBlock.load(source, block)) {
       return BlockCalibration.collect(original, states, required, task);
     }
@@ -134,51 +125,68 @@ final class BlockwiseRun {
 
   /** Compresses and writes everything of a block, its vectors too. */
   private List<LayerReport> compress(
-      int block, Map<Site, LayerStatistics> statistics, Progress.Task task, long steps) {
+      int block, BlockWeights weights, Optional<HiddenStates> states, Progress.Task task) {
+    var transformed = weights.view();
+    writeVectors(block, transformed);
     var reports = new ArrayList<LayerReport>();
-    for (var address : source.addresses()) {
-      if (address.block() == block && address.isVector(source.architecture())) {
-        source.vector(address).ifPresent(vector -> writer.write(address, vector));
-      }
-    }
+    var together =
+        states
+            .map(inputs -> BlockSolutions.of(plan.block(block), weights, inputs, task))
+            .orElse(BlockSolutions.NONE);
     for (var entry : plan.block(block)) {
       if (entry.level().isEmpty()) {
-        writer.write(entry.address(), converted(entry));
+        writer.write(entry.address(), converted(entry, transformed));
         continue;
       }
       long start = System.nanoTime();
-      var known =
-          entry
-              .address()
-              .reads(source.architecture())
-              .map(statistics::get)
-              .orElse(LayerStatistics.NONE);
-      reports.add(
-          block == Address.OUTSIDE
-              ? compressByRows(entry, start)
-              : compressWhole(entry, known, start));
+      var weight = weights.weight(entry.address());
+      var statistics = weights.statistics(entry.address());
+      var layer = weights.layer(entry.address(), weight);
+      var solution =
+          together
+              .solution(entry.address())
+              .orElseGet(() -> entry.level().get().solve(layer, statistics));
+      long took = System.nanoTime() - start + together.nanoseconds(entry.address());
+      writer.write(entry.address(), solution.weight());
+      double error =
+          statistics
+              .gram()
+              .map(gram -> OutputError.relative(weight, solution.weight(), gram))
+              .orElseGet(() -> WeightError.of(weight, solution.weight()).relative());
+      boolean calibrated = statistics.gram().isPresent();
+      reports.add(report(entry, error, calibrated, took, solution.fallbacks()));
     }
-    task.advance(steps);
     return reports;
   }
 
-  private LayerReport compressWhole(Plan.Entry entry, LayerStatistics statistics, long start) {
-    var weight = source.matrix(entry.address()).decode();
-    var solution = entry.level().orElseThrow().solve(new Layer(entry.name(), weight), statistics);
-    writer.write(entry.address(), solution.weight());
-    double error =
-        statistics
-            .gram()
-            .map(gram -> OutputError.relative(weight, solution.weight(), gram))
-            .orElseGet(() -> WeightError.of(weight, solution.weight()).relative());
-    return report(entry, error, statistics.gram().isPresent(), start, solution.fallbacks());
+  private void writeVectors(int block, Checkpoint from) {
+    for (var address : source.addresses()) {
+      if (address.block() == block && address.isVector(source.architecture())) {
+        from.vector(address).ifPresent(vector -> writer.write(address, vector));
+      }
+    }
+  }
+
+  /** What is outside blocks needs no calibration. */
+  private void outside() {
+    writeVectors(Address.OUTSIDE, source);
+    var reports = new ArrayList<LayerReport>();
+    for (var entry : plan.block(Address.OUTSIDE)) {
+      if (entry.level().isEmpty()) {
+        writer.write(entry.address(), converted(entry, source));
+      } else {
+        reports.add(compressByRows(entry));
+      }
+    }
+    record(Address.OUTSIDE, List.of(), reports);
   }
 
   /**
    * A matrix outside blocks, rounded some rows at a time: a vocabulary's worth of weights need not
    * fit in memory at once.
    */
-  private LayerReport compressByRows(Plan.Entry entry, long start) {
+  private LayerReport compressByRows(Plan.Entry entry) {
+    long start = System.nanoTime();
     var stored = source.matrix(entry.address());
     int step = Math.clamp(CHUNK / entry.columns(), 1, entry.rows());
     var parts = new ArrayList<LinearWeight>();
@@ -195,12 +203,13 @@ final class BlockwiseRun {
       error = error.plus(WeightError.of(weight, solution.weight()));
     }
     writer.write(entry.address(), LinearWeight.stack(parts));
-    return report(entry, error.relative(), false, start, List.copyOf(fallbacks));
+    long took = System.nanoTime() - start;
+    return report(entry, error.relative(), false, took, List.copyOf(fallbacks));
   }
 
   /** A matrix that stays as it is, in the type that the plan gives it. */
-  private LinearWeight converted(Plan.Entry entry) {
-    var stored = source.matrix(entry.address());
+  private static LinearWeight converted(Plan.Entry entry, Checkpoint from) {
+    var stored = from.matrix(entry.address());
     if (stored.encoding().equals(entry.encoding())) {
       if (stored instanceof Dense(Tensor tensor)) {
         requireFinite(entry, tensor);
@@ -236,7 +245,7 @@ final class BlockwiseRun {
   }
 
   private static LayerReport report(
-      Plan.Entry entry, double error, boolean calibrated, long start, List<String> fallbacks) {
+      Plan.Entry entry, double error, boolean calibrated, long took, List<String> fallbacks) {
     var all = new ArrayList<String>();
     entry.fallback().ifPresent(all::add);
     all.addAll(fallbacks);
@@ -248,13 +257,13 @@ final class BlockwiseRun {
         entry.bytes(),
         error,
         calibrated,
-        (System.nanoTime() - start) / 1e9,
+        took / 1e9,
         all);
   }
 
   /** Makes a step durable, then says so in the journal. */
-  private void record(int block, List<LayerReport> layers) {
+  private void record(int block, List<Change> changes, List<LayerReport> layers) {
     writer.flush();
-    steps.add(block, layers);
+    steps.add(block, changes, layers);
   }
 }

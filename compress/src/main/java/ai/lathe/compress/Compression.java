@@ -8,7 +8,6 @@ import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
-import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.report.ReportFile;
 import ai.lathe.eval.data.TextData;
@@ -76,12 +75,12 @@ public final class Compression {
       phases.end("prepare");
 
       try (var journal = open(fingerprint)) {
-        var layers = write(source, plan, outline, texts, journal);
+        var steps = write(source, plan, outline, texts, journal);
         phases.end("compress");
         try (var written = Checkpoints.open(artifact)) {
           var measured = Measurement.of(written, source, texts.evaluation(), progress);
           phases.end("measure");
-          var report = report(source, written, plan, layers, measured, fingerprint, notes);
+          var report = report(source, written, plan, steps, measured, fingerprint, notes);
           ReportFile.write(report, ReportFile.of(artifact));
           journal.delete();
           return report;
@@ -159,6 +158,7 @@ public final class Compression {
 
   private static String recipeText(Plan plan) {
     var text = new StringBuilder(plan.target().name());
+    plan.transforms().forEach(transform -> text.append('\n').append(transform));
     for (var entry : plan.entries()) {
       text.append('\n').append(entry.name()).append(' ').append(entry.encoding().label());
       entry
@@ -199,12 +199,12 @@ public final class Compression {
    * Everything up to an artifact that is complete and in its place; what the journal has as done is
    * not done again.
    */
-  private List<LayerReport> write(
+  private Steps write(
       Checkpoint source, Plan plan, CheckpointPlan outline, Texts texts, Journal journal) {
     var steps = new Steps(journal);
     if (steps.has(source.config().blocks() - 1) && !Files.exists(outline.staging())) {
       // Killed after the artifact was moved into place: all that is left is to measure it.
-      return steps.layers();
+      return steps;
     }
     var addresses = source.addresses().stream().filter(steps::has).toList();
     // What was killed before its first step may have left half a beginning: it begins anew.
@@ -227,7 +227,7 @@ public final class Compression {
         }
       }
       writer.finish();
-      return steps.layers();
+      return steps;
     }
   }
 
@@ -244,10 +244,11 @@ public final class Compression {
       Checkpoint source,
       Checkpoint written,
       Plan plan,
-      List<LayerReport> layers,
+      Steps steps,
       Measurement measured,
       Fingerprint fingerprint,
       List<String> notes) {
+    var layers = steps.layers();
     var fallbacks =
         layers.stream()
             .flatMap(layer -> layer.fallbacks().stream().map(why -> layer.name() + ": " + why))
@@ -261,6 +262,7 @@ public final class Compression {
         fingerprint.parts(),
         size(source, written, plan),
         measured,
+        steps.changes(),
         layers,
         fallbacks,
         notes,
@@ -285,13 +287,14 @@ public final class Compression {
     long weights = plan.entries().stream().mapToLong(Plan.Entry::weights).sum();
     var compressed = plan.entries().stream().filter(entry -> entry.level().isPresent()).toList();
     double compressedBits = 8.0 * compressed.stream().mapToLong(Plan.Entry::bytes).sum();
+    long compressedWeights = compressed.stream().mapToLong(Plan.Entry::weights).sum();
     return new Report.Size(
         source.bytes(),
         written.bytes(),
         (double) source.bytes() / written.bytes(),
         weights,
         8.0 * plan.bytes() / weights,
-        compressedBits / compressed.stream().mapToLong(Plan.Entry::weights).sum());
+        compressedWeights == 0 ? 0 : compressedBits / compressedWeights);
   }
 
   private static Map<String, String> environment() {

@@ -2,6 +2,7 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.report.LayerReport;
+import ai.lathe.compress.transform.Change;
 import ai.lathe.model.Address;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
@@ -22,8 +23,9 @@ final class Steps {
    * A step as the journal keeps it.
    *
    * @param block its index, or {@link Address#OUTSIDE}
+   * @param changes by transforms
    */
-  record Step(int block, List<LayerReport> layers) {}
+  record Step(int block, List<Change> changes, List<LayerReport> layers) {}
 
   Steps(Journal journal) {
     this.journal = journal;
@@ -43,10 +45,15 @@ final class Steps {
   }
 
   /** Records a step whose tensors are durable. */
-  void add(int block, List<LayerReport> layers) {
-    var step = new Step(block, layers);
+  void add(int block, List<Change> changes, List<LayerReport> layers) {
+    var step = new Step(block, changes, layers);
     journal.append(step);
     done.put(block, step);
+  }
+
+  /** What transforms did, in order of execution. */
+  List<Change> changes() {
+    return done.values().stream().flatMap(step -> step.changes().stream()).toList();
   }
 
   /** Reports of all compressed matrices in order of execution. */

@@ -4,7 +4,7 @@ import org.bytedeco.pytorch.Tensor;
 
 /** Something summed over the tokens that go into a linear layer. */
 public sealed interface InputStatistic extends AutoCloseable
-    permits GramAccumulator, SquaredNormAccumulator {
+    permits GramAccumulator, FeatureAccumulator {
 
   /**
    * Adds a batch. One with NaN or infinity is left out as a whole and counted as {@link #skipped}.

@@ -24,7 +24,7 @@ class InputStatisticTest {
     var expected = new double[size * size];
     try (var _ = new PointerScope();
         var gram = new GramAccumulator(size);
-        var norms = new SquaredNormAccumulator(size)) {
+        var norms = new FeatureAccumulator(size)) {
       for (int b = 0; b < batches; b++) {
         var x = TinyModel.gaussian(random, 0.3, 1, (long) tokens * size).toFloats();
         var tensor = Torch.ofFloats(x, 4, 5, size);
@@ -59,7 +59,7 @@ class InputStatisticTest {
   void paddingIsLeftOut() {
     try (var _ = new PointerScope();
         var gram = new GramAccumulator(2);
-        var norms = new SquaredNormAccumulator(2)) {
+        var norms = new FeatureAccumulator(2)) {
       var x = Torch.ofFloats(new float[] {1, 2, 100, 100, 3, 4, 5, 6}, 2, 2, 2);
       var padding = Torch.ofFloats(new float[] {1, 0, 1, 1}, 2, 2);
       gram.add(x, padding);
@@ -67,6 +67,20 @@ class InputStatisticTest {
       assertThat(gram.gram().values()).containsExactly(35, 44, 44, 56);
       assertThat(norms.squaredNorm()).containsExactly(35, 56);
       assertThat(gram.tokens()).isEqualTo(3);
+    }
+  }
+
+  @Test
+  void magnitudesAndRangesOfRealTokens() {
+    try (var _ = new PointerScope();
+        var features = new FeatureAccumulator(2)) {
+      features.add(
+          Torch.ofFloats(new float[] {1, -2, 100, 100}, 2, 2),
+          Torch.ofFloats(new float[] {1, 0}, 2));
+      features.add(Torch.ofFloats(new float[] {-3, -4, 5, -6}, 2, 2), null);
+      assertThat(features.meanMagnitude()).containsExactly(3, 4);
+      assertThat(features.least()).containsExactly(-3, -6);
+      assertThat(features.greatest()).containsExactly(5, -2);
     }
   }
 
@@ -89,7 +103,7 @@ class InputStatisticTest {
   void aBatchWithNanIsSkippedAndCounted() {
     try (var _ = new PointerScope();
         var gram = new GramAccumulator(2);
-        var norms = new SquaredNormAccumulator(2)) {
+        var norms = new FeatureAccumulator(2)) {
       var bad = Torch.ofFloats(new float[] {1, 1, Float.NaN, 1}, 2, 2);
       var good = Torch.ofFloats(new float[] {1, 2}, 1, 2);
       for (var statistic : new InputStatistic[] {gram, norms}) {

@@ -1,12 +1,13 @@
 package ai.lathe.compress.calibration;
 
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.LayerStatistics.Range;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.model.architecture.Site;
+import ai.lathe.torch.FeatureAccumulator;
 import ai.lathe.torch.GramAccumulator;
 import ai.lathe.torch.InputListener;
 import ai.lathe.torch.InputStatistic;
-import ai.lathe.torch.SquaredNormAccumulator;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -20,7 +21,8 @@ import org.bytedeco.pytorch.Tensor;
 final class StatisticsCollector implements InputListener, AutoCloseable {
 
   private final Map<Site, Set<Statistic>> required;
-  private final Map<Site, InputStatistic> sums = new HashMap<>();
+  private final Map<Site, GramAccumulator> grams = new HashMap<>();
+  private final Map<Site, FeatureAccumulator> features = new HashMap<>();
 
   /**
    * @param required by input site; other sites are passed over
@@ -32,35 +34,42 @@ final class StatisticsCollector implements InputListener, AutoCloseable {
   @Override
   public void input(Site site, Tensor input, Tensor padding) {
     var statistics = required.getOrDefault(site, Set.of());
-    if (!statistics.isEmpty()) {
-      sums.computeIfAbsent(site, _ -> accumulator((int) input.size(-1), statistics))
-          .add(input, padding);
+    int size = (int) input.size(-1);
+    boolean gram = statistics.contains(Statistic.GRAM);
+    if (gram) {
+      grams.computeIfAbsent(site, _ -> new GramAccumulator(size)).add(input, padding);
+    }
+    if (statistics.contains(Statistic.INPUT_RANGE)
+        || statistics.contains(Statistic.INPUT_MAGNITUDE)
+        || statistics.contains(Statistic.INPUT_SQUARED_NORM) && !gram) {
+      features.computeIfAbsent(site, _ -> new FeatureAccumulator(size)).add(input, padding);
     }
   }
 
   /** The statistics of a site; frees what was accumulated for it. */
   LayerStatistics take(Site site) {
-    var accumulator = sums.remove(site);
-    if (accumulator == null) {
-      return LayerStatistics.NONE;
+    var statistics = LayerStatistics.NONE;
+    var gram = grams.remove(site);
+    if (gram != null) {
+      try (gram) {
+        statistics = LayerStatistics.of(gram.tokens(), gram.gram());
+      }
     }
-    try (accumulator) {
-      return switch (accumulator) {
-        case GramAccumulator gram -> LayerStatistics.of(gram.tokens(), gram.gram());
-        case SquaredNormAccumulator norm ->
-            new LayerStatistics(norm.tokens(), Optional.empty(), Optional.of(norm.squaredNorm()));
-      };
+    var feature = features.remove(site);
+    if (feature == null) {
+      return statistics;
     }
-  }
-
-  private static InputStatistic accumulator(int size, Set<Statistic> statistics) {
-    return statistics.contains(Statistic.GRAM)
-        ? new GramAccumulator(size)
-        : new SquaredNormAccumulator(size);
+    return new LayerStatistics(
+        feature.tokens(),
+        statistics.gram(),
+        statistics.squaredNorm().or(() -> Optional.of(feature.squaredNorm())),
+        Optional.of(new Range(feature.least(), feature.greatest())),
+        Optional.of(feature.meanMagnitude()));
   }
 
   @Override
   public void close() {
-    sums.values().forEach(InputStatistic::close);
+    grams.values().forEach(InputStatistic::close);
+    features.values().forEach(InputStatistic::close);
   }
 }

@@ -11,18 +11,75 @@ import java.util.Optional;
  * @param gram {@code H = X X^T [in, in]}, undamped; empty where no solver asked for it
  * @param squaredNorm {@code [in]}, the diagonal of {@code H}; empty where nobody asked for any
  *     statistic
+ * @param range of each input; empty where nobody asked for it
+ * @param magnitude {@code [in]}, the mean of {@code |x|}; empty where nobody asked for it
  */
-public record LayerStatistics(long tokens, Optional<Matrix> gram, Optional<float[]> squaredNorm) {
+public record LayerStatistics(
+    long tokens,
+    Optional<Matrix> gram,
+    Optional<float[]> squaredNorm,
+    Optional<Range> range,
+    Optional<float[]> magnitude) {
 
   public static final LayerStatistics NONE =
       new LayerStatistics(0, Optional.empty(), Optional.empty());
 
+  /**
+   * @param least {@code [in]}
+   * @param greatest {@code [in]}
+   */
+  public record Range(float[] least, float[] greatest) {}
+
+  public LayerStatistics(long tokens, Optional<Matrix> gram, Optional<float[]> squaredNorm) {
+    this(tokens, gram, squaredNorm, Optional.empty(), Optional.empty());
+  }
+
   public static LayerStatistics of(long tokens, Matrix gram) {
+    return new LayerStatistics(tokens, Optional.of(gram), Optional.of(diagonal(gram)));
+  }
+
+  private static float[] diagonal(Matrix gram) {
     var diagonal = new float[gram.rows()];
     for (int i = 0; i < diagonal.length; i++) {
       diagonal[i] = gram.at(i, i);
     }
-    return new LayerStatistics(tokens, Optional.of(gram), Optional.of(diagonal));
+    return diagonal;
+  }
+
+  /**
+   * Those of the inputs {@code x_j / s_j}: {@code H} becomes {@code D^-1 H D^-1}.
+   *
+   * @param scales {@code s [in]}, positive
+   */
+  public LayerStatistics dividedBy(float[] scales) {
+    var scaled =
+        gram.map(
+            h -> {
+              var result = Matrix.zeros(h.rows(), h.columns());
+              for (int i = 0; i < h.rows(); i++) {
+                for (int j = 0; j < h.columns(); j++) {
+                  // The product first: division by it is the same above and below the diagonal.
+                  result.set(i, j, (float) (h.at(i, j) / ((double) scales[i] * scales[j])));
+                }
+              }
+              return result;
+            });
+    return new LayerStatistics(
+        tokens,
+        scaled,
+        scaled
+            .map(LayerStatistics::diagonal)
+            .or(() -> squaredNorm.map(norm -> divided(divided(norm, scales), scales))),
+        range.map(r -> new Range(divided(r.least(), scales), divided(r.greatest(), scales))),
+        magnitude.map(mean -> divided(mean, scales)));
+  }
+
+  private static float[] divided(float[] values, float[] scales) {
+    var result = new float[values.length];
+    for (int j = 0; j < values.length; j++) {
+      result[j] = values[j] / scales[j];
+    }
+    return result;
   }
 
   /**
@@ -30,15 +87,21 @@ public record LayerStatistics(long tokens, Optional<Matrix> gram, Optional<float
    * shows on the diagonal: {@code H_jj} is the sum of its squares.
    */
   public void requireFinite(String layer) {
-    squaredNorm.ifPresent(
-        diagonal -> {
-          for (int j = 0; j < diagonal.length; j++) {
-            if (!Float.isFinite(diagonal[j])) {
-              throw new LatheException(
-                  "layer %s: input %d is NaN or infinite on some calibration token"
-                      .formatted(layer, j));
-            }
-          }
+    squaredNorm.ifPresent(diagonal -> requireFinite(layer, diagonal));
+    magnitude.ifPresent(mean -> requireFinite(layer, mean));
+    range.ifPresent(
+        r -> {
+          requireFinite(layer, r.least());
+          requireFinite(layer, r.greatest());
         });
+  }
+
+  private static void requireFinite(String layer, float[] values) {
+    for (int j = 0; j < values.length; j++) {
+      if (!Float.isFinite(values[j])) {
+        throw new LatheException(
+            "layer %s: input %d is NaN or infinite on some calibration token".formatted(layer, j));
+      }
+    }
   }
 }

@@ -7,6 +7,10 @@ public enum Statistic {
    * matrix.
    */
   INPUT_SQUARED_NORM,
+  /** Least and greatest value of each input feature over the calibration tokens. */
+  INPUT_RANGE,
+  /** Mean of {@code |x|} of each input feature over the calibration tokens. */
+  INPUT_MAGNITUDE,
   /** {@code H = X X^T}, {@code [in, in]}. */
   GRAM
 }

@@ -2,9 +2,16 @@ package ai.lathe.compress.plan;
 
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.quantization.Grid;
+import ai.lathe.compress.transform.BlockTransform;
+import ai.lathe.compress.transform.Treatment;
 import ai.lathe.model.Address;
+import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.Encoding;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,9 +21,16 @@ import java.util.Set;
 /**
  * Every matrix of a model with the encoding it will have, in order of execution.
  *
+ * @param transforms of every block, in order, before its matrices are compressed
+ * @param prerequisites what the transforms want to know of which inputs of a block
  * @param notes decisions that the recipe did not ask for by name, one sentence each
  */
-public record Plan(Target target, List<Entry> entries, List<String> notes) {
+public record Plan(
+    Target target,
+    List<Entry> entries,
+    List<BlockTransform> transforms,
+    Map<Role, Set<Statistic>> prerequisites,
+    List<String> notes) {
 
   /**
    * One matrix.
@@ -24,6 +38,7 @@ public record Plan(Target target, List<Entry> entries, List<String> notes) {
    * @param name as in Hugging Face's layout, for example {@code model.layers.0.self_attn.q_proj}
    * @param encoding how it will be stored
    * @param level what computes it; empty where its values are stored as they are
+   * @param grid that the level rounds to; empty where it has none
    * @param fallback why it does not have the encoding that was asked for; empty where it has
    */
   public record Entry(
@@ -33,12 +48,13 @@ public record Plan(Target target, List<Entry> entries, List<String> notes) {
       int columns,
       Encoding encoding,
       Optional<Level<?>> level,
+      Optional<Grid> grid,
       Optional<String> fallback) {
 
     /** The same with one more reason why it is not as asked for. */
     Entry because(String reason) {
       var all = fallback.map(first -> first + "; " + reason).orElse(reason);
-      return new Entry(address, name, rows, columns, encoding, level, Optional.of(all));
+      return new Entry(address, name, rows, columns, encoding, level, grid, Optional.of(all));
     }
 
     public long bytes() {
@@ -65,7 +81,34 @@ public record Plan(Target target, List<Entry> entries, List<String> notes) {
   public Set<Statistic> requires() {
     var all = EnumSet.noneOf(Statistic.class);
     entries.forEach(entry -> entry.level().ifPresent(level -> all.addAll(level.requires())));
+    prerequisites.values().forEach(all::addAll);
     return all;
+  }
+
+  /** What calibration has to collect of each input of one block. */
+  public Map<Site, Set<Statistic>> requires(int block, Architecture architecture) {
+    var required = new HashMap<Site, Set<Statistic>>();
+    for (var entry : block(block)) {
+      var site = entry.address().reads(architecture);
+      var statistics = EnumSet.noneOf(Statistic.class);
+      entry.level().ifPresent(level -> statistics.addAll(level.requires()));
+      site.ifPresent(at -> statistics.addAll(prerequisites.getOrDefault(at.role(), Set.of())));
+      if (site.isPresent() && !statistics.isEmpty()) {
+        required
+            .computeIfAbsent(site.get(), _ -> EnumSet.noneOf(Statistic.class))
+            .addAll(statistics);
+      }
+    }
+    return required;
+  }
+
+  /** What transforms have to know of the matrices of one block. */
+  public Map<Address, Treatment> treatments(int block) {
+    var treatments = new HashMap<Address, Treatment>();
+    for (var entry : block(block)) {
+      treatments.put(entry.address(), new Treatment(entry.encoding(), entry.level(), entry.grid()));
+    }
+    return treatments;
   }
 
   /**

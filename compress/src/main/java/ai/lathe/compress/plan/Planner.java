@@ -2,6 +2,7 @@ package ai.lathe.compress.plan;
 
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.SolverConfig;
+import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.BlockGrid;
 import ai.lathe.compress.quantization.Grid;
 import ai.lathe.compress.quantization.IntegerGrid;
@@ -10,8 +11,10 @@ import ai.lathe.compress.quantization.Quantizers;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Quantization;
+import ai.lathe.compress.recipe.Modifier.Transform;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
+import ai.lathe.compress.transform.BlockTransform;
 import ai.lathe.format.WeightCodec;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
@@ -24,6 +27,8 @@ import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -74,12 +79,38 @@ public final class Planner {
         entries.add(entry(address));
       }
     }
-    if (entries.stream().allMatch(entry -> entry.level().isEmpty())) {
+    var transforms = transforms();
+    if (transforms.isEmpty() && entries.stream().allMatch(entry -> entry.level().isEmpty())) {
       throw new LatheException(
           "the recipe's targets match no layer of this model, whose layers are named like "
               + entries.getLast().name());
     }
-    return new Plan(target, List.copyOf(entries), List.copyOf(notes));
+    return new Plan(
+        target, List.copyOf(entries), transforms, prerequisites(transforms), List.copyOf(notes));
+  }
+
+  private List<BlockTransform> transforms() {
+    var transforms = new ArrayList<BlockTransform>();
+    for (var modifier : recipe.modifiers()) {
+      if (modifier instanceof Transform(var transform)) {
+        transforms.add(transform);
+        notes.addAll(transform.notes(model));
+      }
+    }
+    return List.copyOf(transforms);
+  }
+
+  private Map<Role, Set<Statistic>> prerequisites(List<BlockTransform> transforms) {
+    var all = new EnumMap<Role, Set<Statistic>>(Role.class);
+    for (var transform : transforms) {
+      transform
+          .requires(model)
+          .forEach(
+              (role, statistics) ->
+                  all.computeIfAbsent(role, _ -> EnumSet.noneOf(Statistic.class))
+                      .addAll(statistics));
+    }
+    return all;
   }
 
   private Plan.Entry entry(Address address) {
@@ -96,7 +127,14 @@ public final class Planner {
       }
     }
     return new Plan.Entry(
-        address, name, rows, columns, kept(address, parameter), Optional.empty(), Optional.empty());
+        address,
+        name,
+        rows,
+        columns,
+        kept(address, parameter),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty());
   }
 
   /** A tied embedding is the head too, and the head's errors are the ones that show. */
@@ -128,7 +166,14 @@ public final class Planner {
     if (grid.isEmpty()) {
       var plain = new Encoding.Plain(halfType());
       return new Plan.Entry(
-          address, name, rows, columns, plain, Optional.empty(), why(scheme, plain, columns));
+          address,
+          name,
+          rows,
+          columns,
+          plain,
+          Optional.empty(),
+          Optional.empty(),
+          why(scheme, plain, columns));
     }
     // Outside blocks there is no input to calibrate on: tables are looked up, and the head reads
     // what the finished model gives.
@@ -170,6 +215,7 @@ public final class Planner {
         columns,
         method.encoding(grid, config),
         Optional.of(new Level<>(method, config)),
+        Optional.of(grid),
         why(scheme, grid.encoding(), columns));
   }
 

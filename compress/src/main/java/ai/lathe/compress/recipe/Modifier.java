@@ -1,6 +1,7 @@
 package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.quantization.ScaleSearch;
+import ai.lathe.compress.transform.BlockTransform;
 import ai.lathe.format.compressed.Selector;
 import java.util.List;
 import java.util.Map;
@@ -40,6 +41,9 @@ public sealed interface Modifier {
           .findFirst();
     }
   }
+
+  /** Makes every block easier to compress and leaves its function as it was. */
+  record Transform(BlockTransform transform) implements Modifier {}
 
   /**
    * @param targets modules that get the scheme

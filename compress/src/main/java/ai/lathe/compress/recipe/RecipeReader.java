@@ -3,6 +3,7 @@ package ai.lathe.compress.recipe;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.compress.recipe.Modifier.Quantization;
+import ai.lathe.compress.recipe.Modifier.Transform;
 import ai.lathe.format.compressed.Selector;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
@@ -83,8 +84,7 @@ public final class RecipeReader {
     collect(root, modifiers);
     if (modifiers.isEmpty()) {
       throw new LatheException(
-          "the recipe names no modifier; known are "
-              + String.join(", ", new TreeSet<>(KINDS.keySet())));
+          "the recipe names no modifier; known are " + String.join(", ", modifierNames()));
     }
     return new Recipe(modifiers);
   }
@@ -98,10 +98,18 @@ public final class RecipeReader {
         collect(value, modifiers);
       } else if (KINDS.containsKey(key)) {
         modifiers.add(quantization(key, KINDS.get(key), value));
+      } else if (TransformReader.KINDS.containsKey(key)) {
+        modifiers.add(new Transform(TransformReader.read(key, value)));
       } else if (!key.equals("run_type")) {
-        throw LatheException.unknown("modifier or stage", key, new TreeSet<>(KINDS.keySet()));
+        throw LatheException.unknown("modifier or stage", key, modifierNames());
       }
     }
+  }
+
+  private static Set<String> modifierNames() {
+    var names = new TreeSet<>(KINDS.keySet());
+    names.addAll(TransformReader.KINDS.keySet());
+    return names;
   }
 
   private static Quantization quantization(String name, Kind kind, JsonNode node) {

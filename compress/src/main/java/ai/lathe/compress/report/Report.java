@@ -1,6 +1,7 @@
 package ai.lathe.compress.report;
 
 import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.transform.Change;
 import java.util.List;
 import java.util.Map;
 
@@ -12,6 +13,7 @@ import java.util.Map;
  * @param settings everything that decides the result, by option name
  * @param fingerprint hashes of model, data and recipe
  * @param notes decisions that nobody asked for by name
+ * @param transforms what was changed before compression, in order of execution
  * @param fallbacks what did not go as configured, layer by layer
  * @param quality of the reopened artifact against the original
  * @param seconds by phase
@@ -26,6 +28,7 @@ public record Report(
     Map<String, String> fingerprint,
     Size size,
     Measurement quality,
+    List<Change> transforms,
     List<LayerReport> layers,
     List<String> fallbacks,
     List<String> notes,

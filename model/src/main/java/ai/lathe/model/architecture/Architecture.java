@@ -143,6 +143,11 @@ public record Architecture(
     return all;
   }
 
+  /** What of a block can be scaled without changing its function, and what cannot. */
+  public List<ScalingSet> scalingSets() {
+    return ScalingSet.of(this);
+  }
+
   /** Whether the feed-forward multiplies by an activated gate. */
   public boolean gated() {
     return inner.containsKey(Role.GATE);

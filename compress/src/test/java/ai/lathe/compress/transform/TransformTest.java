@@ -1,0 +1,269 @@
+package ai.lathe.compress.transform;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.lathe.compress.calibration.BlockCalibration;
+import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.recipe.Modifier.Transform;
+import ai.lathe.compress.recipe.RecipeReader;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.CheckpointView;
+import ai.lathe.model.EmbeddedModel;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
+import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Progress;
+import ai.lathe.tensor.Tensor;
+import ai.lathe.torch.HiddenStates;
+import ai.lathe.torch.Layerwise;
+import ai.lathe.torch.TorchBlock;
+import ai.lathe.torch.TorchModel;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Transforms of a real model's blocks, before anything is rounded. */
+class TransformTest {
+
+  private static final int LENGTH = 96;
+
+  @TempDir static Path folder;
+
+  @Test
+  void smoothQuantLeavesTheFunctionAsItWas() {
+    var transform = new SmoothQuant(0.7, List.of());
+    try (var model = model()) {
+      var blocks = transform(model, transform);
+      assertSameFunction(model, new Transformed(model, blocks));
+      assertThat(blocks).allSatisfy(block -> assertThat(block.view()).isNotSameAs(model));
+    }
+  }
+
+  /** A norm's gain that is stored in 16 bits loses some; the weights after it make up for that. */
+  @Test
+  void aRoundedGainIsMadeUpFor() {
+    try (var model = model()) {
+      var halves = new HalfVectors(model);
+      var blocks = transform(halves, new SmoothQuant(0.5, List.of()));
+      assertThat(
+              blocks
+                  .getFirst()
+                  .view()
+                  .vector(Address.weight(0, Role.ATTENTION_NORM))
+                  .orElseThrow()
+                  .dtype())
+          .isEqualTo(DType.BF16);
+      assertSameFunction(halves, new Transformed(halves, blocks));
+    }
+  }
+
+  @Test
+  void smoothingEvensOutRangesByItsStrength() {
+    float[] inputs = {8, 2, 1};
+    float[] weights = {0.5f, 2, 1};
+    var inputsAlike = SmoothQuant.scales(inputs, weights, 1);
+    var weightsAlike = SmoothQuant.scales(inputs, weights, 0);
+    var between = SmoothQuant.scales(inputs, weights, 0.5);
+    for (int j = 0; j < 3; j++) {
+      assertThat(inputs[j] / inputsAlike[j]).isCloseTo(1, within(1e-6f));
+      assertThat(weights[j] * weightsAlike[j]).isCloseTo(1, within(1e-6f));
+      assertThat(weights[j] * between[j]).isCloseTo(inputs[j] / between[j], within(1e-5f));
+    }
+  }
+
+  @Test
+  void inputsThatNeverChangeStayAndThoseThatNobodyReadsTakeTheirOwnRange() {
+    var s = SmoothQuant.scales(new float[] {0, 3}, new float[] {2, 0}, 0.5);
+    assertThat(s).containsExactly(1, 3);
+  }
+
+  @Test
+  void anInfiniteRangeNamesTheLayer() {
+    try (var model = model()) {
+      int width = model.config().hidden();
+      var least = new float[width];
+      var greatest = new float[width];
+      greatest[3] = Float.POSITIVE_INFINITY;
+      var statistics =
+          new LayerStatistics(
+              1,
+              Optional.empty(),
+              Optional.empty(),
+              Optional.of(new LayerStatistics.Range(least, greatest)),
+              Optional.empty());
+      var block =
+          new BlockWeights(
+              model, 0, Map.of(Site.of(Role.ATTENTION_NORM), statistics), plain(model, 0));
+      assertThatThrownBy(() -> new SmoothQuant(0.5, List.of()).apply(block))
+          .isInstanceOf(LatheException.class)
+          .hasMessage(
+              "layer model.layers.0.self_attn.q_proj: input 3 is NaN or infinite on some calibration token");
+    }
+  }
+
+  @Test
+  void settingsThatCannotBeAreRefused() {
+    assertRefused(
+        "SmoothQuantModifier: {smoothing_strength: 1.2}",
+        "between 0 and 1 (0.5 is usual), not 1.2");
+    assertRefused(
+        "SmoothQuantModifier: {smoothing_strenth: 1}", "did you mean 'smoothing_strength'?");
+    assertRefused("SmothQuantModifier: {}", "did you mean 'SmoothQuantModifier'?");
+    assertRefused("SmoothQuantModifier: {mappings: [q_proj]}", "are written [[");
+  }
+
+  @Test
+  void mappingsMustKeepTheFunction() {
+    var smooth = "SmoothQuantModifier: {mappings: [[[%s], '%s']]}";
+    assertRefused(
+        smooth.formatted("'re:.*q_proj'", "re:.*input_layernrm"),
+        "did you mean 're:.*input_layernorm'?");
+    assertRefused(
+        smooth.formatted("'re:.*q_prj'", "re:.*input_layernorm"), "did you mean 're:.*q_proj'?");
+    assertRefused(
+        smooth.formatted("'re:.*q_proj', 're:.*k_proj'", "re:.*input_layernorm"),
+        "'re:.*input_layernorm' is read by v_proj too");
+    var transform = parsed(smooth.formatted("'re:.*down_proj'", "re:.*up_proj"));
+    try (var model = model()) {
+      assertThat(transform.requires(model)).containsOnlyKeys(Role.UP);
+    }
+  }
+
+  private static void assertRefused(String yaml, String message) {
+    try (var model = model()) {
+      assertThatThrownBy(() -> parsed(yaml).requires(model))
+          .isInstanceOf(LatheException.class)
+          .hasMessageContaining(message);
+    }
+  }
+
+  private static BlockTransform parsed(String yaml) {
+    return ((Transform) RecipeReader.parse(yaml).modifiers().getFirst()).transform();
+  }
+
+  private static Checkpoint model() {
+    return Checkpoints.open(
+        EmbeddedModel.extract(folder.resolve("embedded")).directory().toString());
+  }
+
+  /** All blocks, each calibrated on what the original blocks before it give. */
+  private static List<BlockWeights> transform(Checkpoint model, BlockTransform transform) {
+    var required = new HashMap<Site, Set<Statistic>>();
+    transform.requires(model).forEach((role, set) -> required.put(Site.of(role), set));
+    var blocks = new ArrayList<BlockWeights>();
+    try (var states =
+            new HiddenStates(sequences(model), model.config().hidden(), 512, 1 << 26, folder);
+        var task = Progress.NONE.start("calibrating", 1)) {
+      Layerwise.embed(model, states);
+      for (int n = 0; n < model.config().blocks(); n++) {
+        try (var block = TorchBlock.load(model, n)) {
+          var weights =
+              new BlockWeights(
+                  model,
+                  n,
+                  BlockCalibration.collect(block, states, required, task),
+                  plain(model, n));
+          assertThat(transform.apply(weights)).isNotEmpty();
+          blocks.add(weights);
+          Layerwise.advance(block, states, task);
+        }
+      }
+    }
+    return blocks;
+  }
+
+  private static Map<Address, Treatment> plain(Checkpoint model, int block) {
+    var treatments = new HashMap<Address, Treatment>();
+    for (var address : model.addresses()) {
+      if (address.block() == block && !address.isVector(model.architecture())) {
+        treatments.put(
+            address,
+            new Treatment(new Encoding.Plain(DType.F32), Optional.empty(), Optional.empty()));
+      }
+    }
+    return treatments;
+  }
+
+  private static List<int[]> sequences(Checkpoint model) {
+    int vocabulary = model.config().vocabulary();
+    return IntStream.range(0, 4)
+        .mapToObj(
+            i -> IntStream.range(0, LENGTH).map(j -> (i * 131 + j * j * 7) % vocabulary).toArray())
+        .toList();
+  }
+
+  /** To 1e-5 of the largest logit. */
+  private static void assertSameFunction(Checkpoint model, Checkpoint transformed) {
+    var tokens = sequences(model).getFirst();
+    var expected = logits(model, tokens);
+    var actual = logits(transformed, tokens);
+    float largest = 0;
+    float difference = 0;
+    for (int i = 0; i < expected.length; i++) {
+      largest = Math.max(largest, Math.abs(expected[i]));
+      difference = Math.max(difference, Math.abs(expected[i] - actual[i]));
+    }
+    assertThat(difference).isLessThan(1e-5f * largest);
+  }
+
+  private static float[] logits(Checkpoint checkpoint, int[] tokens) {
+    try (var model = TorchModel.of(checkpoint);
+        var logits = model.forward(tokens)) {
+      var all = new float[tokens.length * model.vocabularySize()];
+      logits.rows(0, tokens.length, all);
+      return all;
+    }
+  }
+
+  /** A model whose vectors are stored in bfloat16. */
+  private static final class HalfVectors extends CheckpointView {
+    HalfVectors(Checkpoint source) {
+      super(source);
+    }
+
+    @Override
+    public Optional<Tensor> vector(Address address) {
+      return source.vector(address).map(vector -> vector.to(DType.BF16, Arena.ofAuto()));
+    }
+  }
+
+  /** A model with all its blocks transformed. */
+  private static final class Transformed extends CheckpointView {
+    private final List<Checkpoint> blocks;
+
+    Transformed(Checkpoint source, List<BlockWeights> blocks) {
+      super(source);
+      this.blocks = blocks.stream().map(BlockWeights::view).toList();
+    }
+
+    private Checkpoint of(Address address) {
+      return address.block() < 0 ? source : blocks.get(address.block());
+    }
+
+    @Override
+    public LinearWeight matrix(Address address) {
+      return of(address).matrix(address);
+    }
+
+    @Override
+    public Optional<Tensor> vector(Address address) {
+      return of(address).vector(address);
+    }
+  }
+}
