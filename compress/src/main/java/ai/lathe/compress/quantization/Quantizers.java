@@ -11,7 +11,8 @@ public final class Quantizers {
   private static final List<QuantizationMethod<?>> BUILT_IN =
       List.of(
           new Rtn(), //
-          new Gptq());
+          new Gptq(),
+          new AdaQuant());
 
   private Quantizers() {}
 

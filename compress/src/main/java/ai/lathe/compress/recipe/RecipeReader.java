@@ -34,7 +34,10 @@ public final class RecipeReader {
   private static final Map<String, Kind> KINDS =
       Map.of(
           "QuantizationModifier", new Kind("rtn", Set.of()),
-          "GPTQModifier", new Kind("gptq", Set.of("block_size", "dampening_frac", "actorder")));
+          "GPTQModifier", new Kind("gptq", Set.of("block_size", "dampening_frac", "actorder")),
+          "AdaQuantModifier",
+              new Kind(
+                  "adaquant", Set.of("start", "steps", "learning_rate", "scale_learning_rate")));
 
   private static final Set<String> QUANTIZATION_KEYS =
       Set.of("targets", "ignore", "scheme", "config_groups", "observer", "kv_cache_scheme");
