@@ -87,18 +87,26 @@ def main(directory, decoded_directory):
         zero = theirs.get("weight_zero_point")
         if zero is None:
             zero = torch.zeros(layer["weight_scale"].shape, dtype=torch.int8)
+        scale = layer["weight_scale"]
+        if scale.dtype == torch.uint8:
+            scale = 2.0 ** (scale.float() - 127)
+        elif scale.dtype == torch.float8_e4m3fn:
+            scale = scale.float()
         exact = {
             "weight": decoded[prefix + "weight"],
-            "weight_scale": layer["weight_scale"],
+            "weight_scale": scale,
             "weight_zero_point": zero,
         }
+        exact |= {k: v for k, v in layer.items() if k == "weight_global_scale" or k.startswith("input_")}
         again = compressor.compress(exact, scheme)
         again = {k: v for k, v in again.items() if k in layer or k != "weight_zero_point"}
         same_again = set(again) == set(layer) and all(
             again[k].dtype == v.dtype and torch.equal(again[k], v) for k, v in layer.items()
         )
         w = scheme.weights
-        kind = f"{getattr(format, 'value', format)} {w.num_bits} bits {w.strategy} {'sym' if w.symmetric else 'asym'}"
+        kind = f"{getattr(format, 'value', format)} {w.type} {w.num_bits} bits {w.strategy} {'sym' if w.symmetric else 'asym'}"
+        if scheme.input_activations:
+            kind += f", inputs {scheme.input_activations.type} {scheme.input_activations.num_bits} bits {scheme.input_activations.strategy}"
         checked[kind] = checked.get(kind, 0) + 1
         if not (same and same_again):
             failed += 1

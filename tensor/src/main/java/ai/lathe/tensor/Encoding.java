@@ -78,6 +78,83 @@ public sealed interface Encoding {
     }
   }
 
+  /**
+   * Codes of a small floating type, a byte or half a byte each, with a scale for each tile.
+   *
+   * @param scaleType {@code F8_E8M0} or {@code F8_E4M3} where the scheme's scales are such numbers
+   */
+  record Floats(FloatScheme scheme, DType scaleType) implements Encoding {
+
+    public Floats {
+      boolean fits =
+          switch (scheme.scale()) {
+            case FLOAT ->
+                scaleType == DType.F32 || scaleType == DType.BF16 || scaleType == DType.F16;
+            case E8M0 -> scaleType == DType.F8_E8M0;
+            case E4M3_GLOBAL -> scaleType == DType.F8_E4M3;
+          };
+      if (!fits) {
+        throw new LatheException(
+            "the scales of " + scheme.label() + " cannot be stored as " + scaleType);
+      }
+    }
+
+    /**
+     * @param plain type of scales that are plain numbers
+     */
+    public static Floats of(FloatScheme scheme, DType plain) {
+      return new Floats(
+          scheme,
+          switch (scheme.scale()) {
+            case FLOAT -> plain;
+            case E8M0 -> DType.F8_E8M0;
+            case E4M3_GLOBAL -> DType.F8_E4M3;
+          });
+    }
+
+    @Override
+    public String label() {
+      return scheme.label();
+    }
+
+    @Override
+    public Activations activations() {
+      return scheme.activations();
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      var tile = scheme.tile();
+      long scales = scaleType.bytes((long) tile.down(rows) * tile.across(columns));
+      return rows * Math.ceilDiv((long) columns * scheme.type().bits(), 8L)
+          + scales
+          + (scheme.global() ? 4 : 0)
+          + (scheme.activations().calibrated() ? 4 : 0);
+    }
+  }
+
+  /**
+   * Another encoding of {@code W Hb}, for inputs rotated in blocks.
+   *
+   * @param size inputs of a Hadamard block
+   */
+  record Rotated(int size, Encoding inner) implements Encoding {
+    @Override
+    public String label() {
+      return inner.label() + " rotated " + size;
+    }
+
+    @Override
+    public Activations activations() {
+      return inner.activations();
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      return inner.bytes(rows, columns);
+    }
+  }
+
   /** Self-contained blocks. */
   record Blocked(BlockType type) implements Encoding {
     @Override

@@ -32,6 +32,11 @@ public enum FloatType implements ElementType {
     this.label = label;
   }
 
+  /** What every code stands for; not to be changed. */
+  float[] decoded() {
+    return Decoded.OF[ordinal()];
+  }
+
   @Override
   public int bits() {
     return bits;
@@ -86,5 +91,20 @@ public enum FloatType implements ElementType {
         yield (code & 8) == 0 ? magnitude : -magnitude;
       }
     };
+  }
+
+  /** Made when first asked for: an enum's constructor cannot yet switch over it. */
+  private static final class Decoded {
+    static final float[][] OF = new float[values().length][];
+
+    static {
+      for (var type : values()) {
+        var values = new float[1 << type.bits];
+        for (int code = 0; code < values.length; code++) {
+          values[code] = type.decode((byte) code);
+        }
+        OF[type.ordinal()] = values;
+      }
+    }
   }
 }

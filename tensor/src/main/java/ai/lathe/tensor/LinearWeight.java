@@ -10,7 +10,7 @@ import java.util.function.Function;
  * the shared language of Lathe. Solvers produce it, formats encode it, executors run it.
  */
 public sealed interface LinearWeight
-    permits Dense, GroupQuantized, BlockQuantized, CodebookQuantized {
+    permits Dense, GroupQuantized, BlockQuantized, CodebookQuantized, FloatQuantized, Rotated {
 
   /** Output features. */
   int rows();
@@ -71,6 +71,8 @@ public sealed interface LinearWeight
           new BlockQuantized(
               type, rows, columns, join(parts, part -> ((BlockQuantized) part).blocks()));
       case GroupQuantized quantized -> GroupQuantized.stack(parts, quantized, rows);
+      case FloatQuantized quantized -> FloatQuantized.stack(parts, quantized, rows);
+      case Rotated rotated -> Rotated.stack(parts, rotated);
       case CodebookQuantized quantized ->
           throw new LatheException(
               "weights of " + quantized.encoding().label() + " have codebooks of their own");

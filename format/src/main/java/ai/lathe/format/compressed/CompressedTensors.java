@@ -10,7 +10,16 @@ import java.util.Optional;
 public final class CompressedTensors {
 
   private static final List<WeightCodec> CODECS =
-      List.of(new DenseCodec(), new PackQuantized(), new IntQuantized());
+      List.of(
+          new DenseCodec(),
+          new PackQuantized(),
+          new IntQuantized(),
+          FloatCodec.FLOAT,
+          FloatCodec.NAIVE,
+          FloatCodec.MXFP8,
+          FloatCodec.MXFP4,
+          FloatCodec.NVFP4,
+          FloatCodec.E5M2);
 
   private CompressedTensors() {}
 
@@ -34,6 +43,9 @@ public final class CompressedTensors {
 
   /** The format that stores this encoding; there is exactly one, or none. */
   public static WeightCodec codec(Encoding encoding) {
+    if (encoding instanceof Encoding.Rotated(_, Encoding inner)) {
+      return RotatedCodec.around(codec(inner));
+    }
     return CODECS.stream()
         .filter(codec -> codec.canEncode(encoding))
         .findFirst()

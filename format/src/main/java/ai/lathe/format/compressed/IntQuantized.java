@@ -1,6 +1,8 @@
 package ai.lathe.format.compressed;
 
 import static ai.lathe.format.compressed.Layer.GROUP_INDEX;
+import static ai.lathe.format.compressed.Layer.INPUT_GLOBAL_SCALE;
+import static ai.lathe.format.compressed.Layer.INPUT_SCALE;
 import static ai.lathe.format.compressed.Layer.SCALE;
 import static ai.lathe.format.compressed.Layer.ZERO_POINT;
 import static ai.lathe.format.compressed.Layer.info;
@@ -31,6 +33,7 @@ import java.util.Map;
  *   <li>{@code weight_scale} {@code [out, groups]}; {@code [out, 1]} for whole rows
  *   <li>{@code weight_zero_point} I8 {@code [out, groups]}; only where the scheme is asymmetric
  *   <li>{@code weight_g_idx} I32 {@code [in]}; only where groups are not consecutive
+ *   <li>{@code input_scale} F32 {@code [1]}; only where inputs have one static scale
  * </ul>
  */
 public final class IntQuantized implements ConfiguredCodec {
@@ -51,7 +54,7 @@ public final class IntQuantized implements ConfiguredCodec {
 
   @Override
   public List<String> suffixes() {
-    return List.of(WEIGHT, SCALE, ZERO_POINT, GROUP_INDEX);
+    return List.of(WEIGHT, SCALE, ZERO_POINT, GROUP_INDEX, INPUT_SCALE, INPUT_GLOBAL_SCALE);
   }
 
   @Override
@@ -82,6 +85,10 @@ public final class IntQuantized implements ConfiguredCodec {
     if (grouped.groupIndex()) {
       infos.add(info(prefix + GROUP_INDEX, DType.I32, columns));
     }
+    var activations = grouped.activations();
+    if (activations.calibrated()) {
+      infos.add(info(prefix + Layer.inputScaleName(activations), DType.F32, 1));
+    }
     return infos;
   }
 
@@ -99,7 +106,8 @@ public final class IntQuantized implements ConfiguredCodec {
             case WEIGHT -> bytes(info, quantized.codes());
             case SCALE -> quantized.scales().reshape(info.shape());
             case ZERO_POINT -> bytes(info, quantized.zeros());
-            default -> Layer.groupIndex(quantized);
+            case GROUP_INDEX -> Layer.groupIndex(quantized);
+            default -> Layer.inputScale(prefix, quantized);
           });
     }
     return tensors;
@@ -125,6 +133,7 @@ public final class IntQuantized implements ConfiguredCodec {
         layer.codes(WEIGHT, weight, scheme),
         layer.scales(rows, groups),
         scheme.symmetric() ? null : layer.plainZeros(scheme, rows, groups),
-        layer.groupIndex(columns, groups));
+        layer.groupIndex(columns, groups),
+        layer.inputScale(scheme.activations()));
   }
 }

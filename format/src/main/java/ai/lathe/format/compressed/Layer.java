@@ -3,11 +3,13 @@ package ai.lathe.format.compressed;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.TensorInfo;
 import ai.lathe.format.TensorSource;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -22,6 +24,8 @@ record Layer(String prefix, TensorSource source) {
   static final String SCALE = ".weight_scale";
   static final String ZERO_POINT = ".weight_zero_point";
   static final String GROUP_INDEX = ".weight_g_idx";
+  static final String INPUT_SCALE = ".input_scale";
+  static final String INPUT_GLOBAL_SCALE = ".input_global_scale";
 
   static Encoding.Grouped grouped(Encoding encoding, String format) {
     if (encoding instanceof Encoding.Grouped grouped) {
@@ -74,6 +78,41 @@ record Layer(String prefix, TensorSource source) {
           SCALE, "one float for each of " + rows + " rows and " + groups + " groups", scales);
     }
     return scales.reshape(rows, groups);
+  }
+
+  /** The tensor that holds the scale of calibrated inputs. */
+  static String inputScaleName(Activations activations) {
+    return activations instanceof Activations.PerGroup ? INPUT_GLOBAL_SCALE : INPUT_SCALE;
+  }
+
+  /** The scale of a weight's calibrated inputs as it is stored. */
+  static Tensor inputScale(String prefix, LinearWeight weight) {
+    float scale = weight.inputScale();
+    if (!(scale > 0 && scale < Float.POSITIVE_INFINITY)) {
+      throw new LatheException(
+          "'%s%s' should be a positive number, not %s"
+              .formatted(prefix, inputScaleName(weight.activations()), scale));
+    }
+    return Tensor.ofFloats(new float[] {scale}, 1);
+  }
+
+  /** The scale of calibrated inputs; NaN where they are not. */
+  float inputScale(Activations activations) {
+    return activations.calibrated() ? positive(inputScaleName(activations)) : Float.NaN;
+  }
+
+  /** A tensor of one positive number. */
+  float positive(String suffix) {
+    var stored = source.tensor(prefix + suffix);
+    if (!stored.dtype().isFloat() || stored.elements() != 1) {
+      throw wrong(suffix, "one number", stored);
+    }
+    float value = stored.toFloats()[0];
+    if (!(value > 0 && value < Float.POSITIVE_INFINITY)) {
+      throw new FormatException(
+          "'" + prefix + suffix + "' should be a positive number, not " + value);
+    }
+    return value;
   }
 
   /** The group of each input, or null where groups are consecutive. */

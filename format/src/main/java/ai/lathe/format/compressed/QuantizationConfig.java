@@ -3,7 +3,6 @@ package ai.lathe.format.compressed;
 import ai.lathe.format.Json;
 import ai.lathe.format.JsonFields;
 import ai.lathe.format.Quantization;
-import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.Encoding;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
@@ -171,20 +170,13 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
       one.set(
           "weights",
           group.encoding.map(encoding -> codec(group).weights(encoding, group.order)).orElse(null));
-      one.set("input_activations", group.encoding.map(QuantizationConfig::inputs).orElse(null));
+      one.set(
+          "input_activations",
+          group.encoding.map(e -> ActivationArguments.write(e.activations())).orElse(null));
       one.putNull("output_activations").put("format", group.format);
     }
     ignore.forEach(json.putArray("ignore")::add);
     json.putNull("kv_cache_scheme").putNull("global_compression_ratio");
     return json;
-  }
-
-  private static ObjectNode inputs(Encoding encoding) {
-    if (encoding.activations() instanceof Activations.None) {
-      return null;
-    }
-    var inputs = Json.object();
-    inputs.put("num_bits", 8).put("type", "int").put("symmetric", true).put("strategy", "token");
-    return inputs.putNull("group_size").put("dynamic", true);
   }
 }

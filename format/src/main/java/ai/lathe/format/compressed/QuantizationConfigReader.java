@@ -5,6 +5,9 @@ import ai.lathe.format.JsonFields;
 import ai.lathe.format.compressed.QuantizationConfig.ActivationOrder;
 import ai.lathe.format.compressed.QuantizationConfig.Group;
 import ai.lathe.tensor.Activations;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.FloatType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -62,22 +65,38 @@ final class QuantizationConfigReader {
     var targets = group.texts("targets");
     targets.forEach(selector -> Selector.of(selector, group.where()));
     var weights = group.object("weights");
-    var activations = group.object("input_activations").map(QuantizationConfigReader::activations);
+    var activations = group.object("input_activations").map(ActivationArguments::read);
     var format =
         group
             .text("format")
             .or(() -> Optional.of(outerFormat).filter(outer -> !outer.equals(MIXED)))
-            .orElse(activations.isPresent() ? IntQuantized.NAME : PackQuantized.NAME);
+            .orElse("");
     if (weights.isEmpty() || format.equals(DenseCodec.NAME)) {
-      return new Group(name, targets, format, Optional.empty(), ActivationOrder.NONE);
+      return new Group(name, targets, DenseCodec.NAME, Optional.empty(), ActivationOrder.NONE);
     }
+    boolean integers = weights.get().text("type").orElse("int").equals("int");
+    if (integers && format.equals(FloatCodec.NAIVE.name())) {
+      // Naive is whatever stands unpacked in the nearest plain type.
+      format = IntQuantized.NAME;
+    } else if (format.isEmpty()) {
+      format = usual(weights.get(), activations.orElse(Activations.NONE), integers);
+    }
+    var named = format;
     var codec =
-        CompressedTensors.configured(format)
+        CompressedTensors.configured(named)
             .orElseThrow(
-                () ->
-                    refuse(group, "format", format, String.join(", ", CompressedTensors.names())));
+                () -> refuse(group, "format", named, String.join(", ", CompressedTensors.names())));
     var encoding = codec.encoding(weights.get(), activations.orElse(Activations.NONE));
     return new Group(name, targets, format, Optional.of(encoding), order(weights.get()));
+  }
+
+  /** The format of a group that names none, as the Python package chooses it. */
+  private static String usual(JsonFields weights, Activations activations, boolean integers) {
+    if (integers) {
+      return activations instanceof Activations.None ? PackQuantized.NAME : IntQuantized.NAME;
+    }
+    var scheme = FloatArguments.read(weights, FloatType.E4M3, activations);
+    return CompressedTensors.codec(Encoding.Floats.of(scheme, DType.F32)).name();
   }
 
   static ActivationOrder order(JsonFields weights) {
@@ -94,25 +113,6 @@ final class QuantizationConfigReader {
       case String other ->
           throw refuse(weights, "actorder", other, "weight, static, group, dynamic");
     };
-  }
-
-  /** Only what W8A8 INT8 uses: a symmetric scale for each token, taken from the token itself. */
-  private static Activations activations(JsonFields inputs) {
-    var dynamic = inputs.object().get("dynamic");
-    boolean supported =
-        inputs.integer("num_bits").orElse(8) == 8
-            && inputs.text("type").orElse("int").equals("int")
-            && inputs.flag("symmetric").orElse(true)
-            && inputs.text("strategy").orElse("").equals("token")
-            && dynamic != null
-            && dynamic.asBoolean();
-    if (!supported) {
-      throw new FormatException(
-          inputs.where()
-              + ": of quantized inputs only symmetric int8 with a dynamic scale for each token is"
-              + " supported");
-    }
-    return Activations.INT8_TOKEN;
   }
 
   static FormatException refuse(JsonFields at, String field, String found, String supported) {

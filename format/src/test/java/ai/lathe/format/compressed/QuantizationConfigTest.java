@@ -13,7 +13,11 @@ import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.FloatScheme;
+import ai.lathe.tensor.FloatType;
+import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.ScaleTile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
@@ -149,6 +153,58 @@ class QuantizationConfigTest {
   }
 
   @Test
+  void integersAndFloatsStandSideBySide() {
+    var modules = new LinkedHashMap<String, Encoding>();
+    var integers = new IntegerScheme(4, 128, true, Activations.NONE);
+    var asymmetric = new IntegerScheme(8, 0, false, Activations.INT8_TOKEN);
+    var scheme4Fp8 = new IntegerScheme(4, 128, true, Activations.FP8_TOKEN);
+    modules.put("a", new Encoding.Grouped(integers, DType.F16));
+    modules.put("b", new Encoding.Grouped(asymmetric, DType.F16));
+    modules.put("c", new Encoding.Grouped(scheme4Fp8, DType.F16));
+    for (var scheme :
+        new FloatScheme[] {
+          FloatScheme.fp8(ScaleTile.TENSOR, Activations.FP8_TENSOR),
+          FloatScheme.fp8(ScaleTile.CHANNEL, Activations.NONE),
+          FloatScheme.fp8(new ScaleTile(128, 128), Activations.FP8_TOKEN),
+          FloatScheme.mxfp4(Activations.MXFP4),
+          FloatScheme.mxfp8(Activations.NONE),
+          FloatScheme.nvfp4(Activations.NVFP4),
+        }) {
+      modules.put("m." + modules.size(), Encoding.Floats.of(scheme, DType.F32));
+    }
+    var config = QuantizationConfig.describe(modules, false);
+    assertThat(config.format()).isEqualTo("compressed-tensors mixed-precision");
+    assertThat(config.groups().stream().map(QuantizationConfig.Group::format))
+        .containsExactly(
+            "pack-quantized",
+            "int-quantized",
+            "int-quantized",
+            "float-quantized",
+            "naive-quantized",
+            "float-quantized",
+            "mxfp4-pack-quantized",
+            "mxfp8-quantized",
+            "nvfp4-pack-quantized");
+    var read = parse(Json.print(Json.object().set(Quantization.FIELD, config.toJson())));
+    assertThat(read).isEqualTo(config);
+    modules.forEach(
+        (module, encoding) ->
+            assertThat(read.module(module, "Linear").map(Stored::encoding)).contains(encoding));
+  }
+
+  @Test
+  void aTypeThatThePackageLacksIsLathesOwn() {
+    var scheme =
+        new FloatScheme(FloatType.E5M2, ScaleTile.CHANNEL, GroupScale.FLOAT, Activations.NONE);
+    var modules = new LinkedHashMap<String, Encoding>();
+    modules.put("a", Encoding.Floats.of(scheme, DType.F32));
+    var config = QuantizationConfig.describe(modules, false);
+    assertThat(config.toJson().get("quant_method").textValue()).isEqualTo("lathe");
+    var read = parse(Json.print(Json.object().set(Quantization.FIELD, config.toJson())));
+    assertThat(read.module("a", "Linear").map(Stored::encoding)).contains(modules.get("a"));
+  }
+
+  @Test
   void aModelWithoutTheFieldIsNotQuantized() {
     assertThat(Quantizations.of(Json.object(), "config.json")).isEmpty();
   }
@@ -159,13 +215,14 @@ class QuantizationConfigTest {
       quoteCharacter = '`',
       value = {
         "\"compressed-tensors\"|\"gptq\"|quant_method 'gptq' is not supported; supported: compressed-tensors",
-        "\"format\": \"pack-quantized\"|\"format\": \"nvfp4-pack-quantized\"|format 'nvfp4-pack-quantized' is not supported; supported: dense, pack-quantized, int-quantized",
+        "\"format\": \"pack-quantized\"|\"format\": \"marlin-24\"|format 'marlin-24' is not supported; supported: dense, pack-quantized, int-quantized",
+        "\"format\": \"pack-quantized\"|\"format\": \"nvfp4-pack-quantized\"|type 'int' is not supported; supported: float",
         "\"num_bits\": 3|\"num_bits\": 9|2 to 8 bits, not 9",
         "\"num_bits\": 3|\"num_bits\": \"3\"|'num_bits' should be a whole number",
         "\"strategy\": \"group\"|\"strategy\": \"block\"|strategy 'block' is not supported; supported: group, channel",
         "\"group_size\": 128|\"group_size\": -4|'group_size' should be positive, not -4",
         "\"type\": \"int\"|\"type\": \"float\"|supported",
-        "\"strategy\": \"token\"|\"strategy\": \"tensor\"|only symmetric int8 with a dynamic scale",
+        "\"strategy\": \"token\"|\"strategy\": \"tensor\"|supported: symmetric int, or float of 4 or 8 bits",
         "\"actorder\": \"static\"|\"actorder\": \"fast\"|actorder 'fast' is not supported; supported: weight, static, group, dynamic",
         "\"re:.*layers|\"re:.*(layers|is no regular expression",
         "\"config_groups\"|\"groups\"|'config_groups' is missing",

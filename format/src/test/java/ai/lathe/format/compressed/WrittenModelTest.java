@@ -14,12 +14,18 @@ import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.FloatQuantized;
+import ai.lathe.tensor.FloatScheme;
+import ai.lathe.tensor.FloatType;
 import ai.lathe.tensor.GroupQuantized;
+import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ScaleTile;
 import ai.lathe.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -76,8 +82,59 @@ class WrittenModelTest {
               Tensor.ofFloats(scales, ROWS, groups).to(type, Arena.ofAuto()),
               scheme.symmetric() ? null : codes(scheme, ROWS * groups, random)));
     }
+    for (var scheme : floats()) {
+      layers.put("model.layers." + layers.size() + ".proj", floats(scheme, random));
+    }
     layers.put("lm_head", new Dense(Tensor.ofFloats(new float[] {1, 2, 3, 4}, 2, 2)));
     return layers;
+  }
+
+  private static List<FloatScheme> floats() {
+    return List.of(
+        FloatScheme.fp8(ScaleTile.TENSOR, Activations.FP8_TENSOR),
+        FloatScheme.fp8(ScaleTile.CHANNEL, Activations.FP8_TOKEN),
+        FloatScheme.fp8(ScaleTile.CHANNEL, Activations.NONE),
+        FloatScheme.fp8(
+            new ScaleTile(16, 128),
+            new Activations.PerGroup(FloatType.E4M3, 128, GroupScale.FLOAT)),
+        FloatScheme.mxfp4(Activations.NONE),
+        FloatScheme.mxfp4(Activations.MXFP4),
+        FloatScheme.mxfp8(Activations.MXFP8),
+        FloatScheme.nvfp4(Activations.NONE),
+        FloatScheme.nvfp4(Activations.NVFP4));
+  }
+
+  private static FloatQuantized floats(FloatScheme scheme, Random random) {
+    var codes = new byte[ROWS * COLUMNS];
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] = scheme.type().encode((float) random.nextGaussian() * scheme.type().reach() / 3);
+      if (scheme.type().decode(codes[i]) == 0) {
+        // The package has no negative zero.
+        codes[i] = 0;
+      }
+    }
+    var tile = scheme.tile();
+    var scales = new byte[tile.down(ROWS) * tile.across(COLUMNS)];
+    random.nextBytes(scales);
+    var numbers = new float[scales.length];
+    for (int i = 0; i < scales.length; i++) {
+      scales[i] = (byte) (scheme.global() ? 1 + (scales[i] & 63) : 118 + (scales[i] & 7));
+      numbers[i] = 0.01f + random.nextFloat();
+    }
+    long[] shape = {tile.down(ROWS), tile.across(COLUMNS)};
+    var bytes = MemorySegment.ofArray(scales);
+    return new FloatQuantized(
+        scheme,
+        ROWS,
+        COLUMNS,
+        codes,
+        switch (scheme.scale()) {
+          case FLOAT -> Tensor.ofFloats(numbers, shape);
+          case E8M0 -> new Tensor(DType.F8_E8M0, shape, bytes);
+          case E4M3_GLOBAL -> new Tensor(DType.F8_E4M3, shape, bytes);
+        },
+        scheme.global() ? 1234.5f : 1,
+        scheme.activations().calibrated() ? 0.75f : Float.NaN);
   }
 
   private static byte[] codes(IntegerScheme scheme, int count, Random random) {

@@ -1,7 +1,7 @@
 package ai.lathe.tensor.linalg;
 
-import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.WalshHadamard;
 
 /**
  * Orthogonal matrices whose entries are all {@code +-1 / sqrt(n)}: rotated by one, a large value is
@@ -17,27 +17,9 @@ public final class Hadamard {
 
   private Hadamard() {}
 
-  /**
-   * {@code x := x H} for every run of {@code size} values, H being Sylvester's matrix of that size,
-   * symmetric and its own inverse: a second call undoes the first.
-   *
-   * @param at where the first run begins
-   * @param length of all runs together, a multiple of {@code size}
-   * @param size a power of two
-   */
+  /** Every run of {@code size} values; see {@link WalshHadamard#rotate}. */
   public static void rotate(float[] values, int at, int length, int size) {
-    requirePowerOfTwo(size);
-    if (length % size != 0) {
-      throw new LatheException(
-          "Hadamard blocks of " + size + " do not divide " + length + " features");
-    }
-    float factor = (float) (1 / Math.sqrt(size));
-    for (int run = at; run < at + length; run += size) {
-      butterflies(values, run, size);
-      for (int i = run; i < run + size; i++) {
-        values[i] *= factor;
-      }
-    }
+    WalshHadamard.rotate(values, at, length, size);
   }
 
   /** {@code W := W Hb}: blocks of {@code size} inputs of every row of {@code [out, in]}. */
@@ -65,19 +47,6 @@ public final class Hadamard {
     }
   }
 
-  private static void butterflies(float[] values, int at, int size) {
-    for (int half = 1; half < size; half *= 2) {
-      for (int pair = at; pair < at + size; pair += 2 * half) {
-        for (int i = pair; i < pair + half; i++) {
-          float a = values[i];
-          float b = values[i + half];
-          values[i] = a + b;
-          values[i + half] = a - b;
-        }
-      }
-    }
-  }
-
   private static void transpose(Matrix square) {
     for (int i = 0; i < square.rows(); i++) {
       for (int j = i + 1; j < square.columns(); j++) {
@@ -85,12 +54,6 @@ public final class Hadamard {
         square.set(i, j, square.at(j, i));
         square.set(j, i, kept);
       }
-    }
-  }
-
-  private static void requirePowerOfTwo(int size) {
-    if (size < 1 || Integer.bitCount(size) != 1) {
-      throw new LatheException("a Hadamard block has a power of two of features, not " + size);
     }
   }
 
