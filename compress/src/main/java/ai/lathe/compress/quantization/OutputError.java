@@ -42,7 +42,7 @@ public final class OutputError {
    * {@code tr(D H D^T)}. For each block of columns b, with all columns a to the left of it, {@code
    * 2 D_a H_ab D_b^T + D_b H_bb D_b^T}: half the products of {@code D H}.
    */
-  static double energy(Matrix d, Matrix gram) {
+  public static double energy(Matrix d, Matrix gram) {
     double sum = 0;
     for (int from = 0; from < d.columns(); from += COLUMNS) {
       int to = Math.min(from + COLUMNS, d.columns());

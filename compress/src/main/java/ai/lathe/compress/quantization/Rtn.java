@@ -45,7 +45,8 @@ public final class Rtn implements QuantizationMethod<Rtn.Config> {
         .toList();
   }
 
-  static LinearWeight round(Matrix weight, Grid grid) {
+  /** Each weight rounded by itself, groups of neighbours sharing their parameters. */
+  public static LinearWeight round(Matrix weight, Grid grid) {
     int columns = weight.columns();
     var quantizer = grid.quantizer(weight.rows(), columns, null, null);
     int size = grid.groupSize(columns);

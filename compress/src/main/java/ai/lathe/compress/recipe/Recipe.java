@@ -2,7 +2,6 @@ package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
-import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.format.compressed.Selector;
 import ai.lathe.tensor.BlockType;
 import ai.lathe.tensor.block.BlockTypes;
@@ -21,6 +20,7 @@ public record Recipe(List<Modifier> modifiers) {
   /**
    * One scheme for every linear layer but the head.
    *
+   * @param method a quantizer or transform by name, or several in a row, see {@link Methods}
    * @param embeddings of the tables of vectors; empty leaves them as they are, as usual
    * @param settings of the method, by the names that recipes use
    */
@@ -34,8 +34,7 @@ public record Recipe(List<Modifier> modifiers) {
     groups.add(new Group(List.of(selector("Linear")), scheme));
     embeddings.ifPresent(tables -> groups.add(new Group(List.of(selector("Embedding")), tables)));
     var ignore = List.of(selector("lm_head"));
-    return new Recipe(
-        List.of(new Quantization(method, List.copyOf(groups), ignore, search, settings)));
+    return new Recipe(Methods.steps(method, List.copyOf(groups), ignore, search, settings));
   }
 
   /**
@@ -51,8 +50,7 @@ public record Recipe(List<Modifier> modifiers) {
             new Group(List.of(selector("Linear"), selector("Embedding")), new Scheme.Blocks(type)));
     var ignore =
         List.of(selector("re:.*position_embeddings"), selector("re:.*token_type_embeddings"));
-    return new Recipe(
-        List.of(new Quantization(method, groups, ignore, Optional.empty(), settings)));
+    return new Recipe(Methods.steps(method, groups, ignore, Optional.empty(), settings));
   }
 
   /**

@@ -89,6 +89,12 @@ public final class RecipeReader {
       throw new LatheException(
           "the recipe names no modifier; known are " + String.join(", ", modifierNames()));
     }
+    var awq = root.findValue("AWQModifier");
+    expect(
+        awq == null
+            || !namesScheme(awq)
+            || modifiers.stream().filter(Quantization.class::isInstance).count() == 1,
+        "AWQModifier names a scheme and another modifier does too: leave AWQModifier's out, and the other rounds what it scaled");
     return new Recipe(modifiers);
   }
 
@@ -102,11 +108,30 @@ public final class RecipeReader {
       } else if (KINDS.containsKey(key)) {
         modifiers.add(quantization(key, KINDS.get(key), value));
       } else if (TransformReader.KINDS.containsKey(key)) {
-        modifiers.add(new Transform(TransformReader.read(key, value)));
+        transform(key, value, modifiers);
       } else if (!key.equals("run_type")) {
         throw LatheException.unknown("modifier or stage", key, modifierNames());
       }
     }
+  }
+
+  /** AWQModifier may hold the scheme itself; then its layers are rounded to nearest. */
+  private static void transform(String name, JsonNode node, List<Modifier> modifiers) {
+    var own = YAML.createObjectNode();
+    var scheme = YAML.createObjectNode();
+    boolean rounds = name.equals("AWQModifier") && namesScheme(node);
+    for (var entry : node.properties()) {
+      boolean ofScheme = rounds && QUANTIZATION_KEYS.contains(entry.getKey());
+      (ofScheme ? scheme : own).set(entry.getKey(), entry.getValue());
+    }
+    modifiers.add(new Transform(TransformReader.read(name, own)));
+    if (rounds) {
+      modifiers.add(quantization(name, new Kind("rtn", Set.of()), scheme));
+    }
+  }
+
+  private static boolean namesScheme(JsonNode modifier) {
+    return modifier.has("scheme") || modifier.has("config_groups");
   }
 
   private static Set<String> modifierNames() {

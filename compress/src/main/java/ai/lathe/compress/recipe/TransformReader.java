@@ -1,5 +1,6 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.transform.Awq;
 import ai.lathe.compress.transform.BlockTransform;
 import ai.lathe.compress.transform.Mapping;
 import ai.lathe.compress.transform.SmoothQuant;
@@ -17,7 +18,9 @@ final class TransformReader {
 
   /** Modifier class to its keys. */
   static final Map<String, Set<String>> KINDS =
-      Map.of("SmoothQuantModifier", Set.of("smoothing_strength", "mappings"));
+      Map.of(
+          "SmoothQuantModifier", Set.of("smoothing_strength", "mappings"),
+          "AWQModifier", Set.of("n_grid", "clip", "mappings"));
 
   /** How many batches llm-compressor looks at; every calibration token is seen here. */
   private static final Set<String> WITHOUT_MEANING =
@@ -35,9 +38,16 @@ final class TransformReader {
             "key of " + name, entry.getKey(), new TreeSet<>(KINDS.get(name)));
       }
     }
-    return new SmoothQuant(
-        number(name + ".smoothing_strength", node.path("smoothing_strength"), 0.5),
-        mappings(name + ".mappings", node.path("mappings")));
+    var mappings = mappings(name + ".mappings", node.path("mappings"));
+    if (name.equals("AWQModifier")) {
+      var steps = number(name + ".n_grid", node.path("n_grid"), Awq.STEPS);
+      expect(steps == (int) steps, name + ".n_grid is a whole number, not " + steps);
+      var clip = node.path("clip");
+      expect(clip.isMissingNode() || clip.isBoolean(), name + ".clip is true or false");
+      return new Awq((int) steps, clip.asBoolean(true), mappings);
+    }
+    var strength = number(name + ".smoothing_strength", node.path("smoothing_strength"), 0.5);
+    return new SmoothQuant(strength, mappings);
   }
 
   private static double number(String name, JsonNode node, double otherwise) {

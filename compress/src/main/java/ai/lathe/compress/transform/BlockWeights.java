@@ -60,6 +60,17 @@ public final class BlockWeights {
     return source.architecture().moduleName(block, address.expert(), address.role());
   }
 
+  /** The module whose output a matrix reads, which may stand in the block before. */
+  String producer(Address matrix) {
+    var role = source.architecture().parameter(matrix.role()).reads();
+    return source.architecture().moduleName(block, matrix.expert(), role);
+  }
+
+  /** The block's matrices, in order of execution. */
+  List<Address> matrices() {
+    return source.addresses().stream().filter(treatments::containsKey).toList();
+  }
+
   /** {@code W [out, in]} as transformed so far; not to be changed. */
   public Matrix weight(Address address) {
     var changed = matrices.get(address);

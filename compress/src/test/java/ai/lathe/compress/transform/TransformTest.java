@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.within;
 import ai.lathe.compress.calibration.BlockCalibration;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.quantization.IntegerGrid;
+import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Transform;
 import ai.lathe.compress.recipe.RecipeReader;
 import ai.lathe.model.Address;
@@ -16,8 +18,10 @@ import ai.lathe.model.EmbeddedModel;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Progress;
@@ -42,6 +46,9 @@ import org.junit.jupiter.api.io.TempDir;
 class TransformTest {
 
   private static final int LENGTH = 96;
+  private static final IntegerGrid GRID =
+      new IntegerGrid(
+          new IntegerScheme(3, 32, true, Activations.NONE), ScaleSearch.MIN_MAX, DType.F16);
 
   @TempDir static Path folder;
 
@@ -52,6 +59,16 @@ class TransformTest {
       var blocks = transform(model, transform);
       assertSameFunction(model, new Transformed(model, blocks));
       assertThat(blocks).allSatisfy(block -> assertThat(block.view()).isNotSameAs(model));
+    }
+  }
+
+  /** Nothing is rounded: a grid is given to search with, and not used. */
+  @Test
+  void awqScalingLeavesTheFunctionAsItWas() {
+    try (var model = model()) {
+      var blocks = transform(model, new Awq(4, false, List.of()));
+      assertSameFunction(model, new Transformed(model, blocks));
+      assertThat(blocks).anySatisfy(block -> assertThat(block.view()).isNotSameAs(model));
     }
   }
 
@@ -126,6 +143,9 @@ class TransformTest {
         "SmoothQuantModifier: {smoothing_strenth: 1}", "did you mean 'smoothing_strength'?");
     assertRefused("SmothQuantModifier: {}", "did you mean 'SmoothQuantModifier'?");
     assertRefused("SmoothQuantModifier: {mappings: [q_proj]}", "are written [[");
+    assertRefused("AWQModifier: {n_grid: 0}", "at least 1 (20 is usual), not 0");
+    assertRefused(
+        "{AWQModifier: {scheme: W4A16}, GPTQModifier: {scheme: W4A16}}", "leave AWQModifier's out");
   }
 
   @Test
@@ -194,7 +214,7 @@ class TransformTest {
       if (address.block() == block && !address.isVector(model.architecture())) {
         treatments.put(
             address,
-            new Treatment(new Encoding.Plain(DType.F32), Optional.empty(), Optional.empty()));
+            new Treatment(new Encoding.Plain(DType.F32), Optional.empty(), Optional.of(GRID)));
       }
     }
     return treatments;
