@@ -1,6 +1,7 @@
 package ai.lathe.bench;
 
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -80,7 +81,8 @@ record LlamaShape(
         new ModelConfig.Rope(10000.0, headSize(), new ModelConfig.Rope.Scaling.None()),
         false,
         0,
-        OptionalInt.empty(),
+        Optional.empty(),
+        ModelConfig.Arithmetic.plain(Activation.SILU, headSize()),
         DType.BF16,
         OptionalInt.of(0),
         OptionalInt.of(1),

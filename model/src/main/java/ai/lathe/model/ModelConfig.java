@@ -1,13 +1,16 @@
 package ai.lathe.model;
 
 import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Width;
 import ai.lathe.tensor.DType;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -24,7 +27,8 @@ import java.util.Set;
  * @param rope null where positions are learned
  * @param tiedEmbeddings the output matrix is the token embedding
  * @param tokenTypes segment embeddings of BERT, else 0
- * @param slidingWindow positions that a token sees, where limited
+ * @param window of attention, in the blocks that have one
+ * @param arithmetic what is computed beyond sizes
  * @param dtype element type that the weights are stored in where they are not compressed
  * @param beginToken put before a text by the tokenizer's own rules, not by ours
  * @param huggingFace the {@code config.json} that describes this model to other tools
@@ -43,11 +47,65 @@ public record ModelConfig(
     Rope rope,
     boolean tiedEmbeddings,
     int tokenTypes,
-    OptionalInt slidingWindow,
+    Optional<Window> window,
+    Arithmetic arithmetic,
     DType dtype,
     OptionalInt beginToken,
     OptionalInt endToken,
     ObjectNode huggingFace) {
+
+  /** Rows of a position table that stand before the first position's, in OPT and its kin. */
+  private static final int PADDING_POSITIONS = 2;
+
+  /**
+   * Attention to the last positions only.
+   *
+   * @param positions that a token sees, itself among them
+   * @param blocks for each block whether it has the window; the others see everything
+   * @param rope of the blocks with a window, which may differ from the others'
+   */
+  public record Window(int positions, List<Boolean> blocks, Rope rope) {
+
+    /** In every block. */
+    public static Window everywhere(int positions, int blocks, Rope rope) {
+      return new Window(positions, Collections.nCopies(blocks, true), rope);
+    }
+
+    public boolean in(int block) {
+      return blocks.get(block);
+    }
+  }
+
+  /**
+   * What is computed beyond sizes.
+   *
+   * @param activation of the feed-forward
+   * @param attentionScale what products of queries and keys are multiplied by
+   * @param attentionCap where given, scores {@code s} become {@code cap * tanh(s / cap)}
+   * @param outputCap likewise for the logits of the vocabulary
+   */
+  public record Arithmetic(
+      Activation activation,
+      double attentionScale,
+      OptionalDouble attentionCap,
+      OptionalDouble outputCap) {
+
+    /** Scores divided by {@code sqrt(head size)}, nothing capped. */
+    public static Arithmetic plain(Activation activation, int headSize) {
+      return new Arithmetic(
+          activation, 1 / Math.sqrt(headSize), OptionalDouble.empty(), OptionalDouble.empty());
+    }
+  }
+
+  /** Positions that a token sees in a block, where limited. */
+  public OptionalInt window(int block) {
+    return window.filter(w -> w.in(block)).stream().mapToInt(Window::positions).findFirst();
+  }
+
+  /** Rotary positions of a block; null where positions are learned. */
+  public Rope rope(int block) {
+    return window.filter(w -> w.in(block)).map(Window::rope).orElse(rope);
+  }
 
   /** The same numbers, described to other tools by another {@code config.json}. */
   public ModelConfig describedBy(ObjectNode json) {
@@ -65,7 +123,8 @@ public record ModelConfig(
         rope,
         tiedEmbeddings,
         tokenTypes,
-        slidingWindow,
+        window,
+        arithmetic,
         dtype,
         beginToken,
         endToken,
@@ -79,11 +138,14 @@ public record ModelConfig(
       case QUERY_HEADS -> heads * headSize;
       case KEY_VALUE_HEADS -> keyValueHeads * headSize;
       case HEAD -> headSize;
+      case QUERY_KEY_VALUE -> (heads + 2 * keyValueHeads) * headSize;
       case FEED_FORWARD -> feedForward;
       case EXPERT_FEED_FORWARD -> experts.orElseThrow().feedForward();
       case EXPERTS -> experts.orElseThrow().count();
+      case GATE_AND_UP -> 2 * feedForward;
       case VOCABULARY -> vocabulary;
       case POSITIONS -> context;
+      case PADDED_POSITIONS -> context + PADDING_POSITIONS;
       case TOKEN_TYPES -> tokenTypes;
     };
   }
@@ -151,18 +213,52 @@ public record ModelConfig(
 
       /** A divisor for each frequency, as GGUF stores whatever the scaling was. */
       record PerFrequency(List<Double> divisors) implements Scaling {}
+
+      /**
+       * LongRoPE (Ding et al. 2024, arXiv 2402.13753): a divisor for each frequency, others for
+       * sequences of more than the original context; rotated features are also stretched.
+       *
+       * @param stretch what cosines and sines are multiplied by
+       */
+      record LongRope(
+          List<Double> shortDivisors,
+          List<Double> longDivisors,
+          int originalContext,
+          double stretch)
+          implements Scaling {}
     }
 
-    /** The {@code dimensions / 2} angular frequencies, scaled. */
+    /** The same rotation under another scaling. */
+    public Rope scaled(Scaling other) {
+      return new Rope(theta, dimensions, other);
+    }
+
+    /** What cosines and sines are multiplied by. */
+    public double stretch() {
+      return scaling instanceof Scaling.LongRope longRope ? longRope.stretch() : 1;
+    }
+
+    /** The {@code dimensions / 2} angular frequencies of a short sequence, scaled. */
     public double[] frequencies() {
+      return frequencies(1);
+    }
+
+    /** Likewise for a sequence of {@code tokens}. */
+    public double[] frequencies(int tokens) {
       var frequencies = new double[dimensions / 2];
       for (int i = 0; i < frequencies.length; i++) {
-        frequencies[i] = scaled(i, Math.pow(theta, -2.0 * i / dimensions));
+        frequencies[i] = scaled(i, Math.pow(theta, -2.0 * i / dimensions), tokens);
       }
       return frequencies;
     }
 
-    private double scaled(int i, double frequency) {
+    /** Whether sequences of these lengths have the same frequencies. */
+    public boolean sameFrequencies(int tokens, int others) {
+      return !(scaling instanceof Scaling.LongRope longRope)
+          || tokens > longRope.originalContext() == others > longRope.originalContext();
+    }
+
+    private double scaled(int i, double frequency, int tokens) {
       return switch (scaling) {
         case Scaling.None() -> frequency;
         case Scaling.Linear(double factor) -> frequency / factor;
@@ -172,6 +268,12 @@ public record ModelConfig(
           yield (1 - ramp) * frequency / factor + ramp * frequency;
         }
         case Scaling.PerFrequency(List<Double> divisors) -> frequency / divisors.get(i);
+        case Scaling.LongRope longRope ->
+            frequency
+                / (tokens > longRope.originalContext()
+                        ? longRope.longDivisors()
+                        : longRope.shortDivisors())
+                    .get(i);
       };
     }
   }

@@ -2,6 +2,7 @@ package ai.lathe.torch;
 
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import java.util.OptionalInt;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -12,23 +13,54 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Scaled dot-product attention of one block, after the projections and before the output's: heads,
- * norms on them, rotation, masks.
+ * norms on them, rotation, masks, caps.
  */
 final class Attention implements AutoCloseable {
 
   private final ModelConfig config;
   private final boolean causal;
+  private final OptionalInt window;
   private final TorchNorm queryNorm;
   private final TorchNorm keyNorm;
   private final Rotary rotary;
 
   /** Norms are null where the architecture has none. */
-  Attention(ModelConfig config, ModelKind kind, TorchNorm queryNorm, TorchNorm keyNorm) {
+  Attention(ModelConfig config, int block, ModelKind kind, TorchNorm queryNorm, TorchNorm keyNorm) {
     this.config = config;
     this.causal = kind == ModelKind.DECODER;
+    this.window = config.window(block);
     this.queryNorm = queryNorm;
     this.keyNorm = keyNorm;
-    this.rotary = config.rope() == null ? null : new Rotary(config.rope());
+    var rope = config.rope(block);
+    this.rotary = rope == null ? null : new Rotary(rope);
+  }
+
+  /**
+   * @param fused {@code [batch, tokens, (heads + 2 key-value heads) * head]}: all queries, all
+   *     keys, all values
+   * @param byHead or the three for each head in turn
+   * @param padding as below
+   */
+  Tensor forward(Tensor fused, boolean byHead, Tensor padding) {
+    return Torch.scoped(
+        () -> {
+          if (byHead) {
+            long head = config.headSize();
+            var heads = fused.view(fused.size(0), fused.size(1), config.heads(), 3 * head);
+            return forward(
+                heads.narrow(3, 0, head).flatten(2, 3),
+                heads.narrow(3, head, head).flatten(2, 3),
+                heads.narrow(3, 2 * head, head).flatten(2, 3),
+                padding);
+          }
+          long query = (long) config.heads() * config.headSize();
+          long key = (long) config.keyValueHeads() * config.headSize();
+          return forward(
+              fused.narrow(2, 0, query),
+              fused.narrow(2, query, key),
+              fused.narrow(2, query + key, key),
+              padding);
+        });
   }
 
   /**
@@ -46,27 +78,47 @@ final class Attention implements AutoCloseable {
           var k = repeat(position(heads(key, config.keyValueHeads()), keyNorm));
           var v = repeat(heads(value, config.keyValueHeads()));
           var mask = mask(tokens, padding);
-          var mixed =
-              Torch.oneThreadAProduct(
-                  () ->
-                      torch.scaled_dot_product_attention(
-                          q,
-                          k,
-                          v,
-                          mask == null ? new TensorOptional() : new TensorOptional(mask),
-                          0.0,
-                          causal && mask == null,
-                          new DoubleOptional(),
-                          false));
+          var mixed = mix(q, k, v, mask(tokens, padding));
           return mixed
               .transpose(1, 2)
               .reshape(batch, tokens, (long) config.heads() * config.headSize());
         });
   }
 
+  /** Sums of values, weighted by the softmax of scores; the mask may be null. */
+  private Tensor mix(Tensor query, Tensor key, Tensor value, Tensor mask) {
+    double scale = config.arithmetic().attentionScale();
+    var cap = config.arithmetic().attentionCap();
+    if (cap.isPresent()) {
+      var scores = torch.matmul(query, key.transpose(2, 3));
+      var capped =
+          scores
+              .mul(new Scalar(scale / cap.getAsDouble()))
+              .tanh()
+              .mul(new Scalar(cap.getAsDouble()));
+      var seen = mask == null && causal ? causal(query.size(2)) : mask;
+      var masked =
+          seen == null
+              ? capped
+              : capped.masked_fill(seen.logical_not(), new Scalar(Double.NEGATIVE_INFINITY));
+      return torch.matmul(torch.softmax(masked, -1), value);
+    }
+    return Torch.oneThreadAProduct(
+        () ->
+            torch.scaled_dot_product_attention(
+                query,
+                key,
+                value,
+                mask == null ? new TensorOptional() : new TensorOptional(mask),
+                0.0,
+                causal && mask == null,
+                new DoubleOptional(scale),
+                false));
+  }
+
   /** {@code [batch, heads, tokens, head]} */
   private Tensor heads(Tensor x, int count) {
-    return x.view(x.size(0), x.size(1), count, config.headSize()).transpose(1, 2);
+    return x.reshape(x.size(0), x.size(1), count, config.headSize()).transpose(1, 2);
   }
 
   private Tensor position(Tensor heads, TorchNorm norm) {
@@ -93,19 +145,16 @@ final class Attention implements AutoCloseable {
    * full) attention says it all. A token always sees itself, so that rows of padding stay finite.
    */
   private Tensor mask(long tokens, Tensor padding) {
-    boolean windowed = causal && config.slidingWindow().orElse(Integer.MAX_VALUE) < tokens;
+    boolean windowed = causal && window.orElse(Integer.MAX_VALUE) < tokens;
     if (padding == null && !windowed) {
       return null;
     }
-    var options = new TensorOptions(ScalarType.Long);
-    var key = torch.arange(new Scalar((int) tokens), options);
-    // How far back a key lies behind its query.
-    var distance = key.unsqueeze(1).sub(key);
+    var distance = distance(tokens);
     Tensor seen = null;
     if (causal) {
       seen = distance.ge(new Scalar(0));
       if (windowed) {
-        seen = seen.logical_and(distance.lt(new Scalar(config.slidingWindow().getAsInt())));
+        seen = seen.logical_and(distance.lt(new Scalar(window.getAsInt())));
       }
     }
     if (padding != null) {
@@ -113,6 +162,16 @@ final class Attention implements AutoCloseable {
       seen = seen == null ? real : seen.logical_and(real);
     }
     return seen.logical_or(distance.eq(new Scalar(0)));
+  }
+
+  private static Tensor causal(long tokens) {
+    return distance(tokens).ge(new Scalar(0));
+  }
+
+  /** How far back a key lies behind its query, {@code [query, key]}. */
+  private static Tensor distance(long tokens) {
+    var key = torch.arange(new Scalar((int) tokens), new TensorOptions(ScalarType.Long));
+    return key.unsqueeze(1).sub(key);
   }
 
   /** The norms belong to the block. */

@@ -1,6 +1,6 @@
 package ai.lathe.torch;
 
-import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Rope;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -13,20 +13,21 @@ import org.bytedeco.pytorch.global.torch;
  */
 final class Rotary implements AutoCloseable {
 
-  private final double[] frequencies;
+  private final Rope rope;
+  private final int half;
   private Tensor cosines;
   private Tensor sines;
   private int positions;
 
-  Rotary(ModelConfig.Rope rope) {
-    frequencies = rope.frequencies();
+  Rotary(Rope rope) {
+    this.rope = rope;
+    this.half = rope.dimensions() / 2;
   }
 
   /** Turns {@code [batch, heads, tokens, head]}, the first token at position 0. */
   Tensor rotate(Tensor heads) {
     int tokens = (int) heads.size(2);
     prepare(tokens);
-    int half = frequencies.length;
     var cosine = cosines.narrow(0, 0, tokens);
     var sine = sines.narrow(0, 0, tokens);
     var first = heads.narrow(3, 0, half);
@@ -43,16 +44,16 @@ final class Rotary implements AutoCloseable {
 
   /** Angles are computed in double: in float32 they lose three digits at position 1000. */
   private void prepare(int tokens) {
-    if (tokens <= positions) {
+    if (tokens <= positions && rope.sameFrequencies(tokens, positions)) {
       return;
     }
-    int half = frequencies.length;
+    var frequencies = rope.frequencies(tokens);
     var cosine = new float[tokens * half];
     var sine = new float[tokens * half];
     for (int t = 0; t < tokens; t++) {
       for (int i = 0; i < half; i++) {
-        cosine[t * half + i] = (float) Math.cos(t * frequencies[i]);
-        sine[t * half + i] = (float) Math.sin(t * frequencies[i]);
+        cosine[t * half + i] = (float) (rope.stretch() * Math.cos(t * frequencies[i]));
+        sine[t * half + i] = (float) (rope.stretch() * Math.sin(t * frequencies[i]));
       }
     }
     close();

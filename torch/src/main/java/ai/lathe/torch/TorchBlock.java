@@ -5,6 +5,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
@@ -31,6 +32,7 @@ public final class TorchBlock implements AutoCloseable {
   private final Map<Address, TorchLinear> linears = new LinkedHashMap<>();
   private final Map<Role, TorchNorm> norms = new EnumMap<>(Role.class);
   private final Attention attention;
+  private final Activation activation;
 
   private TorchBlock(
       Architecture architecture,
@@ -41,6 +43,7 @@ public final class TorchBlock implements AutoCloseable {
     this.architecture = architecture;
     this.experts = config.experts();
     this.index = index;
+    this.activation = config.arithmetic().activation();
     for (var parameter : config.parameters(architecture, index)) {
       var role = parameter.role();
       switch (parameter.kind()) {
@@ -58,7 +61,11 @@ public final class TorchBlock implements AutoCloseable {
     }
     attention =
         new Attention(
-            config, architecture.kind(), norms.get(Role.QUERY_NORM), norms.get(Role.KEY_NORM));
+            config,
+            index,
+            architecture.kind(),
+            norms.get(Role.QUERY_NORM),
+            norms.get(Role.KEY_NORM));
   }
 
   /** In float32. */
@@ -99,6 +106,7 @@ public final class TorchBlock implements AutoCloseable {
         checkpoint.architecture().norm(),
         Torch.owned(() -> Weights.vector(weight)),
         bias.map(b -> Torch.owned(() -> Weights.vector(b))).orElse(null),
+        checkpoint.architecture().normOffset(),
         checkpoint.config().normEpsilon());
   }
 
@@ -128,6 +136,7 @@ public final class TorchBlock implements AutoCloseable {
                 architecture.norm(),
                 parameters.apply(address).orElseThrow(),
                 parameters.apply(address.bias()).orElse(null),
+                architecture.normOffset(),
                 config.normEpsilon()));
   }
 
@@ -227,14 +236,34 @@ public final class TorchBlock implements AutoCloseable {
           var middle = norm(Role.ATTENTION_OUTPUT_NORM, hidden.add(attention(hidden)));
           yield norm(Role.FEED_FORWARD_OUTPUT_NORM, middle.add(feedForward(middle)));
         }
+        case SANDWICH -> {
+          var attended = attention(norm(Role.ATTENTION_NORM, hidden));
+          var middle = hidden.add(norm(Role.ATTENTION_OUTPUT_NORM, attended));
+          var fed = feedForward(norm(Role.FEED_FORWARD_NORM, middle));
+          yield middle.add(norm(Role.FEED_FORWARD_OUTPUT_NORM, fed));
+        }
+        case PARALLEL ->
+            hidden
+                .add(attention(norm(Role.ATTENTION_NORM, hidden)))
+                .add(feedForward(norm(Role.FEED_FORWARD_NORM, hidden)));
       };
     }
 
     private Tensor attention(Tensor x) {
-      announce(x, Role.QUERY, Role.KEY, Role.VALUE);
-      var mixed =
-          attention.forward(
-              linear(Role.QUERY, x), linear(Role.KEY, x), linear(Role.VALUE, x), padding);
+      Tensor mixed;
+      if (architecture.has(Role.QUERY_KEY_VALUE)) {
+        announce(x, Role.QUERY_KEY_VALUE);
+        mixed =
+            attention.forward(
+                linear(Role.QUERY_KEY_VALUE, x),
+                architecture.parameter(Role.QUERY_KEY_VALUE).groupedByHead(),
+                padding);
+      } else {
+        announce(x, Role.QUERY, Role.KEY, Role.VALUE);
+        mixed =
+            attention.forward(
+                linear(Role.QUERY, x), linear(Role.KEY, x), linear(Role.VALUE, x), padding);
+      }
       announce(mixed, Role.ATTENTION_OUTPUT);
       return linear(Role.ATTENTION_OUTPUT, mixed);
     }
@@ -242,6 +271,14 @@ public final class TorchBlock implements AutoCloseable {
     private Tensor feedForward(Tensor x) {
       if (linears.containsKey(Address.weight(index, Role.ROUTER))) {
         return mixture(x);
+      }
+      if (architecture.has(Role.GATE_UP)) {
+        announce(x, Role.GATE_UP);
+        var both = linear(Role.GATE_UP, x);
+        long half = both.size(-1) / 2;
+        var inner = activate(both.narrow(-1, 0, half)).mul(both.narrow(-1, half, half));
+        announce(inner, Role.DOWN);
+        return linear(Role.DOWN, inner);
       }
       if (architecture.gated()) {
         return gated(x, Site.NO_EXPERT, Role.GATE, Role.UP, Role.DOWN);
@@ -277,10 +314,11 @@ public final class TorchBlock implements AutoCloseable {
     }
 
     private Tensor activate(Tensor x) {
-      return switch (architecture.activation()) {
+      return switch (activation) {
         case SILU -> torch.silu(x);
         case GELU -> torch.gelu(x);
         case GELU_TANH -> torch.gelu(x, "tanh");
+        case RELU -> torch.relu(x);
       };
     }
 

@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.Tensor;
 public final class TorchEmbedding implements AutoCloseable {
 
   private final ModelConfig config;
+  private final float scale;
   private final LinearWeight tokens;
   private final LinearWeight positions;
   private final float[] segment;
@@ -23,11 +24,13 @@ public final class TorchEmbedding implements AutoCloseable {
 
   private TorchEmbedding(
       ModelConfig config,
+      float scale,
       LinearWeight tokens,
       LinearWeight positions,
       float[] segment,
       TorchNorm norm) {
     this.config = config;
+    this.scale = scale;
     this.tokens = tokens;
     this.positions = positions;
     this.segment = segment;
@@ -52,7 +55,12 @@ public final class TorchEmbedding implements AutoCloseable {
       norm = TorchBlock.norm(checkpoint, Address.weight(Role.EMBEDDING_NORM));
     }
     return new TorchEmbedding(
-        config, checkpoint.matrix(Address.weight(Role.TOKEN_EMBEDDING)), positions, segment, norm);
+        config,
+        architecture.scaledEmbedding() ? (float) Math.sqrt(config.hidden()) : 1,
+        checkpoint.matrix(Address.weight(Role.TOKEN_EMBEDDING)),
+        positions,
+        segment,
+        norm);
   }
 
   /**
@@ -66,11 +74,14 @@ public final class TorchEmbedding implements AutoCloseable {
     var position = positions == null ? null : new float[hidden];
     for (int t = 0; t < length; t++) {
       if (position != null) {
-        positions.decodeRows(t, t + 1, position, 0);
+        // A longer table begins with rows for padding.
+        int row = positions.rows() - config.context() + t;
+        positions.decodeRows(row, row + 1, position, 0);
       }
       for (int b = 0; b < batch.length; b++) {
         int at = (b * length + t) * hidden;
         tokens.decodeRows(batch[b][t], batch[b][t] + 1, values, at);
+        scale(values, at);
         add(position, values, at);
         add(segment, values, at);
       }
@@ -80,6 +91,12 @@ public final class TorchEmbedding implements AutoCloseable {
           var sum = Torch.ofFloats(values, batch.length, length, hidden);
           return norm == null ? sum : norm.forward(sum);
         });
+  }
+
+  private void scale(float[] values, int at) {
+    for (int i = at; scale != 1 && i < at + config.hidden(); i++) {
+      values[i] *= scale;
+    }
   }
 
   private static void add(float[] row, float[] values, int at) {

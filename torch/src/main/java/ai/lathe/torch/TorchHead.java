@@ -3,6 +3,7 @@ package ai.lathe.torch;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Role;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /** Hidden states of the last block to logits: the final norm and the output matrix. */
@@ -37,7 +38,14 @@ public final class TorchHead implements AutoCloseable {
       var bias = checkpoint.vector(address.bias()).orElse(null);
       output = TorchLinear.of(checkpoint.matrix(address), bias, precision);
     }
-    return output.forward(normed);
+    var cap = checkpoint.config().arithmetic().outputCap();
+    return cap.isEmpty()
+        ? output.forward(normed)
+        : Torch.scoped(
+            () -> {
+              var scaled = output.forward(normed).div(new Scalar(cap.getAsDouble()));
+              return scaled.tanh().mul(new Scalar(cap.getAsDouble()));
+            });
   }
 
   @Override

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Rope;
+import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.DType;
 import java.util.Optional;
@@ -49,7 +50,7 @@ class AttentionTest {
     }
     float[] actual;
     try (var _ = new PointerScope();
-        var attention = new Attention(config, kind, null, null)) {
+        var attention = new Attention(config, 0, kind, null, null)) {
       actual =
           Torch.floats(
               attention.forward(
@@ -90,7 +91,7 @@ class AttentionTest {
     double total = 0;
     for (int s = 0; s < TOKENS; s++) {
       boolean causal = kind == ModelKind.DECODER;
-      boolean seen = !causal || s <= t && t - s < config.slidingWindow().orElse(TOKENS);
+      boolean seen = !causal || s <= t && t - s < config.window(0).orElse(TOKENS);
       if (!seen || real[b * TOKENS + s] == 0) {
         continue;
       }
@@ -136,6 +137,7 @@ class AttentionTest {
   }
 
   private static ModelConfig config(OptionalInt window) {
+    var rope = new Rope(50, ROTATED, new Rope.Scaling.None());
     return new ModelConfig(
         HEADS * HEAD,
         1,
@@ -147,10 +149,13 @@ class AttentionTest {
         8,
         TOKENS,
         1e-5,
-        new Rope(50, ROTATED, new Rope.Scaling.None()),
+        rope,
         true,
         0,
-        window,
+        window.stream()
+            .mapToObj(positions -> ModelConfig.Window.everywhere(positions, 1, rope))
+            .findFirst(),
+        ModelConfig.Arithmetic.plain(Activation.SILU, HEAD),
         DType.F32,
         OptionalInt.empty(),
         OptionalInt.empty(),

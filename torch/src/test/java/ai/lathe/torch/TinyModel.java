@@ -5,8 +5,10 @@ import static ai.lathe.model.architecture.Architecture.Routing.NORMALIZED;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Arithmetic;
 import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.ModelConfig.Rope;
+import ai.lathe.model.ModelConfig.Window;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architectures;
@@ -31,6 +33,7 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
   static TinyModel random(String modelType, OptionalInt slidingWindow, long seed) {
     var architecture = Architectures.forModelType(modelType);
     boolean learned = architecture.has(Role.POSITION_EMBEDDING);
+    var rope = learned ? null : new Rope(100, 4, new Rope.Scaling.None());
     var config =
         new ModelConfig(
             12,
@@ -45,10 +48,13 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
             30,
             16,
             1e-5,
-            learned ? null : new Rope(100, 4, new Rope.Scaling.None()),
+            rope,
             true,
             learned ? 2 : 0,
-            slidingWindow,
+            slidingWindow.stream()
+                .mapToObj(positions -> Window.everywhere(positions, 2, rope))
+                .findFirst(),
+            Arithmetic.plain(architecture.activation(), 4),
             DType.F32,
             OptionalInt.empty(),
             OptionalInt.empty(),

@@ -12,6 +12,8 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * A transformer described once, as data: the executors, calibration, checkpoints and exporters all
@@ -23,15 +25,22 @@ import java.util.Map;
  * @param classes Hugging Face class names that it covers, the first the one to write
  * @param kind decoder or encoder
  * @param norm kind of every norm
+ * @param normOffset what is added to the norm weights of Hugging Face files before they multiply;
+ *     GGUF holds the sum
  * @param normOrder where the norms of a block stand
- * @param activation of the feed-forward
+ * @param activation of the feed-forward, unless a model says otherwise
  * @param routing how tokens are weighted over experts; null without experts
+ * @param scaledEmbedding token embeddings are multiplied by the root of the hidden size
+ * @param windows which blocks a sliding window is for, where a model has one
  * @param modelPrefixes prefixes that Hugging Face names may carry, the one to write first
  * @param ignored starts or ends of Hugging Face names, without prefix, that are not part of the
  *     computed function: task heads and buffers
  * @param blockNames {@code model.layers.{n}} and {@code blk.{n}}
  * @param outer parameters outside blocks, in order of execution
  * @param inner parameters of each block, in order of execution
+ * @param dialect how its {@code config.json} differs
+ * @param variant what tells it from another description of the same model type
+ * @param llamaCpp what llama.cpp makes of it; empty where it has no such architecture
  */
 public record Architecture(
     String name,
@@ -40,14 +49,20 @@ public record Architecture(
     List<String> classes,
     ModelKind kind,
     NormKind norm,
+    double normOffset,
     NormOrder normOrder,
     Activation activation,
     Routing routing,
+    boolean scaledEmbedding,
+    Windows windows,
     List<String> modelPrefixes,
     List<String> ignored,
     BlockNames blockNames,
     Map<Role, Parameter> outer,
-    Map<Role, Parameter> inner) {
+    Map<Role, Parameter> inner,
+    Dialect dialect,
+    Optional<Variant> variant,
+    Optional<LlamaCpp> llamaCpp) {
 
   public enum ModelKind {
     /** Causal attention, next-token logits. */
@@ -85,7 +100,11 @@ public record Architecture(
     /** Norm, then layer, then residual sum. */
     PRE,
     /** Layer, residual sum, then norm. */
-    POST
+    POST,
+    /** Norm, layer, another norm, then residual sum. */
+    SANDWICH,
+    /** Attention and feed-forward both read the block's input, each through its norm. */
+    PARALLEL
   }
 
   public enum Activation {
@@ -93,7 +112,8 @@ public record Architecture(
     /** With the error function. */
     GELU("gelu"),
     /** With the tanh approximation. */
-    GELU_TANH("gelu_pytorch_tanh", "gelu_new");
+    GELU_TANH("gelu_pytorch_tanh", "gelu_new", "gelu_fast"),
+    RELU("relu");
 
     private final List<String> huggingFace;
 
@@ -114,6 +134,29 @@ public record Architecture(
     /** Likewise where config.json says {@code norm_topk_prob}, else left as it is. */
     CONFIGURED
   }
+
+  /**
+   * Blocks with a sliding window, unless a model lists them.
+   *
+   * @param fullEvery of so many blocks the last one sees everything; 0 where none does
+   * @param theta of the rotary positions in blocks with a window; empty where all have the same
+   */
+  public record Windows(int fullEvery, OptionalDouble theta) {
+
+    public boolean in(int block) {
+      return fullEvery == 0 || (block + 1) % fullEvery != 0;
+    }
+  }
+
+  /**
+   * A setting that makes two architectures of one model type.
+   *
+   * @param huggingFace the field of config.json
+   * @param gguf the key after the architecture's prefix, or null
+   * @param value that this architecture is for
+   * @param otherwise the value where a file does not say
+   */
+  public record Variant(String huggingFace, String gguf, boolean value, boolean otherwise) {}
 
   /** Patterns with {@code {n}} for the block's index. */
   public record BlockNames(String huggingFace, String gguf) {}
@@ -150,7 +193,7 @@ public record Architecture(
 
   /** Whether the feed-forward multiplies by an activated gate. */
   public boolean gated() {
-    return inner.containsKey(Role.GATE);
+    return inner.containsKey(Role.GATE) || inner.containsKey(Role.GATE_UP);
   }
 
   /**
@@ -162,9 +205,17 @@ public record Architecture(
    */
   public String moduleName(int block, int expert, Role role) {
     var name = parameter(role).huggingFace().replace("{e}", Integer.toString(expert));
-    return inner.containsKey(role)
-        ? blockNames.huggingFace().replace("{n}", Integer.toString(block)) + "." + name
-        : name;
+    return prefixed(
+        modelPrefixes.getFirst(),
+        role,
+        inner.containsKey(role)
+            ? blockNames.huggingFace().replace("{n}", Integer.toString(block)) + "." + name
+            : name);
+  }
+
+  /** A name with one of the model's prefixes; the output stands beside the model, without one. */
+  public static String prefixed(String prefix, Role role, String name) {
+    return role == Role.OUTPUT ? name : prefix + name;
   }
 
   public static Builder decoder(String name) {
@@ -185,14 +236,20 @@ public record Architecture(
     private List<String> prefixes = List.of("");
     private List<String> ignored = List.of();
     private NormKind norm = NormKind.RMS;
+    private double normOffset;
     private NormOrder normOrder = NormOrder.PRE;
     private Activation activation = Activation.SILU;
     private Routing routing;
+    private boolean scaledEmbedding;
+    private Windows windows = new Windows(0, OptionalDouble.empty());
     private boolean biased;
     private BlockNames blockNames;
     private final Map<Role, Parameter> outer = new LinkedHashMap<>();
     private final Map<Role, Parameter> inner = new LinkedHashMap<>();
     private Map<Role, Parameter> current = outer;
+    private Dialect dialect = Dialect.LLAMA;
+    private Optional<Variant> variant = Optional.empty();
+    private Optional<LlamaCpp> llamaCpp;
 
     private Builder(String name, ModelKind kind) {
       this.name = name;
@@ -231,6 +288,53 @@ public record Architecture(
     public Builder norms(NormKind kindOfAll, NormOrder order) {
       norm = kindOfAll;
       normOrder = order;
+      return this;
+    }
+
+    /** Norm weights of Hugging Face files are this much too small. */
+    public Builder normOffset(double offset) {
+      normOffset = offset;
+      return this;
+    }
+
+    /** Token embeddings are multiplied by the root of the hidden size. */
+    public Builder scaledEmbedding() {
+      scaledEmbedding = true;
+      return this;
+    }
+
+    /** Where there is a window, the last of so many blocks sees everything. */
+    public Builder fullEvery(int blocks) {
+      windows = new Windows(blocks, windows.theta());
+      return this;
+    }
+
+    /** Blocks with a window have rotary positions of their own. */
+    public Builder windowTheta(double theta) {
+      windows = new Windows(windows.fullEvery(), OptionalDouble.of(theta));
+      return this;
+    }
+
+    public Builder dialect(Dialect ofConfig) {
+      dialect = ofConfig;
+      return this;
+    }
+
+    /** One of two architectures of the same model type; {@code gguf} may be null. */
+    public Builder variant(String huggingFace, String gguf, boolean value, boolean otherwise) {
+      variant = Optional.of(new Variant(huggingFace, gguf, value, otherwise));
+      return this;
+    }
+
+    /** llama.cpp does not compute quite the same. */
+    public Builder llamaCpp(LlamaCpp differently) {
+      llamaCpp = Optional.of(differently);
+      return this;
+    }
+
+    /** llama.cpp does not have it, so GGUF has no names for it. */
+    public Builder notInLlamaCpp() {
+      llamaCpp = Optional.empty();
       return this;
     }
 
@@ -294,11 +398,11 @@ public record Architecture(
 
     /** Attention hands on a mix of values for each query head; a norm keeps the stream's width. */
     private Width width(Role read) {
-      if (read == Role.VALUE) {
-        return Width.QUERY_HEADS;
-      }
-      var parameter = current.get(read);
-      return parameter == null ? HIDDEN : parameter.rows();
+      return switch (read) {
+        case VALUE, QUERY_KEY_VALUE -> Width.QUERY_HEADS;
+        case GATE_UP -> Width.FEED_FORWARD;
+        default -> current.containsKey(read) ? current.get(read).rows() : HIDDEN;
+      };
     }
 
     private Builder put(Parameter parameter) {
@@ -314,14 +418,20 @@ public record Architecture(
           classes,
           kind,
           norm,
+          normOffset,
           normOrder,
           activation,
           routing,
+          scaledEmbedding,
+          windows,
           prefixes,
           ignored,
           blockNames,
           Collections.unmodifiableMap(outer),
-          Collections.unmodifiableMap(inner));
+          Collections.unmodifiableMap(inner),
+          dialect,
+          variant,
+          llamaCpp == null ? Optional.of(LlamaCpp.plain(activation)) : llamaCpp);
     }
   }
 }

@@ -1,15 +1,24 @@
 package ai.lathe.model.architecture;
 
+import ai.lathe.model.architecture.Architecture.Variant;
 import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.Predicate;
 
 /** Every architecture that Lathe knows. A new one is its own file and one line here. */
 public final class Architectures {
 
   public static final List<Architecture> ALL =
       List.of(
-          Llama.LLAMA, Mixtral.MIXTRAL, Qwen2.QWEN2, Qwen3.QWEN3, Qwen3Moe.QWEN3_MOE, Bert.BERT);
+          Llama.LLAMA,
+          Mixtral.MIXTRAL,
+          Qwen2.QWEN2,
+          Qwen3.QWEN3,
+          Qwen3Moe.QWEN3_MOE,
+          Gemma2.GEMMA2,
+          Gemma3.GEMMA3,
+          Bert.BERT);
 
   private Architectures() {}
 
@@ -30,7 +39,11 @@ public final class Architectures {
    *     without
    */
   public static Architecture forGguf(String name, boolean mixture) {
-    var named = ALL.stream().filter(architecture -> architecture.ggufName().equals(name)).toList();
+    var named =
+        ALL.stream()
+            .filter(architecture -> architecture.llamaCpp().isPresent())
+            .filter(architecture -> architecture.ggufName().equals(name))
+            .toList();
     return named.stream()
         .filter(architecture -> architecture.has(Role.ROUTER) == mixture)
         .findFirst()
@@ -40,7 +53,26 @@ public final class Architectures {
                 LatheException.unknown(
                     "GGUF architecture",
                     name,
-                    ALL.stream().map(Architecture::ggufName).distinct().toList()));
+                    ALL.stream()
+                        .filter(architecture -> architecture.llamaCpp().isPresent())
+                        .map(Architecture::ggufName)
+                        .distinct()
+                        .toList()));
+  }
+
+  /**
+   * Of the architectures that share a model type, the one for a file.
+   *
+   * @param setting what the file says of the variants' setting
+   */
+  public static Architecture choose(Architecture found, Predicate<Variant> setting) {
+    return ALL.stream()
+        .filter(architecture -> architecture.modelTypes().equals(found.modelTypes()))
+        .filter(
+            architecture ->
+                architecture.variant().stream().allMatch(v -> v.value() == setting.test(v)))
+        .findFirst()
+        .orElse(found);
   }
 
   private static Architecture find(
@@ -48,9 +80,10 @@ public final class Architectures {
     return ALL.stream()
         .filter(architecture -> names.apply(architecture).contains(name))
         .findFirst()
-        .orElseThrow(
-            () ->
-                LatheException.unknown(
-                    kind, name, ALL.stream().flatMap(a -> names.apply(a).stream()).toList()));
+        .orElseThrow(() -> LatheException.unknown(kind, name, known(names)));
+  }
+
+  private static List<String> known(Function<Architecture, List<String>> names) {
+    return ALL.stream().flatMap(a -> names.apply(a).stream()).distinct().toList();
   }
 }

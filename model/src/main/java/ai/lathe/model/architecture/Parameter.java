@@ -15,6 +15,7 @@ import java.util.Optional;
  *     the same share an input
  * @param ggufRows how its rows are ordered in GGUF
  * @param tiedTo another parameter whose value it takes where the file does not have it, or null
+ * @param transposed the plain matrix stands as {@code [in, out]} in Hugging Face files
  * @param biased a model without its bias is broken. Otherwise a bias is used where the file has one
  * @param alias another Hugging Face name that files may have, or null
  * @param stack where files may have it of all experts at once, or null
@@ -30,6 +31,7 @@ public record Parameter(
     RowOrder ggufRows,
     Role tiedTo,
     boolean biased,
+    boolean transposed,
     String alias,
     Stack stack) {
 
@@ -43,7 +45,12 @@ public record Parameter(
   public enum RowOrder {
     SAME,
     /** Each head's two halves interleaved, for rotation of neighbouring pairs. */
-    INTERLEAVED
+    INTERLEAVED,
+    /**
+     * Hugging Face keeps each head's query, key and value together; GGUF has all queries, then all
+     * keys, then all values.
+     */
+    UNGROUPED
   }
 
   /**
@@ -60,14 +67,28 @@ public record Parameter(
   public interface Trait {
 
     /** Its bias is required. */
-    Trait BIASED = linear -> linear.with(linear.ggufRows, linear.tiedTo, true);
+    Trait BIASED = linear -> linear.with(linear.ggufRows, linear.tiedTo, true, linear.transposed);
+
+    /** It has no bias where the other layers must have one. */
+    Trait UNBIASED =
+        linear -> linear.with(linear.ggufRows, linear.tiedTo, false, linear.transposed);
 
     /** In GGUF each head's two halves are interleaved. */
-    Trait INTERLEAVED = linear -> linear.with(RowOrder.INTERLEAVED, linear.tiedTo, linear.biased);
+    Trait INTERLEAVED = rows(RowOrder.INTERLEAVED);
+
+    /** In Hugging Face files query, key and value of each head stand together. */
+    Trait GROUPED_BY_HEAD = rows(RowOrder.UNGROUPED);
+
+    /** Hugging Face files hold {@code [in, out]}. */
+    Trait TRANSPOSED = linear -> linear.with(linear.ggufRows, linear.tiedTo, linear.biased, true);
 
     /** Takes the value of {@code other} where the file does not have it. */
     static Trait tiedTo(Role other) {
-      return linear -> linear.with(linear.ggufRows, other, linear.biased);
+      return linear -> linear.with(linear.ggufRows, other, linear.biased, linear.transposed);
+    }
+
+    private static Trait rows(RowOrder order) {
+      return linear -> linear.with(order, linear.tiedTo, linear.biased, linear.transposed);
     }
 
     /** Hugging Face files may call it so too. */
@@ -103,6 +124,7 @@ public record Parameter(
         RowOrder.SAME,
         null,
         biased,
+        false,
         null,
         null);
   }
@@ -121,9 +143,21 @@ public record Parameter(
     return huggingFace.contains("{e}");
   }
 
-  private Parameter with(RowOrder order, Role tie, boolean withBias) {
+  private Parameter with(RowOrder order, Role tie, boolean withBias, boolean turned) {
     return new Parameter(
-        role, kind, huggingFace, gguf, rows, columns, reads, order, tie, withBias, alias, stack);
+        role,
+        kind,
+        huggingFace,
+        gguf,
+        rows,
+        columns,
+        reads,
+        order,
+        tie,
+        withBias,
+        turned,
+        alias,
+        stack);
   }
 
   private Parameter found(String otherName, Stack inStack) {
@@ -138,7 +172,13 @@ public record Parameter(
         ggufRows,
         tiedTo,
         biased,
+        transposed,
         otherName,
         inStack);
+  }
+
+  /** Whether its rows are each head's query, key and value, and not all queries first. */
+  public boolean groupedByHead() {
+    return ggufRows == RowOrder.UNGROUPED;
   }
 }

@@ -13,16 +13,20 @@ public enum Role {
   QUERY,
   KEY,
   VALUE,
+  /** Queries, keys and values as one matrix. */
+  QUERY_KEY_VALUE,
   /** On each head's query, before rotation. */
   QUERY_NORM,
   KEY_NORM,
   ATTENTION_OUTPUT,
-  /** After the attention's residual sum, in post-norm models. */
+  /** After the attention's residual sum in post-norm models, before it in sandwich-norm ones. */
   ATTENTION_OUTPUT_NORM,
   /** Before the feed-forward, in pre-norm models. */
   FEED_FORWARD_NORM,
   GATE,
   UP,
+  /** Gate and up as one matrix, the gate first. */
+  GATE_UP,
   DOWN,
   /** Scores of the experts, by which each token's are chosen. */
   ROUTER,
@@ -30,6 +34,7 @@ public enum Role {
   EXPERT_UP,
   EXPERT_DOWN,
   /** After the feed-forward's residual sum, in post-norm models. */
+  /** After the feed-forward's residual sum in post-norm models, before it in sandwich-norm ones. */
   FEED_FORWARD_OUTPUT_NORM,
   OUTPUT_NORM,
   /** Hidden state to logits. */

@@ -5,6 +5,7 @@ import ai.lathe.model.CheckpointWriter;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Path;
 import java.util.Collection;
+import java.util.List;
 
 /** A model to be written: everything about it is known but the values. */
 public sealed interface CheckpointPlan permits HuggingFacePlan, GgufPlan {
@@ -14,6 +15,9 @@ public sealed interface CheckpointPlan permits HuggingFacePlan, GgufPlan {
 
   /** Exact bytes of all its files. */
   long bytes();
+
+  /** What programs that read the result will make of it, where it is not quite the model. */
+  List<String> notes();
 
   /** Where the unfinished model stands while it is written; gone once it is finished. */
   Path staging();

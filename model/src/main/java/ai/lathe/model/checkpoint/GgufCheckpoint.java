@@ -11,6 +11,7 @@ import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.config.GgufConfig;
+import ai.lathe.model.config.GgufRope;
 import ai.lathe.model.tokenizer.GgufVocabulary;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
@@ -83,12 +84,15 @@ final class GgufCheckpoint implements Checkpoint {
                 naming.write(
                     naming.stem(architecture.parameter(Role.OUTPUT), Address.weight(Role.OUTPUT)),
                     Part.WEIGHT));
-    var divisors =
-        file.has(Naming.Gguf.ROPE_FACTORS)
-            ? file.tensor(Naming.Gguf.ROPE_FACTORS).toFloats()
-            : new float[0];
-    var list = IntStream.range(0, divisors.length).mapToObj(i -> (double) divisors[i]).toList();
-    return new GgufConfig.Tensors(rows, output, plainType(file), list);
+    var divisors = new HashMap<String, List<Double>>();
+    for (var factors : GgufRope.TENSORS) {
+      if (file.has(factors)) {
+        var values = file.tensor(factors).toFloats();
+        divisors.put(
+            factors, IntStream.range(0, values.length).mapToObj(i -> (double) values[i]).toList());
+      }
+    }
+    return new GgufConfig.Tensors(rows, output, plainType(file), divisors);
   }
 
   /** The type of matrices that are not in blocks; float16 where all are. */
@@ -138,8 +142,7 @@ final class GgufCheckpoint implements Checkpoint {
         place.isShared()
             ? file.matrix(place.tensor(), found.expert())
             : file.matrix(place.tensor());
-    var rows = permutation(found);
-    return rows == null ? weight : rows.apply(weight);
+    return form(found).matrix(weight);
   }
 
   @Override
@@ -157,14 +160,11 @@ final class GgufCheckpoint implements Checkpoint {
     if (!inventory.has(address)) {
       return Optional.empty();
     }
-    var vector = file.tensor(inventory.place(address).tensor());
-    var rows = permutation(address);
-    return Optional.of(rows == null ? vector : rows.apply(vector));
+    return Optional.of(form(address).vector(file.tensor(inventory.place(address).tensor())));
   }
 
-  private RowPermutation permutation(Address address) {
-    return RowPermutation.of(
-        architecture.parameter(address.role()), config.headSize(), /* toGguf= */ false);
+  private GgufForm form(Address address) {
+    return GgufForm.of(address, architecture, config, /* toGguf= */ false);
   }
 
   @Override

@@ -19,9 +19,7 @@ final class GgufModelWriter implements CheckpointWriter {
   GgufModelWriter(GgufPlan plan, GgufWriter writer) {
     this.plan = plan;
     this.writer = writer;
-    if (plan.ropeDivisors() != null) {
-      writer.write(Naming.Gguf.ROPE_FACTORS, plan.ropeDivisors());
-    }
+    plan.constants().forEach(writer::write);
   }
 
   @Override
@@ -30,7 +28,7 @@ final class GgufModelWriter implements CheckpointWriter {
     if (!to.matrix()) {
       throw new LatheException(to.name() + " is a vector, and a matrix was given");
     }
-    writer.write(to.name(), to.piece(), to.rows() == null ? weight : to.rows().apply(weight));
+    writer.write(to.name(), to.piece(), to.form().matrix(weight));
   }
 
   @Override
@@ -40,8 +38,7 @@ final class GgufModelWriter implements CheckpointWriter {
       throw new LatheException(to.name() + " is a matrix, and a vector was given");
     }
     try (var arena = Arena.ofConfined()) {
-      var floats = vector.to(DType.F32, arena);
-      writer.write(to.name(), to.rows() == null ? floats : to.rows().apply(floats));
+      writer.write(to.name(), to.form().vector(vector.to(DType.F32, arena)));
     }
   }
 

@@ -8,6 +8,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointWriter;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.model.config.GgufConfig;
+import ai.lathe.model.config.GgufRope;
 import ai.lathe.model.tokenizer.GgufTokenizerKeys;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
@@ -25,14 +26,16 @@ import java.util.Map;
  *
  * @param tensors in file order
  * @param destinations where each address goes
- * @param ropeDivisors what {@code rope_freqs.weight} holds; null where there is none
+ * @param constants tensors that belong to the configuration, by name
+ * @param notes what llama.cpp makes of the file, where it is not quite the model
  */
 record GgufPlan(
     Path target,
     GgufMetadata metadata,
     List<Planned> tensors,
     Map<Address, Destination> destinations,
-    Tensor ropeDivisors)
+    Map<String, Tensor> constants,
+    List<String> notes)
     implements CheckpointPlan {
 
   private static final Encoding FLOAT = new Encoding.Plain(DType.F32);
@@ -62,24 +65,25 @@ record GgufPlan(
    *
    * @param piece which matrix of the tensor it is, where that holds those of all experts; else
    *     {@link GgufWriter#WHOLE}
-   * @param rows how its rows are reordered, or null
+   * @param form how its values differ from the model's
    */
-  record Destination(
-      String name, int piece, boolean matrix, Encoding encoding, RowPermutation rows) {}
+  record Destination(String name, int piece, boolean matrix, Encoding encoding, GgufForm form) {}
 
   static GgufPlan of(Path target, Checkpoint source, Map<Address, Encoding> matrices) {
     var architecture = source.architecture();
+    if (architecture.llamaCpp().isEmpty()) {
+      throw new LatheException(
+          "GGUF has no architecture '" + architecture.name() + "'; write safetensors");
+    }
     var config = source.config();
     var naming = new Naming.Gguf(architecture);
     var destinations = new LinkedHashMap<Address, Destination>();
     var tensors = new LinkedHashMap<String, Planned>();
-    Tensor divisors = null;
-    if (GgufConfig.needsDivisors(config)) {
-      var values = GgufConfig.divisors(config.rope());
-      divisors = Tensor.ofFloats(values, values.length);
-      var planned = new Planned(Naming.Gguf.ROPE_FACTORS, divisors.shape(), FLOAT);
-      tensors.put(planned.name(), planned);
-    }
+    var constants = new LinkedHashMap<String, Tensor>();
+    GgufRope.tensors(config)
+        .forEach((name, values) -> constants.put(name, Tensor.ofFloats(values, values.length)));
+    constants.forEach(
+        (name, tensor) -> tensors.put(name, new Planned(name, tensor.shape(), FLOAT)));
     for (var address : source.addresses()) {
       var parameter = architecture.parameter(address.role());
       boolean matrix = CheckpointWriters.isMatrix(source, address);
@@ -98,8 +102,8 @@ record GgufPlan(
                 .formatted(name, address.expert(), encoding.label(), planned.encoding().label()));
       }
       int piece = place.isShared() ? address.expert() : GgufWriter.WHOLE;
-      var rows = RowPermutation.of(parameter, config.headSize(), /* toGguf= */ true);
-      destinations.put(address, new Destination(name, piece, matrix, encoding, rows));
+      var form = GgufForm.of(address, architecture, config, /* toGguf= */ true);
+      destinations.put(address, new Destination(name, piece, matrix, encoding, form));
     }
     var plan =
         new GgufPlan(
@@ -107,7 +111,8 @@ record GgufPlan(
             metadata(target, source, matrices),
             List.copyOf(tensors.values()),
             destinations,
-            divisors);
+            constants,
+            GgufConfig.notes(config, architecture));
     // Fails here, before anything is written, where GGUF cannot hold one of them.
     plan.bytes();
     return plan;

@@ -153,12 +153,20 @@ final class HuggingFaceCheckpoint implements Checkpoint {
   private void checkShapes() {
     for (var address : inventory.addresses()) {
       var place = inventory.place(address);
+      var stored = stored(address);
       var actual =
-          stored(address)
-              .map(stored -> stored.codec().shape(name(address), tensors))
+          stored
+              .map(how -> how.codec().shape(name(address), tensors))
               .orElseGet(() -> tensors.info(place.tensor()).shape());
-      Inventory.requireShape(place.tensor(), place.shape(), actual, where);
+      boolean turned = stored.isEmpty() && transposed(address);
+      var expected = turned ? new long[] {place.shape()[1], place.shape()[0]} : place.shape();
+      Inventory.requireShape(place.tensor(), expected, actual, where);
     }
+  }
+
+  /** Whether the file holds a plain matrix as {@code [in, out]}. */
+  private boolean transposed(Address address) {
+    return address.part() == Part.WEIGHT && architecture.parameter(address.role()).transposed();
   }
 
   /** How a linear layer's weight is stored; empty for everything that is stored plain. */
@@ -201,7 +209,10 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     var expected = Inventory.shape(found, architecture, config);
     var stored = stored(found);
     if (stored.isEmpty()) {
-      return new Dense(place.of(tensors.tensor(place.tensor()), expected));
+      var tensor = tensors.tensor(place.tensor());
+      return transposed(found)
+          ? Transposition.of(new Dense(tensor))
+          : new Dense(place.of(tensor, expected));
     }
     var weight = stored.get().codec().decode(name(found), stored.get().encoding(), tensors);
     long[] shape = {weight.rows(), weight.columns()};

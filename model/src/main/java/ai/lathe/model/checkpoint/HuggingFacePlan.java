@@ -49,8 +49,10 @@ record HuggingFacePlan(
    * @param stem name without {@code .weight}
    * @param names of the tensors that hold it
    * @param encoding of a matrix, or the plain type of a vector
+   * @param transposed the file holds the matrix as {@code [in, out]}
    */
-  record Module(String stem, List<String> names, boolean matrix, Encoding encoding) {}
+  record Module(
+      String stem, List<String> names, boolean matrix, Encoding encoding, boolean transposed) {}
 
   static HuggingFacePlan of(
       Path target, Checkpoint source, Map<Address, Encoding> matrices, boolean staticOrder) {
@@ -68,10 +70,13 @@ record HuggingFacePlan(
       if (CheckpointWriters.isMatrix(source, address)) {
         var encoding = matrices.get(address);
         var codec = CompressedTensors.codec(encoding);
-        var layout = codec.layout(stem, encoding, (int) shape[0], (int) shape[1]);
-        constants.putAll(codec.constants(stem, encoding, (int) shape[0], (int) shape[1]));
+        boolean transposed = parameter.transposed() && encoding instanceof Encoding.Plain;
+        int rows = (int) shape[transposed ? 1 : 0];
+        int columns = (int) shape[transposed ? 0 : 1];
+        var layout = codec.layout(stem, encoding, rows, columns);
+        constants.putAll(codec.constants(stem, encoding, rows, columns));
         var names = layout.stream().map(TensorInfo::name).toList();
-        modules.put(address, new Module(stem, names, true, encoding));
+        modules.put(address, new Module(stem, names, true, encoding, transposed));
         infos.addAll(layout);
         if (parameter.kind() == Kind.LINEAR) {
           linears.put(stem, encoding);
@@ -81,7 +86,8 @@ record HuggingFacePlan(
         }
       } else {
         var dtype = source.vector(address).orElseThrow().dtype();
-        modules.put(address, new Module(stem, List.of(name), false, new Encoding.Plain(dtype)));
+        var plain = new Encoding.Plain(dtype);
+        modules.put(address, new Module(stem, List.of(name), false, plain, false));
         infos.add(new TensorInfo(name, dtype, shape));
       }
     }
@@ -106,10 +112,12 @@ record HuggingFacePlan(
       config.putArray("architectures").add(architecture.classes().getFirst());
     } else {
       config.put("tie_word_embeddings", source.config().tiedEmbeddings());
-      if (!architecture.parameter(Role.QUERY).biased() && has(source, Role.QUERY)) {
+      if (architecture.has(Role.QUERY)
+          && !architecture.parameter(Role.QUERY).biased()
+          && has(source, Role.QUERY)) {
         config.put("attention_bias", true);
       }
-      if (has(source, Role.DOWN)) {
+      if (!architecture.parameter(Role.DOWN).biased() && has(source, Role.DOWN)) {
         config.put("mlp_bias", true);
       }
     }
@@ -148,6 +156,11 @@ record HuggingFacePlan(
   @Override
   public Path staging() {
     return target.resolveSibling(target.getFileName() + ".partial");
+  }
+
+  @Override
+  public List<String> notes() {
+    return List.of();
   }
 
   Module module(Address address) {

@@ -92,7 +92,7 @@ final class HuggingFaceWriter implements CheckpointWriter {
               + weight.encoding().label());
     }
     CompressedTensors.codec(module.encoding())
-        .encode(module.stem(), weight)
+        .encode(module.stem(), module.transposed() ? Transposition.of(weight) : weight)
         .forEach(tensors::write);
   }
 

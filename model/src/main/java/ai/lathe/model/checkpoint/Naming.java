@@ -7,6 +7,7 @@ import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Parameter.Stack;
+import ai.lathe.model.config.GgufRope;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -92,16 +93,19 @@ sealed interface Naming {
     @Override
     public String stem(Parameter parameter, Address address) {
       var name = parameter.huggingFace().replace("{e}", Integer.toString(address.expert()));
-      return inBlock(name, address);
+      return Architecture.prefixed(prefix, parameter.role(), local(name, address));
     }
 
     @Override
     public List<String> aliases(Parameter parameter, Address address) {
-      return parameter.alias() == null ? List.of() : List.of(inBlock(parameter.alias(), address));
+      return parameter.alias() == null
+          ? List.of()
+          : List.of(
+              Architecture.prefixed(prefix, parameter.role(), local(parameter.alias(), address)));
     }
 
-    private String inBlock(String name, Address address) {
-      return prefix + join(architecture.blockNames().huggingFace(), name, address.block());
+    private String local(String name, Address address) {
+      return join(architecture.blockNames().huggingFace(), name, address.block());
     }
 
     @Override
@@ -110,7 +114,8 @@ sealed interface Naming {
       return stack == null
           ? Optional.empty()
           : Optional.of(
-              Naming.stacked(inBlock(stack.name(), address), stack, parameter, address, config));
+              Naming.stacked(
+                  prefix + local(stack.name(), address), stack, parameter, address, config));
     }
 
     @Override
@@ -134,9 +139,6 @@ sealed interface Naming {
 
   /** Names that llama.cpp gives. */
   record Gguf(Architecture architecture) implements Naming {
-
-    /** Divisors of the rotary frequencies, read with the configuration. */
-    static final String ROPE_FACTORS = "rope_freqs.weight";
 
     private static final Stack WHOLE = new Stack("", 0, 1);
 
@@ -172,7 +174,7 @@ sealed interface Naming {
 
     @Override
     public boolean ignored(String name) {
-      return name.equals(ROPE_FACTORS);
+      return GgufRope.TENSORS.contains(name);
     }
   }
 }

@@ -1,7 +1,7 @@
 package ai.lathe.model.checkpoint;
 
+import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Parameter;
-import ai.lathe.model.architecture.Parameter.RowOrder;
 import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LatheException;
@@ -10,31 +10,58 @@ import ai.lathe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The order of a head's rows in GGUF: Hugging Face rotates feature {@code i} with {@code i + d/2},
- * llama.cpp {@code 2i} with {@code 2i + 1}. Whole rows are moved, so that stored blocks stay as
- * they are.
- *
- * @param headSize rows of a head, even
- * @param toGguf the other way if false
+ * The order of rows in GGUF where it is not Hugging Face's. Whole rows are moved, so that stored
+ * blocks stay as they are.
  */
-record RowPermutation(int headSize, boolean toGguf) {
-
-  /** Null where the parameter's rows are the same in both. */
-  static RowPermutation of(Parameter parameter, int headSize, boolean toGguf) {
-    return parameter.ggufRows() == RowOrder.INTERLEAVED
-        ? new RowPermutation(headSize, toGguf)
-        : null;
-  }
+sealed interface RowPermutation {
 
   /** Which row comes to stand at {@code row}. */
-  int source(int row) {
-    int head = row / headSize * headSize;
-    int at = row % headSize;
-    int half = headSize / 2;
-    return head + (toGguf ? at % 2 * half + at / 2 : at % half * 2 + at / half);
+  int source(int row);
+
+  /**
+   * Hugging Face rotates feature {@code i} with {@code i + d/2}, llama.cpp {@code 2i} with {@code
+   * 2i + 1}.
+   *
+   * @param headSize rows of a head, even
+   * @param toGguf the other way if false
+   */
+  record Interleaved(int headSize, boolean toGguf) implements RowPermutation {
+
+    @Override
+    public int source(int row) {
+      int head = row / headSize * headSize;
+      int at = row % headSize;
+      int half = headSize / 2;
+      return head + (toGguf ? at % 2 * half + at / 2 : at % half * 2 + at / half);
+    }
   }
 
-  LinearWeight apply(LinearWeight weight) {
+  /**
+   * Query, key and value of each head, in GGUF all queries, all keys, all values.
+   *
+   * @param toGguf the other way if false
+   */
+  record Ungrouped(int heads, int headSize, boolean toGguf) implements RowPermutation {
+
+    @Override
+    public int source(int row) {
+      int at = row % headSize;
+      int part = row / headSize;
+      return (toGguf ? part % heads * 3 + part / heads : part % 3 * heads + part / 3) * headSize
+          + at;
+    }
+  }
+
+  /** Null where the parameter's rows are the same in both. */
+  static RowPermutation of(Parameter parameter, ModelConfig config, boolean toGguf) {
+    return switch (parameter.ggufRows()) {
+      case SAME -> null;
+      case INTERLEAVED -> new Interleaved(config.headSize(), toGguf);
+      case UNGROUPED -> new Ungrouped(config.heads(), config.headSize(), toGguf);
+    };
+  }
+
+  default LinearWeight apply(LinearWeight weight) {
     return switch (weight) {
       case Dense(Tensor tensor) -> new Dense(apply(tensor));
       case BlockQuantized blocks ->
@@ -49,7 +76,7 @@ record RowPermutation(int headSize, boolean toGguf) {
   }
 
   /** Permutes the outermost dimension. */
-  Tensor apply(Tensor tensor) {
+  default Tensor apply(Tensor tensor) {
     return new Tensor(
         tensor.dtype(), tensor.shape(), apply(tensor.data(), Math.toIntExact(tensor.rows())));
   }

@@ -4,21 +4,28 @@ import ai.lathe.format.FormatException;
 import ai.lathe.format.gguf.GgufMetadata;
 import ai.lathe.format.gguf.GgufValue;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Arithmetic;
 import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.ModelConfig.Rope;
 import ai.lathe.model.ModelConfig.Rope.Scaling;
+import ai.lathe.model.ModelConfig.Window;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Architecture.Windows;
 import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /** A model's numbers in the metadata of a GGUF file. */
 public final class GgufConfig {
@@ -26,21 +33,15 @@ public final class GgufConfig {
   /** Keys, after the architecture's prefix, that would make it another function. */
   private static final List<String> REFUSED =
       List.of(
-          "attn_logit_softcapping",
-          "final_logit_softcapping",
           "logit_scale",
           "residual_scale",
           "embedding_scale",
-          "attention.scale",
           "expert_shared_count",
           "expert_group_count");
 
   private static final String EXPERT_COUNT = "expert_count";
   private static final String EXPERTS_USED = "expert_used_count";
   private static final String EXPERT_WIDTH = "expert_feed_forward_length";
-
-  /** The divisors of Llama 3.1 and later differ in their factor only. */
-  private static final Scaling.Llama3 LLAMA_3 = new Scaling.Llama3(8, 1, 4, 8192);
 
   private GgufConfig() {}
 
@@ -50,16 +51,18 @@ public final class GgufConfig {
    * @param vocabulary rows of the token embedding
    * @param hasOutput whether there is an output matrix
    * @param dtype element type of weights that are not in blocks
-   * @param ropeDivisors {@code rope_freqs.weight}, empty where there is none
+   * @param divisors of the rotary frequencies, by the name of the tensor that holds them
    */
   public record Tensors(
-      long vocabulary, boolean hasOutput, DType dtype, List<Double> ropeDivisors) {}
+      long vocabulary, boolean hasOutput, DType dtype, Map<String, List<Double>> divisors) {}
 
   /** Which architecture the file holds. */
   public static Architecture architecture(GgufMetadata metadata) {
     var name = metadata.string("general.architecture");
     boolean mixture = metadata.findInteger(name + "." + EXPERT_COUNT).orElse(0) != 0;
-    return Architectures.forGguf(name, mixture);
+    return Architectures.choose(
+        Architectures.forGguf(name, mixture),
+        variant -> metadata.findBool(name + "." + variant.gguf()).orElse(variant.otherwise()));
   }
 
   /**
@@ -72,12 +75,7 @@ public final class GgufConfig {
     var keys = new Keys(metadata, architecture.ggufName() + ".", where);
     for (var key : REFUSED) {
       if (keys.number(key, 0) != 0) {
-        throw new FormatException(
-            where
-                + ": '"
-                + keys.prefix
-                + key
-                + "' is not supported; the model would compute another function");
+        throw keys.otherFunction(key);
       }
     }
     boolean decoder = architecture.kind() == ModelKind.DECODER;
@@ -101,10 +99,15 @@ public final class GgufConfig {
       throw new FormatException(where + ": values of another size than keys are not supported");
     }
     int feedForward = keys.count("feed_forward_length", Limits.WIDTH);
+    int blocks = keys.count("block_count", Limits.BLOCKS);
+    var rope =
+        architecture.has(Role.POSITION_EMBEDDING)
+            ? null
+            : GgufRope.read(keys, headSize, tensors.divisors());
     var config =
         new ModelConfig(
             hidden,
-            keys.count("block_count", Limits.BLOCKS),
+            blocks,
             heads,
             keys.count("attention.head_count_kv", Limits.HEADS, heads),
             headSize,
@@ -113,7 +116,7 @@ public final class GgufConfig {
             vocabulary(tensors, where),
             keys.count("context_length", Limits.POSITIONS),
             keys.positive(architecture.norm().ggufEpsilon()),
-            decoder ? rope(keys, headSize, tensors.ropeDivisors()) : null,
+            rope,
             architecture.has(Role.OUTPUT) && !tensors.hasOutput(),
             architecture.has(Role.TOKEN_TYPE_EMBEDDING)
                 ? Math.toIntExact(
@@ -122,7 +125,8 @@ public final class GgufConfig {
                         1,
                         Limits.WIDTH))
                 : 0,
-            OptionalInt.empty(),
+            window(keys, architecture, blocks, rope),
+            arithmetic(keys, architecture, blocks, hidden, heads, headSize),
             tensors.dtype(),
             keys.token("bos_token_id"),
             keys.token("eos_token_id"),
@@ -184,75 +188,56 @@ public final class GgufConfig {
     return (int) tensors.vocabulary();
   }
 
-  private static Rope rope(Keys keys, int headSize, List<Double> divisors) {
-    int dimensions = keys.count("rope.dimension_count", Limits.WIDTH, headSize);
-    if (dimensions != headSize) {
-      throw new FormatException(
-          keys.where
-              + ": rotates "
-              + dimensions
-              + " of the "
-              + headSize
-              + " features of a head; only all of them are supported");
+  private static Optional<Window> window(
+      Keys keys, Architecture architecture, int blocks, Rope rope) {
+    long positions = keys.whole("attention.sliding_window", 0);
+    if (positions <= 0) {
+      return Optional.empty();
     }
-    double theta = keys.has("rope.freq_base") ? keys.positive("rope.freq_base") : 10_000;
-    var type = keys.metadata.findString(keys.prefix + "rope.scaling.type").orElse("none");
-    if (!divisors.isEmpty()) {
-      return perFrequency(keys, theta, headSize, divisors);
-    }
-    return switch (type) {
-      case "none" -> new Rope(theta, headSize, new Scaling.None());
-      case "linear" ->
-          new Rope(theta, headSize, new Scaling.Linear(keys.positive("rope.scaling.factor")));
-      default ->
-          throw new FormatException(
-              keys.where
-                  + ": "
-                  + LatheException.unknown("rope scaling", type, List.of("none", "linear"))
-                      .getMessage());
-    };
+    var blockwise = keys.flags("attention.sliding_window_pattern", blocks);
+    var every =
+        (int) keys.whole("attention.sliding_window_pattern", architecture.windows().fullEvery());
+    var windows = new Windows(every, architecture.windows().theta());
+    var in = blockwise.orElseGet(() -> IntStream.range(0, blocks).mapToObj(windows::in).toList());
+    var own =
+        architecture.windows().theta().isPresent()
+            ? new Rope(
+                keys.has("rope.freq_base_swa")
+                    ? keys.positive("rope.freq_base_swa")
+                    : architecture.windows().theta().getAsDouble(),
+                rope.dimensions(),
+                new Scaling.None())
+            : rope;
+    return in.contains(true)
+        ? Optional.of(new Window((int) Math.min(positions, Limits.POSITIONS), in, own))
+        : Optional.empty();
   }
 
-  private static Rope perFrequency(Keys keys, double theta, int headSize, List<Double> divisors) {
-    if (divisors.size() != headSize / 2
-        || divisors.stream().anyMatch(d -> !(d > 0) || d.isInfinite())) {
-      throw new FormatException(
-          keys.where + ": rope_freqs.weight should hold " + headSize / 2 + " numbers above 0");
-    }
-    var llama3 =
-        new Rope(
-            theta,
-            headSize,
-            new Scaling.Llama3(
-                divisors.getLast(),
-                LLAMA_3.lowFrequencyFactor(),
-                LLAMA_3.highFrequencyFactor(),
-                LLAMA_3.originalContext()));
-    var expected = divisors(llama3);
-    for (int i = 0; i < expected.length; i++) {
-      if (Math.abs(expected[i] - divisors.get(i)) > 1e-5 * divisors.get(i)) {
-        return new Rope(theta, headSize, new Scaling.PerFrequency(divisors));
+  private static Arithmetic arithmetic(
+      Keys keys, Architecture architecture, int blocks, int hidden, int heads, int headSize) {
+    double assumed =
+        architecture.llamaCpp().orElseThrow().attentionScale(blocks, hidden, heads, headSize);
+    double scale = keys.number("attention.scale", 0);
+    return new Arithmetic(
+        architecture.activation(),
+        scale > 0 ? scale : assumed,
+        cap(keys, architecture, "attn_logit_softcapping"),
+        cap(keys, architecture, "final_logit_softcapping"));
+  }
+
+  private static OptionalDouble cap(Keys keys, Architecture architecture, String key) {
+    var dialect = architecture.dialect();
+    if (!dialect.reads().contains(key)) {
+      if (keys.number(key, 0) != 0) {
+        throw keys.otherFunction(key);
       }
+      return OptionalDouble.empty();
     }
-    return llama3;
-  }
-
-  /** What {@code rope_freqs.weight} holds: unscaled over scaled frequencies. */
-  public static float[] divisors(Rope rope) {
-    var plain = new Rope(rope.theta(), rope.dimensions(), new Scaling.None()).frequencies();
-    var scaled = rope.frequencies();
-    var divisors = new float[plain.length];
-    for (int i = 0; i < divisors.length; i++) {
-      divisors[i] = (float) (plain[i] / scaled[i]);
-    }
-    return divisors;
-  }
-
-  /** Whether the scaling goes into a tensor, not into keys. */
-  public static boolean needsDivisors(ModelConfig config) {
-    return config.rope() != null
-        && (config.rope().scaling() instanceof Scaling.Llama3
-            || config.rope().scaling() instanceof Scaling.PerFrequency);
+    boolean assumed = dialect.defaults().containsKey(key);
+    double cap = keys.number(key, assumed ? dialect.defaults().get(key).doubleValue() : 0);
+    return cap > 0
+        ? OptionalDouble.of(keys.has(key) ? keys.positive(key) : cap)
+        : OptionalDouble.empty();
   }
 
   /** Adds {@code general.architecture} and everything under the architecture's prefix. */
@@ -274,23 +259,156 @@ public final class GgufConfig {
           .u32(prefix + "attention.head_count_kv", config.keyValueHeads())
           .u32(prefix + "attention.key_length", config.headSize())
           .u32(prefix + "attention.value_length", config.headSize())
-          .u32(prefix + "rope.dimension_count", config.rope().dimensions())
-          .f32(prefix + "rope.freq_base", config.rope().theta())
           .u32(prefix + "vocab_size", config.vocabulary());
-      if (config.rope().scaling() instanceof Scaling.Linear(double factor)) {
-        metadata
-            .string(prefix + "rope.scaling.type", "linear")
-            .f32(prefix + "rope.scaling.factor", factor);
-      }
     }
     config.experts().ifPresent(experts -> write(experts, architecture, metadata));
+    architecture.variant().ifPresent(v -> metadata.bool(prefix + v.gguf(), v.value()));
+    GgufRope.write(config, prefix, metadata);
+    writeWindow(config, architecture, metadata);
+    writeArithmetic(config, architecture, metadata);
     if (architecture.has(Role.TOKEN_TYPE_EMBEDDING)) {
       metadata.u32("tokenizer.ggml.token_type_count", config.tokenTypes());
     }
   }
 
+  private static void writeWindow(
+      ModelConfig config, Architecture architecture, GgufMetadata.Builder metadata) {
+    var prefix = architecture.ggufName() + ".";
+    if (config.window().isEmpty()) {
+      // llama.cpp takes a window that is not stated for the one that such models usually have.
+      if (architecture.windows().fullEvery() != 0) {
+        metadata.u32(prefix + "attention.sliding_window", 0);
+      }
+      return;
+    }
+    var window = config.window().get();
+    metadata.u32(prefix + "attention.sliding_window", window.positions());
+    var usual = IntStream.range(0, config.blocks()).mapToObj(architecture.windows()::in).toList();
+    if (!window.blocks().equals(usual)) {
+      metadata.put(
+          prefix + "attention.sliding_window_pattern", new GgufValue.Bools(bools(window.blocks())));
+    }
+    if (architecture.windows().theta().isPresent()) {
+      metadata.f32(prefix + "rope.freq_base_swa", window.rope().theta());
+    }
+  }
+
+  private static boolean[] bools(List<Boolean> values) {
+    var bools = new boolean[values.size()];
+    for (int i = 0; i < bools.length; i++) {
+      bools[i] = values.get(i);
+    }
+    return bools;
+  }
+
+  private static void writeArithmetic(
+      ModelConfig config, Architecture architecture, GgufMetadata.Builder metadata) {
+    var prefix = architecture.ggufName() + ".";
+    var arithmetic = config.arithmetic();
+    if (!scaledAsAssumed(config, architecture)) {
+      metadata.f32(prefix + "attention.scale", arithmetic.attentionScale());
+    }
+    arithmetic
+        .attentionCap()
+        .ifPresent(cap -> metadata.f32(prefix + "attn_logit_softcapping", cap));
+    arithmetic.outputCap().ifPresent(cap -> metadata.f32(prefix + "final_logit_softcapping", cap));
+    if (architecture.llamaCpp().orElseThrow().capped()
+        && (arithmetic.attentionCap().isEmpty() || arithmetic.outputCap().isEmpty())) {
+      throw new LatheException(
+          "GGUF cannot hold a " + architecture.name() + " whose scores or logits are not capped");
+    }
+  }
+
+  private static boolean scaledAsAssumed(ModelConfig config, Architecture architecture) {
+    double assumed =
+        architecture
+            .llamaCpp()
+            .orElseThrow()
+            .attentionScale(config.blocks(), config.hidden(), config.heads(), config.headSize());
+    return Math.abs(config.arithmetic().attentionScale() / assumed - 1) < 1e-6;
+  }
+
+  /** What llama.cpp will compute otherwise although the file says it, one sentence each. */
+  public static List<String> notes(ModelConfig config, Architecture architecture) {
+    var notes = new ArrayList<String>();
+    var llamaCpp = architecture.llamaCpp().orElseThrow();
+    var name = architecture.name();
+    config
+        .window()
+        .filter(_ -> !llamaCpp.windowed())
+        .ifPresent(
+            window ->
+                notes.add(
+                    "llama.cpp ignores the sliding window of a "
+                        + name
+                        + ", so beyond "
+                        + window.positions()
+                        + " tokens it computes something else"));
+    if (!scaledAsAssumed(config, architecture)) {
+      notes.add("llama.cpp ignores this " + name + "'s attention scale and takes its own");
+    }
+    if (config.arithmetic().activation() != llamaCpp.activation()) {
+      notes.add(
+          "llama.cpp computes "
+              + llamaCpp.activation().huggingFace().getFirst()
+              + " where this "
+              + name
+              + " has "
+              + config.arithmetic().activation().huggingFace().getFirst());
+    }
+    return notes;
+  }
+
   /** Keys of one architecture. */
-  private record Keys(GgufMetadata metadata, String prefix, String where) {
+  record Keys(GgufMetadata metadata, String prefix, String where) {
+
+    FormatException otherFunction(String key) {
+      return new FormatException(
+          where
+              + ": '"
+              + prefix
+              + key
+              + "' is not supported; the model would compute another function");
+    }
+
+    /** A whole number that is not a list. */
+    long whole(String key, long otherwise) {
+      return has(key) && !(metadata.value(prefix + key) instanceof GgufValue.Array)
+          ? metadata.integer(prefix + key)
+          : otherwise;
+    }
+
+    /** A truth for each block, where the key holds a list. */
+    Optional<List<Boolean>> flags(String key, int blocks) {
+      if (!has(key) || !(metadata.value(prefix + key) instanceof GgufValue.Array array)) {
+        return Optional.empty();
+      }
+      var flags = new ArrayList<Boolean>();
+      switch (array) {
+        case GgufValue.Bools(boolean[] values) -> {
+          for (boolean value : values) {
+            flags.add(value);
+          }
+        }
+        case GgufValue.Integers(_, long[] values) -> {
+          for (long value : values) {
+            flags.add(value != 0);
+          }
+        }
+        default -> {}
+      }
+      if (flags.size() != blocks) {
+        throw new FormatException(
+            where
+                + ": '"
+                + prefix
+                + key
+                + "' should hold a truth for each of "
+                + blocks
+                + " blocks");
+      }
+      return Optional.of(List.copyOf(flags));
+    }
 
     boolean has(String key) {
       return metadata.has(prefix + key);

@@ -1,6 +1,7 @@
 package ai.lathe.model.config;
 
 import ai.lathe.format.FormatException;
+import ai.lathe.format.JsonFields;
 import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architecture.Routing;
@@ -29,7 +30,7 @@ final class HuggingFaceExperts {
 
   private HuggingFaceExperts() {}
 
-  static Optional<Experts> read(Fields fields, Architecture architecture, int blocks) {
+  static Optional<Experts> read(JsonFields fields, Architecture architecture, int blocks) {
     if (!architecture.has(Role.ROUTER)) {
       COUNTS.forEach(key -> refuse(fields, key, architecture));
       return Optional.empty();
@@ -45,11 +46,11 @@ final class HuggingFaceExperts {
             both ? denseBlocks(fields, blocks) : Set.of()));
   }
 
-  private static String present(Fields fields) {
+  private static String present(JsonFields fields) {
     return COUNTS.stream().filter(fields::has).findFirst().orElse(COUNTS.getFirst());
   }
 
-  private static void refuse(Fields fields, String key, Architecture architecture) {
+  private static void refuse(JsonFields fields, String key, Architecture architecture) {
     var value = fields.get(key);
     if (value.isPresent() && value.get().asInt() != 0) {
       throw new FormatException(
@@ -68,7 +69,7 @@ final class HuggingFaceExperts {
    * As transformers decides it: a block has experts where its number, from 1, is a multiple of the
    * step, unless it is listed.
    */
-  private static Set<Integer> denseBlocks(Fields fields, int blocks) {
+  private static Set<Integer> denseBlocks(JsonFields fields, int blocks) {
     var dense = new HashSet<Integer>();
     int step = fields.count(STEP, Integer.MAX_VALUE, 1);
     for (int block = 0; block < blocks; block++) {
@@ -79,11 +80,11 @@ final class HuggingFaceExperts {
     var listed = fields.get(DENSE);
     if (listed.isPresent()) {
       if (!listed.get().isArray()) {
-        throw fields.wrong(DENSE, listed.get(), "a list of blocks");
+        throw fields.wrong(DENSE, "a list of blocks");
       }
       for (JsonNode block : listed.get()) {
         if (!block.isInt() || block.intValue() < 0) {
-          throw fields.wrong(DENSE, listed.get(), "a list of blocks");
+          throw fields.wrong(DENSE, "a list of blocks");
         }
         dense.add(block.intValue());
       }

@@ -37,9 +37,12 @@ final class Limits {
               + config.keyValueHeads()
               + " key-value heads evenly");
     }
-    if (config.rope() != null && config.headSize() % 2 != 0) {
+    if (config.rope() != null && config.rope().dimensions() % 2 != 0) {
       throw new FormatException(
-          where + ": rotary positions need an even head size, not " + config.headSize());
+          where
+              + ": rotary positions turn pairs of features, not "
+              + config.rope().dimensions()
+              + " of a head");
     }
     return config;
   }

@@ -77,7 +77,7 @@ class ArchitectureMappingTest {
             "qwen2",
             ", \"num_key_value_heads\": 1, \"tie_word_embeddings\": true,"
                 + " \"use_sliding_window\": false, \"sliding_window\": 16");
-    assertThat(roundTrips("qwen2", config, names, 26).slidingWindow()).isEmpty();
+    assertThat(roundTrips("qwen2", config, names, 26).window()).isEmpty();
     names.remove("model.layers.1.self_attn.k_proj.bias");
     var broken = Models.write(folder.resolve("broken"), config, names);
     assertThatThrownBy(() -> Checkpoints.open(broken))
@@ -175,10 +175,10 @@ class ArchitectureMappingTest {
   @Test
   void interleavesTheHalvesOfAHead() {
     // llama.cpp's order of a head of 6: 0 3 1 4 2 5.
-    var order = new RowPermutation(6, true);
+    var order = new RowPermutation.Interleaved(6, true);
     assertThat(java.util.stream.IntStream.range(0, 12).map(order::source))
         .containsExactly(0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11);
-    var back = new RowPermutation(6, false);
+    var back = new RowPermutation.Interleaved(6, false);
     for (int row = 0; row < 12; row++) {
       assertThat(order.source(back.source(row))).isEqualTo(row);
     }

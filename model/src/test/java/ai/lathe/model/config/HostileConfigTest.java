@@ -128,7 +128,7 @@ class HostileConfigTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "llama | \"hidden_act\":\"relu\"                              | hidden_act 'relu'",
+        "llama | \"hidden_act\":\"mish\"                              | unknown activation 'mish'",
         "llama | \"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2} | unknown rope type 'dynamic'",
         "llama | \"rope_parameters\":{\"rope_type\":\"yarn\"}         | unknown rope type 'yarn'",
         "llama | \"final_logit_softcapping\":30.0                     | 'final_logit_softcapping'",

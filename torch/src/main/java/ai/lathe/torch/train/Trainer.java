@@ -2,6 +2,7 @@ package ai.lathe.torch.train;
 
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.Tokenizer;
+import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.tokenizer.JsonTokenizer;
 import ai.lathe.tensor.DType;
@@ -209,7 +210,8 @@ public final class Trainer {
         new ModelConfig.Rope(10000.0, headSize, new ModelConfig.Rope.Scaling.None()),
         true,
         0,
-        OptionalInt.empty(),
+        Optional.empty(),
+        ModelConfig.Arithmetic.plain(Activation.SILU, headSize),
         DType.BF16,
         OptionalInt.of(begin),
         OptionalInt.of(begin + 1),

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Rope;
+import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.DType;
@@ -134,7 +135,8 @@ class TrainingTest {
         new Rope(100, 8, new Rope.Scaling.None()),
         true,
         0,
-        OptionalInt.empty(),
+        Optional.empty(),
+        ModelConfig.Arithmetic.plain(Activation.SILU, 8),
         DType.BF16,
         OptionalInt.empty(),
         OptionalInt.empty(),

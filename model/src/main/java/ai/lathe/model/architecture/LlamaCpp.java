@@ -1,0 +1,25 @@
+package ai.lathe.model.architecture;
+
+import ai.lathe.model.architecture.Architecture.Activation;
+
+/**
+ * Where llama.cpp takes from its own code what a model's files say.
+ *
+ * @param windowed it heeds the key of the sliding window
+ * @param widthScaled the number of blocks by which it knows the model whose attention scale is
+ *     {@code 1 / sqrt(hidden / heads)}; 0 for none
+ * @param activation of the feed-forward that it computes
+ * @param capped it always caps attention's scores and the logits
+ */
+public record LlamaCpp(boolean windowed, int widthScaled, Activation activation, boolean capped) {
+
+  /** It computes what the architecture says, without a window. */
+  static LlamaCpp plain(Activation activation) {
+    return new LlamaCpp(false, 0, activation, false);
+  }
+
+  /** The attention scale that it computes with. */
+  public double attentionScale(int blocks, int hidden, int heads, int headSize) {
+    return 1 / Math.sqrt(blocks == widthScaled ? hidden / heads : headSize);
+  }
+}
