@@ -1,13 +1,16 @@
 package ai.lathe.compress;
 
+import ai.lathe.compress.calibration.Coverage;
 import ai.lathe.compress.layer.BlockSolver;
 import ai.lathe.compress.layer.BlockSolver.Part;
 import ai.lathe.compress.layer.BlockSolver.Problem;
+import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.transform.BlockWeights;
 import ai.lathe.model.Address;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.TorchBlock;
@@ -51,13 +54,22 @@ final class BlockSolutions {
       Progress.Task task) {
     long start = System.nanoTime();
     var parts = new ArrayList<Part<C>>();
+    var architecture = weights.view().architecture();
+    var known = new HashMap<Optional<Site>, LayerStatistics>();
     for (var entry : entries) {
       // A level holds a solver and a config of one type.
       @SuppressWarnings("unchecked")
       var config = (C) entry.level().orElseThrow().config();
       var address = entry.address();
       var layer = weights.layer(address, weights.weight(address));
-      parts.add(new Part<>(address, layer, weights.statistics(address), config));
+      var statistics =
+          known.computeIfAbsent(
+              address.reads(architecture),
+              _ ->
+                  Coverage.of(
+                          address, entry.columns(), solver.requires(), weights.statistics(address))
+                      .statistics());
+      parts.add(new Part<>(address, layer, statistics, config));
     }
     int block = entries.getFirst().address().block();
     try (var original = TorchBlock.load(weights.view(), block)) {

@@ -1,6 +1,7 @@
 package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.BlockCalibration;
+import ai.lathe.compress.calibration.Coverage;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.plan.Plan;
@@ -30,6 +31,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * Writes an artifact block by block. A block is calibrated with its original weights on what the
@@ -141,11 +143,13 @@ final class BlockwiseRun {
       long start = System.nanoTime();
       var weight = weights.weight(entry.address());
       var statistics = weights.statistics(entry.address());
+      var level = entry.level().get();
+      var coverage = Coverage.of(entry.address(), entry.columns(), level.requires(), statistics);
       var layer = weights.layer(entry.address(), weight);
       var solution =
           together
               .solution(entry.address())
-              .orElseGet(() -> entry.level().get().solve(layer, statistics));
+              .orElseGet(() -> level.solve(layer, coverage.statistics()));
       long took = System.nanoTime() - start + together.nanoseconds(entry.address());
       writer.write(entry.address(), solution.weight());
       double error =
@@ -154,7 +158,9 @@ final class BlockwiseRun {
               .map(gram -> OutputError.relative(weight, solution.weight(), gram))
               .orElseGet(() -> WeightError.of(weight, solution.weight()).relative());
       boolean calibrated = statistics.gram().isPresent();
-      reports.add(report(entry, error, calibrated, took, solution.fallbacks()));
+      var fallbacks =
+          Stream.concat(coverage.note().stream(), solution.fallbacks().stream()).toList();
+      reports.add(report(entry, error, calibrated, took, fallbacks));
     }
     return reports;
   }

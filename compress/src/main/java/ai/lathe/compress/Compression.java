@@ -175,6 +175,7 @@ public final class Compression {
     var estimate =
         Estimate.of(
             plan,
+            source.architecture(),
             source.config(),
             spills ? 0 : states,
             artifactBytes + (spills ? states : 0),

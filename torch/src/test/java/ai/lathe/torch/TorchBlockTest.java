@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeAll;
@@ -38,7 +39,7 @@ class TorchBlockTest {
   private static final int HIDDEN = 12;
 
   @ParameterizedTest
-  @ValueSource(strings = {"llama", "qwen2", "qwen3", "bert"})
+  @ValueSource(strings = {"llama", "mixtral", "qwen2", "qwen3", "bert"})
   void paddingDoesNotLeakIntoRealTokens(String type) {
     try (var _ = new PointerScope();
         var block = TorchBlock.load(TinyModel.random(type, OptionalInt.empty(), 1), 0)) {
@@ -91,6 +92,44 @@ class TorchBlockTest {
             Map.entry(Site.of(Role.VALUE), 12L),
             Map.entry(Site.of(Role.ATTENTION_OUTPUT_NORM), 12L),
             Map.entry(Site.of(Role.UP), 20L));
+  }
+
+  @Test
+  void expertsHearTheirOwnRealTokens() {
+    var model = TinyModel.random("mixtral", OptionalInt.empty(), 1);
+    try (var _ = new PointerScope();
+        var block = TorchBlock.load(model, 0)) {
+      var heard = new HashMap<Site, float[]>();
+      var padding = Torch.ofFloats(new float[] {1, 1, 1, 1, 1, 0, 0}, 1, 7);
+      block.forward(
+          Torch.ofFloats(hidden(3, 7), 1, 7, HIDDEN),
+          padding,
+          (site, input, mask) -> {
+            assertThat(mask == null).isEqualTo(site.expert() != Site.NO_EXPERT);
+            heard.put(site, Torch.floats(input));
+          });
+      var all = rows(heard.get(Site.of(Role.FEED_FORWARD_NORM)), 5);
+      int tokens = 0;
+      for (int expert = 0; expert < 5; expert++) {
+        var site = new Site(Role.FEED_FORWARD_NORM, expert);
+        var down = new Site(Role.EXPERT_UP, expert);
+        assertThat(heard.containsKey(site)).isEqualTo(heard.containsKey(down));
+        if (heard.containsKey(site)) {
+          int count = heard.get(site).length / HIDDEN;
+          assertThat(heard.get(down)).hasSize(count * 8);
+          assertThat(all).containsAll(rows(heard.get(site), count));
+          tokens += count;
+        }
+      }
+      assertThat(tokens).as("two experts for each of the real tokens").isEqualTo(2 * 5);
+    }
+  }
+
+  private static List<List<Float>> rows(float[] values, int count) {
+    return IntStream.range(0, count)
+        .mapToObj(
+            i -> IntStream.range(i * HIDDEN, (i + 1) * HIDDEN).mapToObj(j -> values[j]).toList())
+        .toList();
   }
 
   private static List<Map.Entry<Site, Long>> sites(String type) {
@@ -171,7 +210,7 @@ class TorchBlockTest {
 
   /** The derivative along a random direction, against the difference quotient. */
   @ParameterizedTest
-  @ValueSource(strings = {"llama", "qwen3", "bert"})
+  @ValueSource(strings = {"llama", "mixtral", "qwen3_moe", "qwen3", "bert"})
   void gradientsEqualDifferenceQuotients(String type) {
     var model = TinyModel.random(type, OptionalInt.of(3), 5);
     try (var _ = new PointerScope()) {
@@ -197,7 +236,11 @@ class TorchBlockTest {
       var random = new SplittableRandom(6);
       for (var entry : parameters.entrySet()) {
         var values = Torch.floats(entry.getValue());
-        var gradient = Torch.floats(entry.getValue().grad());
+        var grad = entry.getValue().grad();
+        // No token went to that expert: nothing depends on it.
+        boolean unused = !grad.defined();
+        assertThat(unused && entry.getKey().expert() == Site.NO_EXPERT).isFalse();
+        var gradient = unused ? new float[values.length] : Torch.floats(grad);
         var direction = TinyModel.gaussian(random, 0, 1, values.length).toFloats();
         double expected = 0;
         for (int i = 0; i < values.length; i++) {

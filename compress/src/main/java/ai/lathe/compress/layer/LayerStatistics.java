@@ -82,6 +82,15 @@ public record LayerStatistics(
     return result;
   }
 
+  /** Those of {@code n} inputs of which nothing is known: {@code H = I}, and no token. */
+  public static LayerStatistics identity(int n) {
+    var gram = Matrix.zeros(n, n);
+    for (int j = 0; j < n; j++) {
+      gram.set(j, j, 1);
+    }
+    return of(0, gram);
+  }
+
   /**
    * Throws {@link LatheException} naming the layer where an input was not a finite number, which
    * shows on the diagonal: {@code H_jj} is the sum of its squares.

@@ -3,10 +3,16 @@ package ai.lathe.compress.plan;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.model.Address;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Experts;
+import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.torch.GramAccumulator;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
@@ -35,6 +41,7 @@ public record Estimate(long memory, long disk, Duration time) {
    */
   public static Estimate of(
       Plan plan,
+      Architecture architecture,
       ModelConfig config,
       long states,
       long disk,
@@ -54,11 +61,22 @@ public record Estimate(long memory, long disk, Duration time) {
             .mapToLong(Plan.Entry::weights)
             .max()
             .orElse(0);
-    boolean grams = plan.requires().contains(Statistic.GRAM);
     long hidden = config.hidden();
-    long wide = config.feedForward();
-    // Float64 sums of four inputs a block; of the largest also the float32 matrix and its factor.
-    long statistics = grams ? 8 * (3 * hidden * hidden + wide * wide) + 8 * wide * wide : 0;
+    long wide =
+        Math.max(config.feedForward(), config.experts().map(Experts::feedForward).orElse(0));
+    long statistics = 0;
+    double products = 0;
+    for (int block = 0; block < config.blocks(); block++) {
+      var sites = grams(plan, block, architecture);
+      long sums = sites.values().stream().mapToLong(GramAccumulator::bytes).sum();
+      long most = sites.values().stream().mapToLong(size -> size).max().orElse(0);
+      // Of the largest also the float32 matrix and its factor.
+      statistics = Math.max(statistics, sums + 8 * most * most);
+      for (var site : sites.entrySet()) {
+        double size = site.getValue();
+        products += size * size * calibrated * share(site.getKey().expert(), config);
+      }
+    }
     long batch = (long) batchTokens * Math.max(wide, hidden) * COPIES_OF_A_BATCH * Float.BYTES;
     // A block in float32, its largest layer three times more (weights, permuted weights, errors),
     // and the embedding.
@@ -69,21 +87,42 @@ public record Estimate(long memory, long disk, Duration time) {
             + batch
             + Math.max(solving + 4 * outside, 4 * (outside + 2 * largestBlock));
 
-    double all = plan.entries().stream().mapToLong(Plan.Entry::weights).sum();
-    double inBlocks = all - outside;
-    double operations = 2 * 2 * inBlocks * calibrated + 2 * 2 * all * measured;
-    if (grams) {
-      for (var entry : plan.entries()) {
-        double columns = entry.columns();
-        operations +=
-            entry.level().isPresent() && entry.address().block() >= 0
-                ? columns * columns * (entry.rows() + columns)
-                : 0;
+    double inBlocks = 0;
+    for (var entry : plan.entries()) {
+      var address = entry.address();
+      if (address.block() != Address.OUTSIDE) {
+        inBlocks += entry.weights() * share(address.expert(), config);
       }
-      operations +=
-          config.blocks() * 2.0 * calibrated * (3.0 * hidden * hidden + (double) wide * wide);
+    }
+    double operations = 2 * 2 * inBlocks * calibrated + 2 * 2 * (inBlocks + outside) * measured;
+    operations += 2 * products;
+    for (var entry : plan.entries()) {
+      double columns = entry.columns();
+      operations += needsGram(entry) ? columns * columns * (entry.rows() + columns) : 0;
     }
     return new Estimate(memory, disk, Duration.ofMillis((long) (1000 * operations / flops) + 2000));
+  }
+
+  /** Inputs of a block whose Gram matrices are collected, and their sizes. */
+  private static Map<Site, Integer> grams(Plan plan, int block, Architecture architecture) {
+    var sites = new HashMap<Site, Integer>();
+    for (var entry : plan.block(block)) {
+      if (needsGram(entry)) {
+        entry.address().reads(architecture).ifPresent(site -> sites.put(site, entry.columns()));
+      }
+    }
+    return sites;
+  }
+
+  private static boolean needsGram(Plan.Entry entry) {
+    return entry.level().filter(level -> level.requires().contains(Statistic.GRAM)).isPresent();
+  }
+
+  /** Of all tokens, those that pass through a layer. */
+  private static double share(int expert, ModelConfig config) {
+    return expert == Site.NO_EXPERT
+        ? 1
+        : config.experts().map(e -> (double) e.perToken() / e.count()).orElse(1.0);
   }
 
   private static long weights(Plan plan, int block) {

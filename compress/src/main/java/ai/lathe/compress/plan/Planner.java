@@ -147,9 +147,13 @@ public final class Planner {
     return quantization.scheme(head.huggingFace(), moduleClass(head)).or(() -> own);
   }
 
+  /**
+   * A router is small and decides everything after it, so that only who names it compresses it. In
+   * transformers it is a class of its own too.
+   */
   private static String moduleClass(Parameter parameter) {
     return switch (parameter.kind()) {
-      case LINEAR -> "Linear";
+      case LINEAR -> parameter.role() == Role.ROUTER ? "Router" : "Linear";
       case EMBEDDING -> "Embedding";
       case NORM -> "Norm";
     };
@@ -262,6 +266,9 @@ public final class Planner {
   private Encoding kept(Address address, Parameter parameter) {
     var stored = model.matrix(address).encoding();
     return switch (stored) {
+      // As llama.cpp keeps it.
+      case Encoding.Plain _ when target == Target.GGUF && parameter.role() == Role.ROUTER ->
+          new Encoding.Plain(DType.F32);
       case Encoding.Plain(DType type) when type == DType.F32 || type == DType.F64 -> {
         if (target == Target.GGUF
             && (parameter.role() == Role.POSITION_EMBEDDING

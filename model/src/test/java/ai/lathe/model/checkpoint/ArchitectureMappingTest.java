@@ -5,12 +5,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.format.FormatException;
 import ai.lathe.model.Address;
+import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.ModelConfig.Rope.Scaling;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.DType;
+import ai.lathe.tensor.LatheException;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -97,6 +102,129 @@ class ArchitectureMappingTest {
             "qwen3",
             ", \"num_key_value_heads\": 1, \"head_dim\": 12, \"tie_word_embeddings\": true");
     assertThat(roundTrips("qwen3", config, names, 24).headSize()).isEqualTo(12);
+  }
+
+  /** Names as in {@code state_dict()} of MixtralForCausalLM and Qwen3MoeForCausalLM, 3 experts. */
+  private static Map<String, long[]> mixture(String prefix, String[] parts) {
+    var names = llama(8, 16);
+    for (int n = 0; n < 2; n++) {
+      var layer = "model.layers." + n + ".";
+      names.keySet().removeIf(name -> name.startsWith(layer + "mlp."));
+      names.put(layer + prefix + ".gate.weight", new long[] {3, 16});
+      for (int e = 0; e < 3; e++) {
+        var expert = layer + prefix + ".experts." + e + ".";
+        names.put(expert + parts[0] + ".weight", new long[] {24, 16});
+        names.put(expert + parts[1] + ".weight", new long[] {24, 16});
+        names.put(expert + parts[2] + ".weight", new long[] {16, 24});
+      }
+    }
+    return names;
+  }
+
+  private static final String[] MIXTRAL = {"w1", "w3", "w2"};
+  private static final String[] QWEN = {"gate_proj", "up_proj", "down_proj"};
+
+  private static String experts(String type, String more) {
+    return Models.config(
+        type,
+        ", \"num_key_value_heads\": 1, \"tie_word_embeddings\": true,"
+            + " \"num_local_experts\": 3, \"num_experts_per_tok\": 2"
+            + more);
+  }
+
+  @Test
+  void mixtralIsALlamaWithExpertsInGguf() {
+    var names = mixture("block_sparse_moe", MIXTRAL);
+    var read = roundTrips("mixtral", experts("mixtral", ""), names, 34);
+    assertThat(read.experts()).contains(new Experts(3, 2, 24, true, Set.of()));
+    try (var gguf = Checkpoints.open(folder.resolve("mixtral.gguf"))) {
+      assertThat(gguf.architecture().name()).isEqualTo("mixtral");
+    }
+  }
+
+  @Test
+  void qwen3MoeHasExpertsOfTheirOwnWidth() {
+    var names = qwen3Moe();
+    var config =
+        experts("qwen3_moe", ", \"moe_intermediate_size\": 24, \"norm_topk_prob\": true")
+            .replace("\"intermediate_size\":24", "\"intermediate_size\":40");
+    var read = roundTrips("qwen3moe", config, names, 38);
+    assertThat(read.feedForward()).isEqualTo(40);
+    assertThat(read.experts()).contains(new Experts(3, 2, 24, true, Set.of()));
+  }
+
+  private static Map<String, long[]> qwen3Moe() {
+    var names = mixture("mlp", QWEN);
+    for (int n = 0; n < 2; n++) {
+      names.put("model.layers." + n + ".self_attn.q_norm.weight", new long[] {8});
+      names.put("model.layers." + n + ".self_attn.k_norm.weight", new long[] {8});
+    }
+    return names;
+  }
+
+  @Test
+  void whatAGgufOfExpertsCannotSayIsRefused() {
+    var config = experts("qwen3_moe", ", \"moe_intermediate_size\": 24");
+    var names = qwen3Moe();
+    assertThatThrownBy(() -> roundTrips("unnormalized", config, names, 38))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("(norm_topk_prob); it can be written as a directory only");
+    names.keySet().removeIf(name -> name.startsWith("model.layers.0.mlp."));
+    names.put("model.layers.0.mlp.gate_proj.weight", new long[] {24, 16});
+    names.put("model.layers.0.mlp.up_proj.weight", new long[] {24, 16});
+    names.put("model.layers.0.mlp.down_proj.weight", new long[] {16, 24});
+    var mixed =
+        experts(
+            "qwen3_moe",
+            ", \"moe_intermediate_size\": 24, \"norm_topk_prob\": true, \"mlp_only_layers\": [0]");
+    assertThatThrownBy(() -> roundTrips("mixed", mixed, names, 31))
+        .hasMessageContaining("this model has none in block 0");
+    var directory = Models.write(folder.resolve("absent"), mixed, qwen3Moe());
+    assertThatThrownBy(() -> Checkpoints.open(directory))
+        .hasMessageContaining("'model.layers.0.mlp.gate_proj.weight' is missing");
+  }
+
+  /** As transformers 5 saves it without going back to the original names. */
+  @Test
+  void expertsOfABlockMayStandInOneTensor() {
+    var apart =
+        Models.write(
+            folder.resolve("apart"), experts("mixtral", ""), mixture("block_sparse_moe", MIXTRAL));
+    try (var expected = Checkpoints.open(apart)) {
+      var stacked = Models.stack(folder.resolve("stacked"), expected);
+      try (var actual = Checkpoints.open(stacked)) {
+        Models.assertSame(actual, expected);
+        var back = folder.resolve("back");
+        var plan = CheckpointWriters.huggingFace(back, actual, Models.asStored(actual));
+        Models.copy(actual, plan, Models.asStored(actual));
+        try (var again = Checkpoints.open(back)) {
+          Models.assertSame(again, expected);
+        }
+      }
+    }
+  }
+
+  @Test
+  void moreExpertsThanTheTensorsHoldAreRefused() throws IOException {
+    var three = experts("mixtral", "");
+    var names = mixture("block_sparse_moe", MIXTRAL);
+    var four = three.replace("\"num_local_experts\":3", "\"num_local_experts\":4");
+    var directory = Models.write(folder.resolve("four"), four, names);
+    assertThatThrownBy(() -> Checkpoints.open(directory))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("block_sparse_moe.experts.3.w1.weight' is missing");
+    try (var apart = Checkpoints.open(Models.write(folder.resolve("3"), three, names))) {
+      var stacked = Models.stack(folder.resolve("stacked"), apart);
+      Files.writeString(stacked.resolve("config.json"), four);
+      assertThatThrownBy(() -> Checkpoints.open(stacked))
+          .isInstanceOf(FormatException.class)
+          .hasMessageContaining(
+              "'model.layers.0.mlp.experts.gate_up_proj' should have shape [4, 48, 16] by the"
+                  + " configuration, but has [3, 48, 16]");
+    }
+    var many = three.replace("\"num_experts_per_tok\":2", "\"num_experts_per_tok\":4");
+    assertThatThrownBy(() -> Checkpoints.open(Models.write(folder.resolve("many"), many, names)))
+        .hasMessageContaining("'num_experts_per_tok' is 4; expected a whole number from 1 to 3");
   }
 
   @Test

@@ -17,10 +17,12 @@ import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.BiFunction;
@@ -32,27 +34,69 @@ final class Models {
 
   /** A model of random float32 tensors with these names and shapes. */
   static Path write(Path directory, String config, Map<String, long[]> shapes) {
+    var random = new Random(7);
+    var tensors = new LinkedHashMap<String, Tensor>();
+    shapes.forEach(
+        (name, shape) -> {
+          var values = new float[(int) Tensor.elements(shape)];
+          for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+          }
+          tensors.put(name, Tensor.ofFloats(values, shape));
+        });
+    return writeTensors(directory, config, tensors);
+  }
+
+  static Path writeTensors(Path directory, String config, Map<String, Tensor> tensors) {
     try {
       Files.createDirectories(directory);
       Files.writeString(directory.resolve("config.json"), config);
       var infos = new ArrayList<TensorInfo>();
-      shapes.forEach((name, shape) -> infos.add(new TensorInfo(name, DType.F32, shape)));
+      tensors.forEach(
+          (name, tensor) -> infos.add(new TensorInfo(name, tensor.dtype(), tensor.shape())));
       var plan = SafetensorsPlan.single("model.safetensors", infos, Map.of());
-      var random = new Random(7);
       try (var writer = SafetensorsWriter.create(directory, plan)) {
-        for (var info : infos) {
-          var values = new float[(int) Tensor.elements(info.shape())];
-          for (int i = 0; i < values.length; i++) {
-            values[i] = (float) random.nextGaussian();
-          }
-          writer.write(info.name(), Tensor.ofFloats(values, info.shape()));
-        }
+        tensors.forEach(writer::write);
         writer.finish();
       }
       return directory;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** A mixtral with the experts of a block in one tensor. */
+  static Path stack(Path directory, Checkpoint mixtral) {
+    var tensors = new LinkedHashMap<String, Tensor>();
+    var parts = new LinkedHashMap<String, List<float[]>>();
+    for (var address : mixtral.addresses()) {
+      var experts = "model.layers." + address.block() + ".mlp.experts.";
+      var values = values(mixtral, address);
+      switch (address.role()) {
+        case EXPERT_GATE, EXPERT_UP ->
+            parts.computeIfAbsent(experts + "gate_up_proj", _ -> new ArrayList<>()).add(values);
+        case EXPERT_DOWN ->
+            parts.computeIfAbsent(experts + "down_proj", _ -> new ArrayList<>()).add(values);
+        default -> {
+          var name = mixtral.name(address).replace("block_sparse_moe.gate", "mlp.gate");
+          var shape = Inventory.shape(address, mixtral.architecture(), mixtral.config());
+          tensors.put(name + ".weight", Tensor.ofFloats(values, shape));
+        }
+      }
+    }
+    int experts = mixtral.config().experts().orElseThrow().count();
+    parts.forEach(
+        (name, all) -> {
+          var buffer = FloatBuffer.allocate(all.size() * all.getFirst().length);
+          all.forEach(buffer::put);
+          int columns =
+              name.endsWith("down_proj")
+                  ? mixtral.config().feedForward()
+                  : mixtral.config().hidden();
+          int rows = buffer.capacity() / experts / columns;
+          tensors.put(name, Tensor.ofFloats(buffer.array(), experts, rows, columns));
+        });
+    return writeTensors(directory, mixtral.config().huggingFace().toString(), tensors);
   }
 
   /** Every matrix as it is stored. */
