@@ -21,12 +21,24 @@ from safetensors.torch import save_file
 from transformers import (
     BertConfig,
     BertModel,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
@@ -53,6 +65,18 @@ COMMON = dict(
     num_key_value_heads=2,
     max_position_embeddings=64,
     rope_theta=1000.0,
+    attn_implementation="eager",
+)
+
+# What sets an architecture apart shows in small models as well.
+SMALL = dict(
+    vocab_size=64,
+    hidden_size=32,
+    intermediate_size=48,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    max_position_embeddings=64,
     attn_implementation="eager",
 )
 
@@ -97,6 +121,43 @@ def models():
     yield "qwen3moe-stacked", Qwen3MoeForCausalLM(
         Qwen3MoeConfig(**experts, norm_topk_prob=True, decoder_sparse_step=2)
     )
+    gemma = SMALL | dict(head_dim=16, query_pre_attn_scalar=9, sliding_window=7)
+    yield "gemma2", Gemma2ForCausalLM(
+        Gemma2Config(**gemma, attn_logit_softcapping=2.0, final_logit_softcapping=3.0)
+    )
+    # The third of three blocks sees everything; linear scaling is for such blocks only.
+    yield "gemma3", Gemma3ForCausalLM(
+        Gemma3TextConfig(
+            **gemma | dict(num_hidden_layers=3),
+            sliding_window_pattern=3,
+            rope_theta=5000.0,
+            rope_local_base_freq=100.0,
+            rope_scaling=dict(rope_type="linear", factor=4.0),
+        )
+    )
+    plain = {k: v for k, v in SMALL.items() if k not in ("intermediate_size", "num_key_value_heads")}
+    yield "gpt2", GPT2LMHeadModel(GPT2Config(**plain, n_inner=48, bos_token_id=0, eos_token_id=0))
+    # All sequences are longer than the original context of the first, and shorter than the second's.
+    for name, original in [("phi3", 16), ("phi3-short", 48)]:
+        yield name, Phi3ForCausalLM(
+            Phi3Config(
+                **SMALL,
+                sliding_window=11,
+                original_max_position_embeddings=original,
+                partial_rotary_factor=0.75,
+                rope_scaling=dict(
+                    type="longrope", short_factor=[1.0, 1.1, 1.3], long_factor=[1.5, 2.0, 4.0]
+                ),
+                pad_token_id=0,
+                bos_token_id=0,
+                eos_token_id=0,
+            )
+        )
+    for name, before in [("opt", True), ("opt-post", False)]:
+        yield name, OPTForCausalLM(OPTConfig(**plain, ffn_dim=48, do_layer_norm_before=before))
+    neox = plain | dict(intermediate_size=48, rotary_pct=0.5)
+    for name, parallel in [("gptneox", True), ("gptneox-sequential", False)]:
+        yield name, GPTNeoXForCausalLM(GPTNeoXConfig(**neox, use_parallel_residual=parallel))
 
 
 def randomize(model, generator):
@@ -106,7 +167,7 @@ def randomize(model, generator):
         with torch.no_grad():
             if parameter.dim() >= 2:
                 parameter.copy_(noise * (0.5 if "embed" in name else parameter.shape[-1] ** -0.5))
-            elif "norm" in name.lower() and name.endswith("weight"):
+            elif ("norm" in name.lower() or ".ln_" in name) and name.endswith("weight"):
                 parameter.copy_(1 + 0.2 * noise)
             else:
                 parameter.copy_(0.2 * noise)
@@ -120,7 +181,13 @@ def main():
         generator = sequence if name in SEQUENCE else own
         model.eval()
         randomize(model, generator)
-        tokens = torch.randint(0, 96, (2, LENGTH), generator=generator)
+        small = model.config.vocab_size == SMALL["vocab_size"]
+        if small:
+            # Computed in float32 from what is stored; buffers stay as they are.
+            for parameter in model.parameters():
+                parameter.data = parameter.data.to(torch.bfloat16).float()
+        sequences = 1 if small else 2
+        tokens = torch.randint(0, model.config.vocab_size, (sequences, LENGTH), generator=generator)
         mask = torch.ones_like(tokens)
         if name == "bert":
             mask[1, 23:] = 0
@@ -131,6 +198,8 @@ def main():
             continue
         directory = OUT / name
         shutil.rmtree(directory, ignore_errors=True)
+        if small:
+            model.to(torch.bfloat16)
         model.save_pretrained(directory, save_original_format=name not in STACKED)
         (directory / "generation_config.json").unlink(missing_ok=True)
         save_file(

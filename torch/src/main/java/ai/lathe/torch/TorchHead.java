@@ -22,13 +22,17 @@ public final class TorchHead implements AutoCloseable {
 
   /** The output matrix is read when it is first used. The checkpoint must stay open as long. */
   public static TorchHead load(Checkpoint checkpoint, Precision precision) {
-    var norm = TorchBlock.norm(checkpoint, Address.weight(Role.OUTPUT_NORM));
+    // The states of a post-norm model are normed already.
+    var norm =
+        checkpoint.architecture().has(Role.OUTPUT_NORM)
+            ? TorchBlock.norm(checkpoint, Address.weight(Role.OUTPUT_NORM))
+            : null;
     return new TorchHead(checkpoint, precision, norm);
   }
 
   /** The input of the output matrix, {@code [.., hidden]}, in the caller's scope. */
   public Tensor norm(Tensor hidden) {
-    return norm.forward(hidden);
+    return norm == null ? hidden : norm.forward(hidden);
   }
 
   /** Logits {@code [.., vocabulary]} of normed hidden states, in the caller's scope. */
@@ -50,7 +54,9 @@ public final class TorchHead implements AutoCloseable {
 
   @Override
   public void close() {
-    norm.close();
+    if (norm != null) {
+      norm.close();
+    }
     if (output != null) {
       output.close();
     }

@@ -3,13 +3,21 @@ package ai.lathe.torch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.format.safetensors.Safetensors;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.checkpoint.CheckpointPlan;
+import ai.lathe.model.checkpoint.CheckpointWriters;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.Encoding;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -24,6 +32,8 @@ class GoldenTest {
 
   private static final float TOLERANCE = 1e-4f;
 
+  @TempDir Path folder;
+
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -34,12 +44,95 @@ class GoldenTest {
         "qwen3",
         "qwen3moe",
         "qwen3moe-stacked",
+        "gemma2",
+        "gemma3",
+        "phi3",
+        "phi3-short",
+        "gpt2",
+        "gptneox",
+        "gptneox-sequential",
+        "opt",
+        "opt-post",
         "bert"
       })
   void agreesWithTransformers(String name) throws URISyntaxException {
-    var directory = Path.of(getClass().getResource("/golden/" + name).toURI());
-    try (var checkpoint = Checkpoints.open(directory);
-        var expected = Safetensors.open(directory.resolve("expected.safetensors"))) {
+    try (var checkpoint = Checkpoints.open(directory(name))) {
+      assertAgrees(checkpoint, name);
+    }
+  }
+
+  /** GGUF keeps everything that the computation needs, and a config.json can be made of it. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "mistral",
+        "qwen2",
+        "qwen3",
+        "gemma2",
+        "gemma3",
+        "phi3",
+        "phi3-short",
+        "gpt2",
+        "gptneox",
+        "gptneox-sequential",
+        "bert"
+      })
+  void survivesGguf(String name) throws URISyntaxException {
+    var gguf = folder.resolve("model.gguf");
+    var back = folder.resolve("back");
+    try (var source = Checkpoints.open(directory(name))) {
+      copy(source, CheckpointWriters.gguf(gguf, source, asStored(source)));
+    }
+    try (var converted = Checkpoints.open(gguf)) {
+      assertAgrees(converted, name);
+      copy(converted, CheckpointWriters.huggingFace(back, converted, asStored(converted)));
+    }
+    try (var again = Checkpoints.open(back)) {
+      assertAgrees(again, name);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"opt", "gpt2", "gemma3", "gptneox"})
+  void survivesACopy(String name) throws URISyntaxException {
+    var copy = folder.resolve("copy");
+    try (var source = Checkpoints.open(directory(name))) {
+      copy(source, CheckpointWriters.huggingFace(copy, source, asStored(source)));
+    }
+    try (var again = Checkpoints.open(copy)) {
+      assertAgrees(again, name);
+    }
+  }
+
+  private static Map<Address, Encoding> asStored(Checkpoint source) {
+    var encodings = new HashMap<Address, Encoding>();
+    for (var address : source.addresses()) {
+      if (!address.isVector(source.architecture())) {
+        encodings.put(address, source.matrix(address).encoding());
+      }
+    }
+    return encodings;
+  }
+
+  private static void copy(Checkpoint source, CheckpointPlan plan) {
+    try (var writer = plan.create()) {
+      for (var address : source.addresses()) {
+        if (address.isVector(source.architecture())) {
+          writer.write(address, source.vector(address).orElseThrow());
+        } else {
+          writer.write(address, source.matrix(address));
+        }
+      }
+      writer.finish();
+    }
+  }
+
+  private Path directory(String name) throws URISyntaxException {
+    return Path.of(getClass().getResource("/golden/" + name).toURI());
+  }
+
+  private void assertAgrees(Checkpoint checkpoint, String name) throws URISyntaxException {
+    try (var expected = Safetensors.open(directory(name).resolve("expected.safetensors"))) {
       var tokens = expected.tensor("tokens");
       var mask = expected.tensor("mask");
       int count = (int) tokens.shape()[0];

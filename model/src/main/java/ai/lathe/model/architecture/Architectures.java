@@ -18,6 +18,12 @@ public final class Architectures {
           Qwen3Moe.QWEN3_MOE,
           Gemma2.GEMMA2,
           Gemma3.GEMMA3,
+          Phi3.PHI3,
+          Gpt2.GPT2,
+          GptNeoX.GPT_NEOX,
+          GptNeoX.SEQUENTIAL,
+          Opt.OPT,
+          Opt.POST_NORM,
           Bert.BERT);
 
   private Architectures() {}

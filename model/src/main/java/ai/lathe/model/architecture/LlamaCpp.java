@@ -10,12 +10,14 @@ import ai.lathe.model.architecture.Architecture.Activation;
  *     {@code 1 / sqrt(hidden / heads)}; 0 for none
  * @param activation of the feed-forward that it computes
  * @param capped it always caps attention's scores and the logits
+ * @param ownOutput it needs an output matrix even where that is the token embedding
  */
-public record LlamaCpp(boolean windowed, int widthScaled, Activation activation, boolean capped) {
+public record LlamaCpp(
+    boolean windowed, int widthScaled, Activation activation, boolean capped, boolean ownOutput) {
 
   /** It computes what the architecture says, without a window. */
   static LlamaCpp plain(Activation activation) {
-    return new LlamaCpp(false, 0, activation, false);
+    return new LlamaCpp(false, 0, activation, false, false);
   }
 
   /** The attention scale that it computes with. */

@@ -41,9 +41,9 @@ public record ScalingSet(Role producer, List<Role> consumers, Optional<String> o
       return Optional.of("their input comes from outside the block");
     }
     if (parameter.kind() == Kind.NORM) {
-      return architecture.normOrder() == NormOrder.PRE
-          ? Optional.empty()
-          : Optional.of("the residual sum reads the same norm");
+      return architecture.normOrder() == NormOrder.POST
+          ? Optional.of("the residual sum reads the same norm")
+          : Optional.empty();
     }
     return switch (producer) {
       // Attention mixes each feature of the values by weights that do not depend on it.

@@ -356,6 +356,9 @@ public final class GgufConfig {
               + " has "
               + config.arithmetic().activation().huggingFace().getFirst());
     }
+    if (llamaCpp.ownOutput() && config.tiedEmbeddings()) {
+      notes.add("llama.cpp does not open a " + name + " without an output matrix of its own");
+    }
     return notes;
   }
 
