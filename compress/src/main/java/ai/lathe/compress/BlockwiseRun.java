@@ -151,7 +151,8 @@ final class BlockwiseRun {
               .solution(entry.address())
               .orElseGet(() -> level.solve(layer, coverage.statistics()));
       long took = System.nanoTime() - start + together.nanoseconds(entry.address());
-      writer.write(entry.address(), solution.weight());
+      writer.write(
+          entry.address(), InputScale.calibrated(entry.name(), solution.weight(), statistics));
       double error =
           statistics
               .gram()

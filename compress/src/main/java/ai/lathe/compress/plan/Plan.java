@@ -57,6 +57,16 @@ public record Plan(
       return new Entry(address, name, rows, columns, encoding, level, grid, Optional.of(all));
     }
 
+    /** What must be known of its input. */
+    public Set<Statistic> requires() {
+      var all = EnumSet.noneOf(Statistic.class);
+      level.ifPresent(solver -> all.addAll(solver.requires()));
+      if (encoding.activations().calibrated() && level.isPresent()) {
+        all.add(Statistic.INPUT_RANGE);
+      }
+      return all;
+    }
+
     public long bytes() {
       return encoding.bytes(rows, columns);
     }
@@ -80,7 +90,7 @@ public record Plan(
   /** All that calibration has to collect. Empty: no calibration is needed. */
   public Set<Statistic> requires() {
     var all = EnumSet.noneOf(Statistic.class);
-    entries.forEach(entry -> entry.level().ifPresent(level -> all.addAll(level.requires())));
+    entries.forEach(entry -> all.addAll(entry.requires()));
     prerequisites.values().forEach(all::addAll);
     return all;
   }
@@ -90,8 +100,7 @@ public record Plan(
     var required = new HashMap<Site, Set<Statistic>>();
     for (var entry : block(block)) {
       var site = entry.address().reads(architecture);
-      var statistics = EnumSet.noneOf(Statistic.class);
-      entry.level().ifPresent(level -> statistics.addAll(level.requires()));
+      var statistics = entry.requires();
       site.ifPresent(at -> statistics.addAll(prerequisites.getOrDefault(at.role(), Set.of())));
       if (site.isPresent() && !statistics.isEmpty()) {
         required

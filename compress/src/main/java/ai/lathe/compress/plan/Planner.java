@@ -4,6 +4,7 @@ import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.BlockGrid;
+import ai.lathe.compress.quantization.FloatGrid;
 import ai.lathe.compress.quantization.Grid;
 import ai.lathe.compress.quantization.IntegerGrid;
 import ai.lathe.compress.quantization.QuantizationMethod;
@@ -23,6 +24,7 @@ import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.BlockType;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.FloatScheme;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
@@ -166,6 +168,10 @@ public final class Planner {
       int columns,
       Quantization quantization,
       Scheme scheme) {
+    if (address.block() == Address.OUTSIDE && scheme.activations().calibrated()) {
+      return quantized(address, name, rows, columns, quantization, scheme.withoutActivations())
+          .because("its input is left as it is: nothing outside blocks is calibrated");
+    }
     var grid = grid(scheme, quantization.search(), columns);
     if (grid.isEmpty()) {
       var plain = new Encoding.Plain(halfType());
@@ -244,6 +250,18 @@ public final class Planner {
         }
         var scales = WeightCodec.scaleType(model.config().dtype());
         var grid = new IntegerGrid(weights, search.orElse(ScaleSearch.MSE), scales);
+        yield Optional.of(grid.forColumns(columns));
+      }
+      case Scheme.Floats(FloatScheme weights) -> {
+        if (target == Target.GGUF) {
+          throw new LatheException(
+              weights.label()
+                  + " is stored in compressed-tensors' formats; name a directory, or choose one of"
+                  + " GGUF's types with --gguf");
+        }
+        // Scales this few cost nothing, and float16 would end at 6e-8.
+        var scales = model.config().dtype() == DType.BF16 ? DType.BF16 : DType.F32;
+        var grid = new FloatGrid(weights, search.orElse(ScaleSearch.MSE), scales);
         yield Optional.of(grid.forColumns(columns));
       }
       case Scheme.Blocks(BlockType type) -> {

@@ -137,6 +137,7 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
     int size = level.grid().groupSize(n);
     var groupIndex = level.order() == ColumnOrder.GROUP ? groups(order, size) : null;
     var quantizer = level.grid().quantizer(w.rows(), n, groupIndex, null);
+    quantizer.prepare(weight);
     boolean inSweep = level.order() != ColumnOrder.STATIC;
     if (!inSweep) {
       Parallel.forEach(

@@ -1,12 +1,19 @@
 package ai.lathe.compress.quantization;
 
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Matrix;
 
 /**
  * One matrix on its way onto a {@link Grid}: fit each group, round each weight, take the result.
  * Different rows may be worked on by different threads.
  */
 public interface Quantizer {
+
+  /**
+   * Sees the whole matrix as it is, before anything is fitted: for parameters that rows share. To
+   * be called once, for every grid.
+   */
+  default void prepare(Matrix weight) {}
 
   /**
    * Chooses the parameters of a group, from its weights {@code values[at .. at + groupSize)}. They

@@ -49,6 +49,7 @@ public final class Rtn implements QuantizationMethod<Rtn.Config> {
   public static LinearWeight round(Matrix weight, Grid grid) {
     int columns = weight.columns();
     var quantizer = grid.quantizer(weight.rows(), columns, null, null);
+    quantizer.prepare(weight);
     int size = grid.groupSize(columns);
     Parallel.forEach(
         weight.rows(),

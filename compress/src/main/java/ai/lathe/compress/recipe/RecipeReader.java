@@ -5,8 +5,6 @@ import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.compress.recipe.Modifier.Transform;
 import ai.lathe.format.compressed.Selector;
-import ai.lathe.tensor.Activations;
-import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -206,66 +204,12 @@ public final class RecipeReader {
         name,
         node,
         Set.of("targets", "weights", "input_activations", "output_activations", "format"));
-    var weights = node.path("weights");
-    expect(
-        weights.isObject(),
-        name + " needs weights: {num_bits, type, symmetric, strategy, group_size}");
-    rejectUnknown(
-        name + ".weights",
-        weights,
-        Set.of(
-            "num_bits",
-            "type",
-            "symmetric",
-            "strategy",
-            "group_size",
-            "dynamic",
-            "observer",
-            "actorder",
-            "observer_kwargs",
-            "block_structure"));
     expect(
         !node.hasNonNull("output_activations"),
         name + ".output_activations: outputs stay in floating point; leave the key out");
-    expect(
-        "int".equals(text(weights, "type").orElse("int")),
-        name + ".weights.type: only 'int' is known");
-    var strategy =
-        text(weights, "strategy").orElse(weights.hasNonNull("group_size") ? "group" : "channel");
-    int groupSize =
-        switch (strategy) {
-          case "channel" -> IntegerScheme.CHANNEL;
-          case "group" -> weights.path("group_size").asInt(128);
-          default ->
-              throw LatheException.unknown(
-                  name + ".weights.strategy", strategy, List.of("group", "channel"));
-        };
-    var scheme =
-        new IntegerScheme(
-            weights.path("num_bits").asInt(8),
-            groupSize,
-            weights.path("symmetric").asBoolean(true),
-            activations(name + ".input_activations", node.path("input_activations")));
     return new Group(
         selectors(node.path("targets"), name + ".targets", List.of("Linear")),
-        new Scheme.Integers(scheme));
-  }
-
-  private static Activations activations(String name, JsonNode node) {
-    if (node.isMissingNode() || node.isNull()) {
-      return Activations.NONE;
-    }
-    boolean known =
-        node.path("num_bits").asInt(8) == 8
-            && "int".equals(text(node, "type").orElse("int"))
-            && "token".equals(text(node, "strategy").orElse("token"))
-            && node.path("dynamic").asBoolean(true)
-            && node.path("symmetric").asBoolean(true);
-    expect(
-        known,
-        name
-            + ": activations are left out or {num_bits: 8, type: int, strategy: token, dynamic: true, symmetric: true}");
-    return Activations.INT8_TOKEN;
+        SchemeReader.read(name, node.path("weights"), node.path("input_activations")));
   }
 
   private static List<Selector> selectors(JsonNode node, String name, List<String> otherwise) {
@@ -284,7 +228,7 @@ public final class RecipeReader {
     return List.copyOf(selectors);
   }
 
-  private static void rejectUnknown(String name, JsonNode node, Set<String> known) {
+  static void rejectUnknown(String name, JsonNode node, Set<String> known) {
     for (var entry : node.properties()) {
       if (!known.contains(entry.getKey())) {
         throw LatheException.unknown("key of " + name, entry.getKey(), new TreeSet<>(known));
