@@ -170,8 +170,8 @@ public sealed interface Encoding {
 
   /**
    * Small blocks of weights, each a sum of entries of codebooks, as {@link CodebookQuantized} holds
-   * them: codes of exactly as many bits as their codebook needs, rounded up to 32-bit words at the
-   * end of a row of blocks; codebooks and scales in float16.
+   * them: codes of exactly as many bits as their codebook needs, where these are not whole bytes
+   * rounded up to 32-bit words at the end of a row of blocks; codebooks and scales in float16.
    *
    * @param outGroup rows of a block; the last block row is padded
    * @param inGroup columns of a block
@@ -230,6 +230,11 @@ public sealed interface Encoding {
       return bits.stream().mapToLong(width -> 2L * blockSize() << width).sum();
     }
 
+    /** Bytes of scales. */
+    public long scaleBytes(int rows) {
+      return scaled ? 2L * blockRows(rows) : 0;
+    }
+
     /** {@code vptq v6 k4096}, {@code vptq v4 k256+16}, {@code aqlm 2x8 g8}. */
     @Override
     public String label() {
@@ -255,9 +260,15 @@ public sealed interface Encoding {
       return Math.ceilDiv((long) blockColumns(columns) * codeBits(), 32L);
     }
 
+    /** Whether codes are stored one a number, of 8 or 16 bits each, as AQLM's own files have it. */
+    public boolean wholeBytes() {
+      return scaled && bits.stream().distinct().count() == 1 && bits.getFirst() % 8 == 0;
+    }
+
     @Override
     public long bytes(int rows, int columns) {
-      return blockRows(rows) * (4 * words(columns) + (scaled ? 2 : 0)) + codebookBytes();
+      long row = wholeBytes() ? (long) blockColumns(columns) * codeBits() / 8 : 4 * words(columns);
+      return blockRows(rows) * row + scaleBytes(rows) + codebookBytes();
     }
   }
 }

@@ -223,7 +223,7 @@ public final class Planner {
         name,
         rows,
         columns,
-        method.encoding(grid, config),
+        method.encoding(grid, config, rows, columns),
         Optional.of(new Level<>(method, config)),
         Optional.of(grid),
         why(scheme, grid.encoding(), columns));

@@ -7,8 +7,8 @@ import ai.lathe.tensor.linalg.Parallel;
 
 /**
  * A weight of codebooks in the making. Matrices that it deals with are transposed, {@code [in,
- * out]}, with as many outputs as blocks reach over: what lies beyond the weight's own rows counts as
- * zeros to be quantized like the rest.
+ * out]}, with as many outputs as blocks reach over: what lies beyond the weight's own rows counts
+ * as zeros to be quantized like the rest.
  */
 final class BlockCodes {
 
@@ -49,6 +49,36 @@ final class BlockCodes {
     }
     scales = new float[down];
     java.util.Arrays.fill(scales, 1);
+  }
+
+  BlockCodes copy() {
+    var copy = new BlockCodes(encoding, rows, columns);
+    System.arraycopy(codes, 0, copy.codes, 0, codes.length);
+    for (int m = 0; m < books.length; m++) {
+      copy.books[m] = books[m].clone();
+    }
+    copy.scales = scales.clone();
+    return copy;
+  }
+
+  /** Takes over all codes of a row of blocks. */
+  void takeRow(int row, BlockCodes from) {
+    int count = books.length;
+    for (int block = 0; block < across; block++) {
+      int at = (block * down + row) * count;
+      System.arraycopy(from.codes, at, codes, at, count);
+    }
+  }
+
+  /** A number of a block without its scale, as {@code chosen [across, down, M]} has it. */
+  float entry(int[] chosen, int block, int row, int within) {
+    float sum = 0;
+    int at = (block * down + row) * books.length;
+    int size = encoding.blockSize();
+    for (int m = 0; m < books.length; m++) {
+      sum += books[m][chosen[at + m] * size + within];
+    }
+    return sum;
   }
 
   /** {@code W^T} with padding. */
@@ -92,8 +122,8 @@ final class BlockCodes {
   }
 
   /**
-   * The adjoint of {@link #decode}: what {@code gradient [in, out]} of the decoded weight is to each
-   * number of the codebooks. Summed in parts whose number is fixed, so threads do not matter.
+   * The adjoint of {@link #decode}: what {@code gradient [in, out]} of the decoded weight is to
+   * each number of the codebooks. Summed in parts whose number is fixed, so threads do not matter.
    */
   double[][] gather(Matrix gradient) {
     int count = books.length;
@@ -125,8 +155,7 @@ final class BlockCodes {
     for (int i = 0; i < down; i++) {
       for (int a = 0; a < tall; a++) {
         for (int b = 0; b < wide; b++) {
-          double value =
-              scales[i] * gradient.values()[(block * wide + b) * out + i * tall + a];
+          double value = scales[i] * gradient.values()[(block * wide + b) * out + i * tall + a];
           for (int m = 0; m < sums.length; m++) {
             int code = codes[(block * down + i) * sums.length + m];
             sums[m][code * tall * wide + a * wide + b] += value;

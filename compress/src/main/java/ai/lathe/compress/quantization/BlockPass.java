@@ -8,8 +8,8 @@ import java.util.stream.IntStream;
 
 /**
  * Chooses the codes of all blocks, one column of blocks after the other, each with regard to what
- * the ones before did to the layer's output. Two ways, for {@code W - Q} in {@code tr((W - Q) H (W -
- * Q)^T)}:
+ * the ones before did to the layer's output. Two ways, for {@code W - Q} in {@code tr((W - Q) H (W
+ * - Q)^T)}:
  *
  * <ul>
  *   <li>{@link #feedback}: from nothing, GPTQ's way. With {@code H^-1 = U^T U} the error of block
@@ -74,7 +74,7 @@ final class BlockPass {
   void feedback(Matrix w, Matrix u, int[] order) {
     int out = codes.out;
     var inverse = new float[codes.across][];
-    Parallel.forEach(codes.across, p -> inverse[p] = inverseUpper(u, p * wide));
+    Parallel.forEach(codes.across, p -> inverse[p] = BlockMetric.inverseOfUpper(u, p * wide, wide));
     java.util.Arrays.fill(codes.codes, -1);
     var step =
         new Step() {
@@ -101,9 +101,10 @@ final class BlockPass {
               for (int b = 0; b < wide; b++) {
                 error[b] =
                     w.values()[(position * wide + b) * out + row * tall + a]
-                        - codes.scales[row] * entry(order[position], row, a * wide + b);
+                        - codes.scales[row]
+                            * codes.entry(codes.codes, order[position], row, a * wide + b);
               }
-              EntrySearch.multiply(error, 0, wide, inverse[position], e, 0);
+              BlockMetric.multiply(error, 0, wide, inverse[position], e, 0);
               for (int b = 0; b < wide; b++) {
                 moved.values()[(movedRow + b) * out + row * tall + a] = e[b];
               }
@@ -126,8 +127,8 @@ final class BlockPass {
     Parallel.forEach(
         codes.across,
         p -> {
-          factor[p] = lower(h, p * wide);
-          inverse[p] = inverseGram(factor[p]);
+          factor[p] = BlockMetric.factor(h, p * wide, wide);
+          inverse[p] = BlockMetric.inverse(factor[p], wide);
         });
     var order = IntStream.range(0, codes.across).toArray();
     // What the tile's blocks were before, one column of blocks at a time.
@@ -147,9 +148,9 @@ final class BlockPass {
               for (int b = 0; b < wide; b++) {
                 g[b] = pending.values()[(position * wide + b) * out + row * tall + a];
               }
-              EntrySearch.multiply(g, 0, wide, inverse[position], shift, 0);
+              BlockMetric.multiply(g, 0, wide, inverse[position], shift, 0);
               for (int b = 0; b < wide; b++) {
-                float now = entry(position, row, a * wide + b);
+                float now = codes.entry(codes.codes, position, row, a * wide + b);
                 before[b * out + row * tall + a] = now;
                 y[at + a * wide + b] = now + shift[b] / codes.scales[row];
               }
@@ -162,7 +163,8 @@ final class BlockPass {
               for (int b = 0; b < wide; b++) {
                 int at = b * out + row * tall + a;
                 moved.values()[movedRow * out + at] =
-                    codes.scales[row] * (entry(position, row, a * wide + b) - before[at]);
+                    codes.scales[row]
+                        * (codes.entry(codes.codes, position, row, a * wide + b) - before[at]);
               }
             }
           }
@@ -200,8 +202,7 @@ final class BlockPass {
                   System.arraycopy(plain, 0, y, to, tall);
                 } else {
                   for (int a = 0; a < tall; a++) {
-                    EntrySearch.multiply(
-                        plain, a * wide, wide, step.metric(p), y, to + a * wide);
+                    BlockMetric.multiply(plain, a * wide, wide, step.metric(p), y, to + a * wide);
                   }
                 }
               }
@@ -236,81 +237,7 @@ final class BlockPass {
   }
 
   private EntrySearch search(Step step, int position) {
-    var books = EntrySearch.transform(codes.books, tall, wide, step.metric(position));
+    var books = BlockMetric.multiply(codes.books, wide, step.metric(position));
     return new EntrySearch(books, tall * wide, width);
-  }
-
-  private float entry(int block, int row, int within) {
-    float sum = 0;
-    int at = (block * codes.down + row) * count;
-    for (int m = 0; m < count; m++) {
-      sum += codes.books[m][codes.codes[at + m] * tall * wide + within];
-    }
-    return sum;
-  }
-
-  /** {@code U_JJ^-1}, upper triangular. */
-  private float[] inverseUpper(Matrix u, int at) {
-    var inverse = new double[wide * wide];
-    for (int j = 0; j < wide; j++) {
-      inverse[j * wide + j] = 1.0 / u.at(at + j, at + j);
-      for (int i = j - 1; i >= 0; i--) {
-        double sum = 0;
-        for (int k = i + 1; k <= j; k++) {
-          sum += u.at(at + i, at + k) * inverse[k * wide + j];
-        }
-        inverse[i * wide + j] = -sum / u.at(at + i, at + i);
-      }
-    }
-    return floats(inverse);
-  }
-
-  /** {@code L}, lower triangular, of a diagonal block of {@code H}. */
-  private float[] lower(Matrix h, int at) {
-    var l = new double[wide * wide];
-    for (int i = 0; i < wide; i++) {
-      for (int j = 0; j <= i; j++) {
-        double sum = h.at(at + i, at + j);
-        for (int k = 0; k < j; k++) {
-          sum -= l[i * wide + k] * l[j * wide + k];
-        }
-        l[i * wide + j] = i == j ? Math.sqrt(sum) : sum / l[j * wide + j];
-      }
-    }
-    return floats(l);
-  }
-
-  /** {@code (L L^T)^-1}. */
-  private float[] inverseGram(float[] l) {
-    var inverse = new double[wide * wide];
-    for (int column = 0; column < wide; column++) {
-      var x = new double[wide];
-      for (int i = 0; i < wide; i++) {
-        double sum = i == column ? 1 : 0;
-        for (int k = 0; k < i; k++) {
-          sum -= l[i * wide + k] * x[k];
-        }
-        x[i] = sum / l[i * wide + i];
-      }
-      for (int i = wide - 1; i >= 0; i--) {
-        double sum = x[i];
-        for (int k = i + 1; k < wide; k++) {
-          sum -= l[k * wide + i] * x[k];
-        }
-        x[i] = sum / l[i * wide + i];
-      }
-      for (int i = 0; i < wide; i++) {
-        inverse[i * wide + column] = x[i];
-      }
-    }
-    return floats(inverse);
-  }
-
-  private static float[] floats(double[] values) {
-    var floats = new float[values.length];
-    for (int i = 0; i < values.length; i++) {
-      floats[i] = (float) values[i];
-    }
-    return floats;
   }
 }

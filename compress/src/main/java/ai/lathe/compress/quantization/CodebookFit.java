@@ -42,6 +42,21 @@ final class CodebookFit {
     return dot(error, product(error));
   }
 
+  /** The loss of each row of blocks. */
+  double[] losses() {
+    var error = error();
+    var product = product(error);
+    int tall = codes.encoding.outGroup();
+    var losses = new double[codes.down];
+    for (int j = 0; j < codes.columns; j++) {
+      for (int i = 0; i < codes.out; i++) {
+        int at = j * codes.out + i;
+        losses[i / tall] += (double) error.values()[at] * product.values()[at];
+      }
+    }
+    return losses;
+  }
+
   private Matrix error() {
     var error = codes.decode();
     for (int i = 0; i < error.values().length; i++) {
@@ -91,7 +106,9 @@ final class CodebookFit {
     }
   }
 
-  /** The best scale of each row of blocks: {@code <W, U>_H / <U, U>_H}, {@code U} decoded with 1. */
+  /**
+   * The best scale of each row of blocks: {@code <W, U>_H / <U, U>_H}, {@code U} decoded with 1.
+   */
   void scales() {
     var ones = new float[codes.down];
     java.util.Arrays.fill(ones, 1);

@@ -5,11 +5,11 @@ import ai.lathe.tensor.linalg.Nearest;
 import java.util.Arrays;
 
 /**
- * Finds for a vector the codebook entries whose sum is nearest to it: {@code min |y - C_1[c_1] - ...
- * - C_M[c_M]|^2}. With one codebook that is the nearest entry. With several it is a beam search:
- * codebook after codebook, every hypothesis is continued with every entry in place of the one that
- * it has, and the best {@code width} go on. As wide as there are combinations of all codebooks but
- * the last, it tries them all.
+ * Finds for a vector the codebook entries whose sum is nearest to it: {@code min |y - C_1[c_1] -
+ * ... - C_M[c_M]|^2}. With one codebook that is the nearest entry. With several it is a beam
+ * search: codebook after codebook, every hypothesis is continued with every entry in place of the
+ * one that it has, and the best {@code width} go on. As wide as there are combinations of all
+ * codebooks but the last, it tries them all.
  */
 final class EntrySearch {
 
@@ -25,6 +25,7 @@ final class EntrySearch {
 
   /** Entries of the largest codebook. */
   private final int largest;
+
   private final float[][] books;
 
   /**
@@ -37,8 +38,7 @@ final class EntrySearch {
     this.count = books.length;
     this.width = width;
     this.largest = Arrays.stream(books).mapToInt(book -> book.length / length).max().orElseThrow();
-    this.single =
-        count == 1 ? new Nearest(books[0], books[0].length / length, length) : null;
+    this.single = count == 1 ? new Nearest(books[0], books[0].length / length, length) : null;
     this.columns = new float[count][];
     this.halves = new float[count][];
     for (int m = 0; count > 1 && m < count; m++) {
@@ -162,28 +162,6 @@ final class EntrySearch {
     private void add(float[] target, float sign, int m, int k) {
       for (int d = 0; d < length; d++) {
         target[d] += sign * books[m][k * length + d];
-      }
-    }
-  }
-
-  /** Entries of several codebooks in other coordinates: each block's columns times {@code t}. */
-  static float[][] transform(float[][] books, int tall, int wide, float[] t) {
-    var transformed = new float[books.length][];
-    for (int m = 0; m < books.length; m++) {
-      transformed[m] = new float[books[m].length];
-      for (int at = 0; at < books[m].length; at += wide) {
-        multiply(books[m], at, wide, t, transformed[m], at);
-      }
-    }
-    return transformed;
-  }
-
-  /** {@code target = x t}, for {@code t [wide, wide]}. */
-  static void multiply(float[] x, int at, int wide, float[] t, float[] target, int to) {
-    Arrays.fill(target, to, to + wide, 0);
-    for (int i = 0; i < wide; i++) {
-      for (int j = 0; j < wide; j++) {
-        target[to + j] += x[at + i] * t[i * wide + j];
       }
     }
   }

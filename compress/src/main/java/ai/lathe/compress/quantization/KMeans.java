@@ -74,7 +74,8 @@ final class KMeans {
         System.arraycopy(x, i * length, centroids, taken++ * length, length);
       }
     }
-    // Fewer vectors than centroids: the rest repeat them, and no vector is ever nearest to a repeat.
+    // Fewer vectors than centroids: the rest repeat them, and no vector is ever nearest to a
+    // repeat.
     for (int k = taken; k < clusters; k++) {
       System.arraycopy(centroids, k % Math.max(1, taken) * length, centroids, k * length, length);
     }

@@ -37,4 +37,9 @@ public interface QuantizationMethod<C extends SolverConfig> extends LayerSolver<
   default Encoding encoding(Grid grid, C config) {
     return grid.encoding();
   }
+
+  /** How a level's result is stored, where that depends on the matrix. */
+  default Encoding encoding(Grid grid, C config, int rows, int columns) {
+    return encoding(grid, config);
+  }
 }

@@ -12,7 +12,9 @@ public final class Quantizers {
       List.of(
           new Rtn(), //
           new Gptq(),
-          new AdaQuant());
+          new AdaQuant(),
+          new Vptq(),
+          new Aqlm());
 
   private Quantizers() {}
 

@@ -1,6 +1,8 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.quantization.Aqlm;
 import ai.lathe.compress.quantization.ScaleSearch;
+import ai.lathe.compress.quantization.Vptq;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.compress.recipe.Modifier.Transform;
@@ -35,7 +37,9 @@ public final class RecipeReader {
           "GPTQModifier", new Kind("gptq", Set.of("block_size", "dampening_frac", "actorder")),
           "AdaQuantModifier",
               new Kind(
-                  "adaquant", Set.of("start", "steps", "learning_rate", "scale_learning_rate")));
+                  "adaquant", Set.of("start", "steps", "learning_rate", "scale_learning_rate")),
+          "VPTQModifier", new Kind("vptq", Set.copyOf(Vptq.SETTINGS)),
+          "AQLMModifier", new Kind("aqlm", Set.copyOf(Aqlm.SETTINGS)));
 
   private static final Set<String> QUANTIZATION_KEYS =
       Set.of("targets", "ignore", "scheme", "config_groups", "observer", "kv_cache_scheme");

@@ -6,7 +6,7 @@ import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.Optional;
 
-/** The storage formats of compressed-tensors that are read and written. */
+/** The storage formats of compressed-tensors that are read and written, and Lathe's beside them. */
 public final class CompressedTensors {
 
   private static final List<WeightCodec> CODECS =
@@ -19,7 +19,9 @@ public final class CompressedTensors {
           FloatCodec.MXFP8,
           FloatCodec.MXFP4,
           FloatCodec.NVFP4,
-          FloatCodec.E5M2);
+          FloatCodec.E5M2,
+          new VptqCodec(),
+          new AqlmCodec());
 
   private CompressedTensors() {}
 
