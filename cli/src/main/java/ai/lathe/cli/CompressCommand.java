@@ -87,11 +87,19 @@ final class CompressCommand implements Callable<Integer> {
       paramLabel = "gptq|rtn",
       description =
           "How weights are rounded: gptq makes up for each rounding error in the weights to come,"
-              + " rtn rounds each to the nearest. Default: gptq.")
+              + " rtn rounds each to the nearest. Default: gptq; rtn where there is an --imatrix.")
   private Optional<String> method;
 
   @Option(names = "--group-size", paramLabel = "N", description = GroupSize.DESCRIPTION)
   private Optional<String> groupSize;
+
+  @Option(
+      names = "--imatrix",
+      paramLabel = "FILE",
+      description =
+          "An importance matrix of the model, of 'lathe imatrix' or of llama.cpp: rtn onto GGUF's types"
+              + " weighs errors by it.")
+  private Optional<Path> imatrix;
 
   @Mixin private CalibrationOptions calibration;
 
@@ -121,6 +129,7 @@ final class CompressCommand implements Callable<Integer> {
             calibration.samples,
             calibration.length,
             calibration.seed,
+            imatrix,
             resume,
             force);
     var report = Compression.run(request, console.progress(), console::say);
@@ -134,7 +143,7 @@ final class CompressCommand implements Callable<Integer> {
   }
 
   private Recipe recipe() {
-    var rounding = method.orElse("gptq");
+    var rounding = method.orElse(imatrix.isPresent() ? "rtn" : "gptq");
     if (how.recipe != null) {
       if (method.isPresent() || groupSize.isPresent()) {
         throw new LatheException(
@@ -148,7 +157,10 @@ final class CompressCommand implements Callable<Integer> {
         throw new LatheException("--group-size belongs to --scheme; GGUF types have their own");
       }
       var type = how.blocks == null ? DEFAULT_BLOCKS : how.blocks;
-      return Recipe.gguf(rounding, BlockTypes.named(type), Map.of());
+      boolean weighed = imatrix.isPresent() && rounding.equals("rtn");
+      var settings =
+          weighed ? Map.<String, Object>of("importance", true) : Map.<String, Object>of();
+      return Recipe.gguf(rounding, BlockTypes.named(type), settings);
     }
     return Recipe.preset(
         rounding,

@@ -1,5 +1,6 @@
 package ai.lathe.cli;
 
+import ai.lathe.compress.calibration.Importance;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.CheckpointPlan;
@@ -22,13 +23,16 @@ final class Conversion {
 
   private final Checkpoint source;
   private final Map<Address, Encoding> encodings;
+  private final Importance importance;
 
   /**
    * @param encodings of every matrix
+   * @param importance of inputs, where blocks are fitted
    */
-  Conversion(Checkpoint source, Map<Address, Encoding> encodings) {
+  Conversion(Checkpoint source, Map<Address, Encoding> encodings, Importance importance) {
     this.source = source;
     this.encodings = encodings;
+    this.importance = importance;
   }
 
   void write(CheckpointPlan plan, Progress progress) {
@@ -85,11 +89,12 @@ final class Conversion {
   private BlockQuantized blocks(LinearWeight weight, BlockType type, Address address, Arena arena) {
     int columns = weight.columns();
     var data = arena.allocate(type.bytes(weight.rows(), columns), 64);
+    var weights = importance.of(address).orElse(null);
     rows(
         weight,
         address,
         (row, values) ->
-            BlockEncoder.encode(type, values, 0, columns, null, data, type.bytes(row, columns)));
+            BlockEncoder.encode(type, values, 0, columns, weights, data, type.bytes(row, columns)));
     return new BlockQuantized(type, weight.rows(), columns, data);
   }
 

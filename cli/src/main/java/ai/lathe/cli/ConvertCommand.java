@@ -1,5 +1,6 @@
 package ai.lathe.cli;
 
+import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.compress.plan.Target;
@@ -37,6 +38,7 @@ import picocli.CommandLine.Parameters;
     footerHeading = "%nExamples:%n",
     footer = {
       "  lathe convert path/to/model -o model.gguf --type Q8_0",
+      "  lathe convert path/to/model -o model.gguf --type Q3_K --imatrix model.imatrix.gguf",
       "  lathe convert model.gguf -o path/to/model --type BF16",
       "  lathe convert encoder.onnx -o encoder --json"
     })
@@ -65,6 +67,14 @@ final class ConvertCommand implements Callable<Integer> {
               + " own element type.",
       completionCandidates = MatrixTypes.All.class)
   private Optional<String> type;
+
+  @Option(
+      names = "--imatrix",
+      paramLabel = "FILE",
+      description =
+          "An importance matrix of the model, of 'lathe imatrix' or of llama.cpp, to weigh rounding"
+              + " errors by where --type is one of GGUF's blocks.")
+  private Optional<Path> imatrix;
 
   @Option(names = "--force", description = "Replace what stands at OUT.")
   private boolean force;
@@ -105,17 +115,40 @@ final class ConvertCommand implements Callable<Integer> {
     try (var source = Checkpoints.open(model, console.progress())) {
       var fallbacks = new ArrayList<String>();
       var encodings = encodings(source, target, fallbacks);
+      var importance = importance(source, encodings, fallbacks);
       var plan = plan(single.map(SingleFile::directory).orElse(output), source, target, encodings);
       single.ifPresent(file -> file.check(plan, force));
       requireSpace(plan);
       fallbacks.forEach(fallback -> console.say("fallback: " + fallback));
-      new Conversion(source, encodings).write(plan, console.progress());
+      new Conversion(source, encodings, importance).write(plan, console.progress());
       single.ifPresent(SingleFile::moveIntoPlace);
       try (var written = Checkpoints.open(output.toString())) {
         report(source, written, fallbacks, System.nanoTime() - began);
       }
     }
     return Main.OK;
+  }
+
+  private Importance importance(
+      Checkpoint source, Map<Address, Encoding> encodings, List<String> fallbacks) {
+    if (imatrix.isEmpty()) {
+      return Importance.NONE;
+    }
+    if (type.isEmpty()
+        || encodings.values().stream().noneMatch(Encoding.Blocked.class::isInstance)) {
+      throw new LatheException("--imatrix is for GGUF's blocks: choose one of them with --type");
+    }
+    var importance = Importance.read(imatrix.get(), source);
+    encodings.forEach(
+        (address, encoding) -> {
+          if (encoding instanceof Encoding.Blocked
+              && address.block() != Address.OUTSIDE
+              && importance.of(address).isEmpty()) {
+            fallbacks.add(
+                source.name(address) + ": rounded without importance, of which nothing is known");
+          }
+        });
+    return importance;
   }
 
   private Map<Address, Encoding> encodings(

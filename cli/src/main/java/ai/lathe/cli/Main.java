@@ -94,6 +94,7 @@ final class Main implements Runnable {
             .addSubcommand(new CompareCommand(console))
             .addSubcommand(new EvalCommand(console))
             .addSubcommand(new ConvertCommand(console))
+            .addSubcommand(new ImatrixCommand(console))
             .addSubcommand(new DoctorCommand(console))
             .addSubcommand(new CompletionCommand(console));
     var failures = new Failures(console);

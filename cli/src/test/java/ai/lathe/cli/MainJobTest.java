@@ -79,6 +79,51 @@ class MainJobTest {
     assertThat(eval.json().get("kl").asDouble()).isLessThan(1e-9);
   }
 
+  /** Both commands round alike, so the files are the same. */
+  @Test
+  void anImportanceMatrixServesCompressionAndConversion() throws IOException {
+    var imatrix = folder.resolve("model.imatrix.gguf");
+    var collected =
+        run(
+            "imatrix",
+            model(),
+            "--data",
+            heldOut,
+            "-o",
+            imatrix,
+            "--samples",
+            "4",
+            "--seq-len",
+            LENGTH,
+            "--json");
+    assertThat(collected.code()).as(collected.err()).isZero();
+    assertThat(collected.json().get("tensors").asInt()).isEqualTo(28);
+    assertThat(collected.json().get("tokens").asInt()).isEqualTo(4 * 64);
+    var compressed = Files.createDirectory(folder.resolve("compressed")).resolve("q3.gguf");
+    var converted = Files.createDirectory(folder.resolve("converted")).resolve("q3.gguf");
+    var plain = Files.createDirectory(folder.resolve("plain")).resolve("q3.gguf");
+    assertSuccess(compress(compressed, "--gguf", "Q3_K", "--imatrix", imatrix.toString()));
+    assertSuccess(run("convert", model(), "-o", converted, "--type", "Q3_K", "--imatrix", imatrix));
+    assertSuccess(run("convert", model(), "-o", plain, "--type", "Q3_K"));
+    assertThat(compressed).hasSameBinaryContentAs(converted);
+    assertThat(Files.mismatch(plain, converted)).isNotEqualTo(-1);
+
+    assertMistake(
+        compress(folder.resolve("no.gguf"), "--method", "gptq", "--imatrix", imatrix.toString()),
+        "nothing here uses an importance matrix");
+    assertMistake(
+        run("convert", model(), "-o", folder.resolve("no.gguf"), "--imatrix", imatrix),
+        "choose one of them with --type");
+    assertMistake(
+        compress(folder.resolve("no.gguf"), "--gguf", "Q3_K", "--imatrix", heldOut.toString()),
+        "not an importance matrix");
+    assertMistake(run("imatrix", model(), "--data", heldOut, "-o", imatrix), "exists already");
+  }
+
+  private static void assertSuccess(Invocation invocation) {
+    assertThat(invocation.code()).as(invocation.err()).isZero();
+  }
+
   @Test
   void aSafetensorsFileHasItsConfigurationBeside() throws IOException {
     var out = Files.createDirectory(folder.resolve("single")).resolve("weights.safetensors");

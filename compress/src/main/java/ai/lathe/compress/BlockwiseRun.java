@@ -2,6 +2,7 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.BlockCalibration;
 import ai.lathe.compress.calibration.Coverage;
+import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.plan.Plan;
@@ -51,22 +52,26 @@ final class BlockwiseRun {
   private final Plan plan;
   private final CheckpointWriter writer;
   private final Checkpoint written;
+  private final Importance importance;
   private final Steps steps;
   private final Progress progress;
 
   /**
+   * @param importance of inputs, where it is known beforehand
    * @param written the artifact as far as it exists, open for reading while {@code writer} goes on
    * @param steps those that are done are not done again
    */
   BlockwiseRun(
       Checkpoint source,
       Plan plan,
+      Importance importance,
       CheckpointWriter writer,
       Checkpoint written,
       Steps steps,
       Progress progress) {
     this.source = source;
     this.plan = plan;
+    this.importance = importance;
     this.writer = writer;
     this.written = written;
     this.steps = steps;
@@ -107,7 +112,9 @@ final class BlockwiseRun {
   }
 
   private void block(int block, Optional<HiddenStates> states, Progress.Task task, long steps) {
-    var statistics = states.map(s -> statistics(block, s, task)).orElse(Map.of());
+    var addresses = plan.block(block).stream().map(Plan.Entry::address).toList();
+    var statistics =
+        importance.in(addresses, states.map(s -> statistics(block, s, task)).orElse(Map.of()));
     var weights = new BlockWeights(source, block, statistics, plan.treatments(block));
     var changes = new ArrayList<Change>();
     for (var transform : plan.transforms()) {

@@ -1,8 +1,10 @@
 package ai.lathe.compress;
 
+import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
+import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
@@ -27,6 +29,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /**
@@ -64,6 +67,7 @@ public final class Compression {
     refuseToOverwrite(artifact);
     try (var source = Checkpoints.open(request.model(), progress)) {
       var plan = Planner.plan(source, request.recipe(), request.target());
+      var importance = importance(source, plan);
       var texts = texts(source, plan);
       var notes = new ArrayList<>(plan.notes());
       notes.addAll(texts.notes());
@@ -75,7 +79,7 @@ public final class Compression {
       phases.end("prepare");
 
       try (var journal = open(fingerprint)) {
-        var steps = write(source, plan, outline, texts, journal);
+        var steps = write(source, plan, importance, outline, texts, journal);
         phases.end("compress");
         try (var written = Checkpoints.open(artifact)) {
           var measured = Measurement.of(written, source, texts.evaluation(), progress);
@@ -105,6 +109,18 @@ public final class Compression {
     }
   }
 
+  private Importance importance(Checkpoint source, Plan plan) {
+    if (request.imatrix().isEmpty()) {
+      return Importance.NONE;
+    }
+    if (!plan.usesImportance()) {
+      throw new LatheException(
+          "nothing here uses an importance matrix; it is for rounding to nearest (rtn) onto types of"
+              + " GGUF, while gptq and its like learn more from the calibration text itself");
+    }
+    return Importance.read(request.imatrix().get(), source);
+  }
+
   private Texts texts(Checkpoint source, Plan plan) {
     var tokenizer =
         source
@@ -114,14 +130,10 @@ public final class Compression {
                     new LatheException(
                         request.model()
                             + " has no tokenizer, and without one there is no text to measure on"));
-    int context = source.config().context();
-    int length =
-        request.sequenceLength().orElse(Math.min(CompressionRequest.SEQUENCE_LENGTH, context));
-    if (length > context) {
-      throw new LatheException(
-          "a sequence length of " + length + " is more than the model's context of " + context);
-    }
+    int length = Texts.length(request.sequenceLength(), source.config().context());
     var kind = source.architecture().kind();
+    var known =
+        request.imatrix().isPresent() ? Set.of(Statistic.INPUT_SQUARED_NORM) : Set.<Statistic>of();
     if (request.calibration().isEmpty()) {
       messages.accept(
           "note: no --data given: the public-domain text that comes with Lathe is used; text like the model's own would be better");
@@ -139,7 +151,7 @@ public final class Compression {
         tokenizer,
         calibration,
         evaluation.map(file -> TextData.open(file, request.field())),
-        !plan.requires().isEmpty(),
+        plan.calibrates(known),
         request.samples(),
         length,
         request.seed());
@@ -152,6 +164,7 @@ public final class Compression {
     parts.put("data", Fingerprint.of(texts.calibration()));
     // What the recipe comes to, layer by layer: two recipes that mean the same may be exchanged.
     parts.put("recipe", Fingerprint.ofText(recipeText(plan)));
+    request.imatrix().ifPresent(file -> parts.put("imatrix", Fingerprint.ofFile(file)));
     parts.put("evaluation data", Fingerprint.of(texts.evaluation()));
     return new Fingerprint(parts);
   }
@@ -201,7 +214,12 @@ public final class Compression {
    * not done again.
    */
   private Steps write(
-      Checkpoint source, Plan plan, CheckpointPlan outline, Texts texts, Journal journal) {
+      Checkpoint source,
+      Plan plan,
+      Importance importance,
+      CheckpointPlan outline,
+      Texts texts,
+      Journal journal) {
     var steps = new Steps(journal);
     if (steps.has(source.config().blocks() - 1) && !Files.exists(outline.staging())) {
       // Killed after the artifact was moved into place: all that is left is to measure it.
@@ -211,7 +229,7 @@ public final class Compression {
     // What was killed before its first step may have left half a beginning: it begins anew.
     try (var writer = addresses.isEmpty() ? outline.create() : outline.resume(addresses);
         var written = Checkpoints.open(writer.staging())) {
-      var run = new BlockwiseRun(source, plan, writer, written, steps, progress);
+      var run = new BlockwiseRun(source, plan, importance, writer, written, steps, progress);
       if (texts.calibration().isEmpty()) {
         run.run(Optional.empty());
       } else {
@@ -279,6 +297,7 @@ public final class Compression {
     settings.put("calibration", request.calibration().map(Path::toString).orElse("built in"));
     settings.put("evaluation", request.evaluation().map(Path::toString).orElse("held out"));
     settings.put("samples", request.samples());
+    request.imatrix().ifPresent(file -> settings.put("imatrix", file.toString()));
     request.sequenceLength().ifPresent(length -> settings.put("sequence_length", length));
     settings.put("seed", request.seed());
     return settings;

@@ -1,5 +1,6 @@
 package ai.lathe.compress;
 
+import ai.lathe.compress.calibration.Texts;
 import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.recipe.Recipe;
 import java.nio.file.Path;
@@ -17,6 +18,7 @@ import java.util.Optional;
  * @param sequenceLength tokens of a sequence, at most; empty for as many as the model takes, 512 at
  *     most
  * @param seed of the choice of sequences
+ * @param imatrix importance matrix of the model, instead of statistics of the calibration text
  * @param resume go on with an unfinished run
  * @param force replace what stands at the artifact's path
  */
@@ -30,6 +32,7 @@ public record CompressionRequest(
     int samples,
     Optional<Integer> sequenceLength,
     long seed,
+    Optional<Path> imatrix,
     boolean resume,
     boolean force) {
 
@@ -37,7 +40,35 @@ public record CompressionRequest(
   public static final int SAMPLES = 128;
 
   /** Most tokens of a sequence where no length is asked for. */
-  public static final int SEQUENCE_LENGTH = 512;
+  public static final int SEQUENCE_LENGTH = Texts.SEQUENCE_LENGTH;
+
+  /** A request without an importance matrix. */
+  public CompressionRequest(
+      String model,
+      Path artifact,
+      Recipe recipe,
+      Optional<Path> calibration,
+      Optional<Path> evaluation,
+      String field,
+      int samples,
+      Optional<Integer> sequenceLength,
+      long seed,
+      boolean resume,
+      boolean force) {
+    this(
+        model,
+        artifact,
+        recipe,
+        calibration,
+        evaluation,
+        field,
+        samples,
+        sequenceLength,
+        seed,
+        Optional.empty(),
+        resume,
+        force);
+  }
 
   /** A request with every default. */
   public static CompressionRequest of(String model, Path artifact, Recipe recipe) {

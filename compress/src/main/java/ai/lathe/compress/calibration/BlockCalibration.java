@@ -27,10 +27,31 @@ public final class BlockCalibration {
       HiddenStates states,
       Map<Site, Set<Statistic>> required,
       Progress.Task task) {
+    return run(block, states, required, task, false);
+  }
+
+  /** The same, and replaces all states by the block's output. */
+  public static Map<Site, LayerStatistics> collectAndAdvance(
+      TorchBlock block,
+      HiddenStates states,
+      Map<Site, Set<Statistic>> required,
+      Progress.Task task) {
+    return run(block, states, required, task, true);
+  }
+
+  private static Map<Site, LayerStatistics> run(
+      TorchBlock block,
+      HiddenStates states,
+      Map<Site, Set<Statistic>> required,
+      Progress.Task task,
+      boolean advance) {
     try (var collector = new StatisticsCollector(required)) {
       for (int batch = 0; batch < states.batches(); batch++) {
         try (var _ = new PointerScope()) {
-          block.forward(states.get(batch), states.padding(batch), collector);
+          var output = block.forward(states.get(batch), states.padding(batch), collector);
+          if (advance) {
+            states.set(batch, output);
+          }
         }
         task.advance(1);
       }

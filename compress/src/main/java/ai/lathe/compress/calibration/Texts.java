@@ -27,6 +27,9 @@ public record Texts(List<int[]> calibration, List<int[]> evaluation, List<String
    */
   public static final int MOST_EVALUATED = 64;
 
+  /** Most tokens of a sequence where no length is asked for. */
+  public static final int SEQUENCE_LENGTH = 512;
+
   /**
    * Takes sequences for a model: windows of equal length for a decoder, texts of their own lengths
    * for an encoder.
@@ -88,6 +91,31 @@ public record Texts(List<int[]> calibration, List<int[]> evaluation, List<String
         calibrates ? drawn.subList(0, used) : List.of(),
         drawn.subList(used, Math.min(drawn.size(), used + MOST_EVALUATED)),
         notes);
+  }
+
+  /**
+   * Takes sequences to calibrate on alone.
+   *
+   * @param length as {@link #take} has it
+   */
+  public static Texts calibration(
+      ModelKind kind, Tokenizer tokenizer, TextData text, int samples, int length, long seed) {
+    var drawn = draw(kind, tokenizer, text, samples, length, seed);
+    return new Texts(drawn.tokens(), List.of(), drawn.notes());
+  }
+
+  /**
+   * Tokens of a sequence, at most: as many as were asked for, else {@link #SEQUENCE_LENGTH} or what
+   * the model can take. Throws {@link LatheException} where it cannot take what was asked for.
+   */
+  public static int length(Optional<Integer> requested, int context) {
+    int length = requested.orElse(Math.min(SEQUENCE_LENGTH, context));
+    if (length < 1 || length > context) {
+      throw new LatheException(
+          "a sequence length of %d is not within the model's context of %d"
+              .formatted(length, context));
+    }
+    return length;
   }
 
   private static Sequences all(ModelKind kind, Tokenizer tokenizer, TextData text, int length) {

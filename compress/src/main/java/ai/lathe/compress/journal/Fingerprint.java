@@ -1,8 +1,14 @@
 package ai.lathe.compress.journal;
 
+import ai.lathe.format.FormatException;
 import ai.lathe.model.Checkpoint;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
@@ -59,6 +65,17 @@ public record Fingerprint(Map<String, String> parts) {
   public static String ofText(String text) {
     var digest = sha256();
     digest.update(text.getBytes(StandardCharsets.UTF_8));
+    return hex(digest);
+  }
+
+  /** A hash of a file's bytes. */
+  public static String ofFile(Path file) {
+    var digest = sha256();
+    try (var in = new DigestInputStream(Files.newInputStream(file), digest)) {
+      in.transferTo(OutputStream.nullOutputStream());
+    } catch (IOException e) {
+      throw FormatException.io("cannot read " + file, e);
+    }
     return hex(digest);
   }
 

@@ -38,7 +38,13 @@ public record LayerStatistics(
     return new LayerStatistics(tokens, Optional.of(gram), Optional.of(diagonal(gram)));
   }
 
-  private static float[] diagonal(Matrix gram) {
+  /** The same with squared norms that are known from elsewhere, in whatever unit. */
+  public LayerStatistics withSquaredNorm(float[] known) {
+    return new LayerStatistics(tokens, gram, Optional.of(known), range, magnitude);
+  }
+
+  /** Squared norm of each input, {@code [in]}. */
+  public static float[] diagonal(Matrix gram) {
     var diagonal = new float[gram.rows()];
     for (int i = 0; i < diagonal.length; i++) {
       diagonal[i] = gram.at(i, i);
@@ -67,9 +73,7 @@ public record LayerStatistics(
     return new LayerStatistics(
         tokens,
         scaled,
-        scaled
-            .map(LayerStatistics::diagonal)
-            .or(() -> squaredNorm.map(norm -> divided(divided(norm, scales), scales))),
+        squaredNorm.map(norm -> divided(divided(norm, scales), scales)),
         range.map(r -> new Range(divided(r.least(), scales), divided(r.greatest(), scales))),
         magnitude.map(mean -> divided(mean, scales)));
   }

@@ -7,7 +7,7 @@ import java.util.Set;
 public record Level<C extends SolverConfig>(LayerSolver<C> solver, C config) {
 
   public Set<Statistic> requires() {
-    return solver.requires();
+    return solver.requires(config);
   }
 
   public Solution solve(Layer layer, LayerStatistics statistics) {

@@ -95,6 +95,25 @@ public record Plan(
     return all;
   }
 
+  /**
+   * Whether any text must be run through the model.
+   *
+   * @param known what solvers need not wait for, because it comes from elsewhere
+   */
+  public boolean calibrates(Set<Statistic> known) {
+    return prerequisites.values().stream().anyMatch(required -> !required.isEmpty())
+        || entries.stream()
+            .flatMap(entry -> entry.level().stream())
+            .anyMatch(level -> !known.containsAll(level.requires()));
+  }
+
+  /** Whether any solver weighs errors by the squared norms of inputs. */
+  public boolean usesImportance() {
+    return entries.stream()
+        .flatMap(entry -> entry.level().stream())
+        .anyMatch(level -> level.requires().contains(Statistic.INPUT_SQUARED_NORM));
+  }
+
   /** What calibration has to collect of each input of one block. */
   public Map<Site, Set<Statistic>> requires(int block, Architecture architecture) {
     var required = new HashMap<Site, Set<Statistic>>();

@@ -41,6 +41,11 @@ public record BlockGrid(BlockType type) implements Grid {
   }
 
   @Override
+  public boolean weighsErrors() {
+    return true;
+  }
+
+  @Override
   public Quantizer quantizer(int rows, int columns, int[] groupIndex, float[] importance) {
     return new Rounding(rows, columns, groupIndex, importance);
   }

@@ -122,7 +122,7 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
     if (factor.upper().isEmpty()) {
       var notes = new ArrayList<>(factor.notes());
       notes.add("rounded to nearest instead of GPTQ");
-      return new Solution(Rtn.round(weight, level.grid()), notes);
+      return new Solution(Rtn.round(weight, level.grid(), LayerStatistics.diagonal(gram)), notes);
     }
     var order = factor.order();
     var w = weight.permuteColumns(order);
@@ -136,6 +136,7 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
     int n = w.columns();
     int size = level.grid().groupSize(n);
     var groupIndex = level.order() == ColumnOrder.GROUP ? groups(order, size) : null;
+    // Not weighed by importance: error feedback makes up for it (figures.md has the numbers).
     var quantizer = level.grid().quantizer(w.rows(), n, groupIndex, null);
     quantizer.prepare(weight);
     boolean inSweep = level.order() != ColumnOrder.STATIC;

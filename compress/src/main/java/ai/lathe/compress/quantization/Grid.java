@@ -22,6 +22,11 @@ public interface Grid {
   /** Whether a group may consist of inputs that are not neighbours. */
   boolean anyGroups();
 
+  /** Whether fitting looks at the importance that {@link #quantizer} is given. */
+  default boolean weighsErrors() {
+    return false;
+  }
+
   /**
    * Begins the quantization of a {@code [rows, columns]} matrix.
    *

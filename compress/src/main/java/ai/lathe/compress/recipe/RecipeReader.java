@@ -33,7 +33,7 @@ public final class RecipeReader {
   /** Modifier class to method, with the keys that only this modifier has. */
   private static final Map<String, Kind> KINDS =
       Map.of(
-          "QuantizationModifier", new Kind("rtn", Set.of()),
+          "QuantizationModifier", new Kind("rtn", Set.of("importance")),
           "GPTQModifier", new Kind("gptq", Set.of("block_size", "dampening_frac", "actorder")),
           "AdaQuantModifier",
               new Kind(

@@ -2,6 +2,7 @@ package ai.lathe.compress.transform;
 
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.quantization.Grid;
+import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.tensor.Encoding;
 import java.util.Optional;
 
@@ -19,8 +20,8 @@ public record Treatment(Encoding encoding, Optional<Level<?>> level, Optional<Gr
     return level.isEmpty() && !(encoding instanceof Encoding.Plain);
   }
 
-  /** Whether each weight is rounded by itself, without a look at the inputs. */
+  /** Whether each weight is rounded by itself, without a look at the others. */
   boolean roundedToNearest() {
-    return level.isPresent() && level.get().requires().isEmpty();
+    return level.isPresent() && level.get().solver() instanceof Rtn;
   }
 }

@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Statistic;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.BlockScales;
@@ -22,6 +23,7 @@ import ai.lathe.tensor.block.BlockTypes;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Map;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -182,6 +184,48 @@ class GridTest {
         .hasMessageContaining("static");
   }
 
+  /** The error that importance weighs is what it lowers: {@code sum of H_jj e_j^2}. */
+  @ParameterizedTest
+  @MethodSource("blockTypes")
+  void roundingByImportanceLosesLessOfWhatIsImportant(BlockType type) {
+    var rtn = new Rtn();
+    var grid = new BlockGrid(type);
+    var layer = new Layer("l", gaussian(16, 512, 1));
+    var squares = new float[512];
+    for (int j = 0; j < squares.length; j++) {
+      squares[j] = 1 + 99 * (j % 7 / 6f) * (j % 7 / 6f);
+    }
+    var statistics = LayerStatistics.NONE.withSquaredNorm(squares);
+    var plain = rtn.config(grid, Map.of());
+    var weighed = rtn.config(grid, Map.of("importance", true));
+    assertThat(rtn.requires(plain)).isEmpty();
+    assertThat(rtn.requires(weighed)).containsExactly(Statistic.INPUT_SQUARED_NORM);
+    var solutions = rtn.solve(layer, statistics, List.of(plain, weighed));
+    var h = Matrix.zeros(512, 512);
+    for (int j = 0; j < squares.length; j++) {
+      h.set(j, j, squares[j]);
+    }
+    assertThat(solutions.get(1).fallbacks()).isEmpty();
+    assertThat(OutputError.relative(layer.weight(), solutions.get(1).weight(), h))
+        .isLessThan(OutputError.relative(layer.weight(), solutions.get(0).weight(), h));
+  }
+
+  @Test
+  void importanceThatIsNotKnownOrNotUsedIsSaid() {
+    var rtn = new Rtn();
+    var layer = new Layer("l", gaussian(4, 256, 1));
+    var weighed = rtn.config(new BlockGrid(BlockTypes.Q4_K), Map.of("importance", "true"));
+    var solution = rtn.solve(layer, LayerStatistics.NONE, List.of(weighed)).getFirst();
+    assertThat(solution.fallbacks())
+        .containsExactly("nothing is known of its inputs: rounded without importance");
+    assertThatThrownBy(() -> rtn.config(grid(4, 32, true), Map.of("importance", true)))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("does not weigh errors by importance; GGUF's types do");
+    assertThatThrownBy(() -> rtn.config(grid(4, 32, true), Map.of("importance", "much")))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("true or false, not 'much'");
+  }
+
   @Test
   void levelsNeedNotBeUniform() {
     var grid = new BlockGrid(new Powers());
@@ -255,7 +299,7 @@ class GridTest {
     assertThatThrownBy(() -> Quantizers.named("gtpq"))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("did you mean 'gptq'?");
-    assertThatThrownBy(() -> new Rtn().config(grid(4, 32, true), java.util.Map.of("block_size", 1)))
+    assertThatThrownBy(() -> new Rtn().config(grid(4, 32, true), Map.of("block_size", 1)))
         .isInstanceOf(LatheException.class);
   }
 
