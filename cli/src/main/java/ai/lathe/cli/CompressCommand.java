@@ -2,9 +2,11 @@ package ai.lathe.cli;
 
 import ai.lathe.compress.Compression;
 import ai.lathe.compress.CompressionRequest;
+import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.RecipeReader;
 import ai.lathe.compress.report.ReportFile;
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
 import java.nio.file.Path;
@@ -103,6 +105,9 @@ final class CompressCommand implements Callable<Integer> {
 
   @Mixin private CalibrationOptions calibration;
 
+  @Option(names = "--format", paramLabel = "NAME", description = Descriptions.FORMAT)
+  private Optional<String> format;
+
   @Option(names = "--resume", description = "Go on with a run that was interrupted.")
   private boolean resume;
 
@@ -131,7 +136,8 @@ final class CompressCommand implements Callable<Integer> {
             calibration.seed,
             imatrix,
             resume,
-            force);
+            force,
+            Target.of(output, format.map(Quantizations::named)));
     var report = Compression.run(request, console.progress(), console::say);
     if (json) {
       console.json(report);

@@ -5,6 +5,8 @@ import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.format.QuantizationFormat;
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.CheckpointPlan;
@@ -76,6 +78,9 @@ final class ConvertCommand implements Callable<Integer> {
               + " errors by where --type is one of GGUF's blocks.")
   private Optional<Path> imatrix;
 
+  @Option(names = "--format", paramLabel = "NAME", description = Descriptions.FORMAT)
+  private Optional<String> format;
+
   @Option(names = "--force", description = "Replace what stands at OUT.")
   private boolean force;
 
@@ -111,12 +116,13 @@ final class ConvertCommand implements Callable<Integer> {
     }
     var single =
         SingleFile.is(output) ? Optional.of(new SingleFile(output)) : Optional.<SingleFile>empty();
-    var target = single.isPresent() ? Target.HUGGING_FACE : Target.of(output);
+    var target = single.isPresent() ? Target.HUGGING_FACE : Target.of(output, format());
     try (var source = Checkpoints.open(model, console.progress())) {
       var fallbacks = new ArrayList<String>();
       var encodings = encodings(source, target, fallbacks);
       var importance = importance(source, encodings, fallbacks);
-      var plan = plan(single.map(SingleFile::directory).orElse(output), source, target, encodings);
+      var artifact = single.map(SingleFile::directory).orElse(output);
+      var plan = target.outline(artifact, source, encodings, false);
       single.ifPresent(file -> file.check(plan, force));
       requireSpace(plan);
       fallbacks.forEach(fallback -> console.say("fallback: " + fallback));
@@ -182,14 +188,7 @@ final class ConvertCommand implements Callable<Integer> {
   private static Encoding kept(
       Checkpoint source, Target target, Address address, List<String> fallbacks) {
     var stored = source.matrix(address).encoding();
-    boolean fits =
-        switch (stored) {
-          case Encoding.Plain(DType dtype) ->
-              target != Target.GGUF || MatrixTypes.PLAIN.contains(dtype);
-          case Encoding.Blocked blocked -> target == Target.GGUF;
-          case Encoding _ -> target == Target.HUGGING_FACE;
-        };
-    if (fits) {
+    if (target.holds(stored)) {
       return stored;
     }
     var dtype =
@@ -211,12 +210,8 @@ final class ConvertCommand implements Callable<Integer> {
     return chosen;
   }
 
-  private static CheckpointPlan plan(
-      Path output, Checkpoint source, Target target, Map<Address, Encoding> encodings) {
-    return switch (target) {
-      case GGUF -> CheckpointWriters.gguf(output, source, encodings);
-      case HUGGING_FACE -> CheckpointWriters.huggingFace(output, source, encodings);
-    };
+  private Optional<QuantizationFormat> format() {
+    return format.map(Quantizations::named);
   }
 
   private void requireSpace(CheckpointPlan plan) {

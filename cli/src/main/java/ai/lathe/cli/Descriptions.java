@@ -15,5 +15,9 @@ final class Descriptions {
   static final String FIELD =
       "Field of JSON records or Parquet tables that holds the text. Default: ${DEFAULT-VALUE}.";
 
+  static final String FORMAT =
+      "How a directory stores quantized layers: compressed-tensors, gptq, gptq_v2 or awq. Default:"
+          + " compressed-tensors.";
+
   private Descriptions() {}
 }

@@ -258,7 +258,7 @@ final class BlockwiseRun {
     }
   }
 
-  private static LayerReport report(
+  private LayerReport report(
       Plan.Entry entry, double error, boolean calibrated, long took, List<String> fallbacks) {
     var all = new ArrayList<String>();
     entry.fallback().ifPresent(all::add);
@@ -268,7 +268,7 @@ final class BlockwiseRun {
         entry.rows(),
         entry.columns(),
         entry.encoding().label(),
-        entry.bytes(),
+        plan.bytes(entry),
         error,
         calibrated,
         took / 1e9,

@@ -251,12 +251,8 @@ public final class Compression {
   }
 
   private CheckpointPlan outline(Checkpoint source, Plan plan) {
-    return switch (plan.target()) {
-      case GGUF -> CheckpointWriters.gguf(request.artifact(), source, plan.encodings());
-      case HUGGING_FACE ->
-          CheckpointWriters.huggingFace(
-              request.artifact(), source, plan.encodings(), plan.ordersColumns());
-    };
+    return plan.target()
+        .outline(request.artifact(), source, plan.encodings(), plan.ordersColumns());
   }
 
   private Report report(
@@ -293,7 +289,7 @@ public final class Compression {
   private Map<String, Object> settings(Plan plan) {
     var settings = new LinkedHashMap<String, Object>();
     settings.put("recipe", request.recipe().toString());
-    settings.put("target", plan.target());
+    settings.put("target", plan.target().name());
     settings.put("calibration", request.calibration().map(Path::toString).orElse("built in"));
     settings.put("evaluation", request.evaluation().map(Path::toString).orElse("held out"));
     settings.put("samples", request.samples());
@@ -306,7 +302,7 @@ public final class Compression {
   private static Report.Size size(Checkpoint source, Checkpoint written, Plan plan) {
     long weights = plan.entries().stream().mapToLong(Plan.Entry::weights).sum();
     var compressed = plan.entries().stream().filter(entry -> entry.level().isPresent()).toList();
-    double compressedBits = 8.0 * compressed.stream().mapToLong(Plan.Entry::bytes).sum();
+    double compressedBits = 8.0 * compressed.stream().mapToLong(plan::bytes).sum();
     long compressedWeights = compressed.stream().mapToLong(Plan.Entry::weights).sum();
     return new Report.Size(
         source.bytes(),

@@ -21,6 +21,7 @@ import java.util.Optional;
  * @param imatrix importance matrix of the model, instead of statistics of the calibration text
  * @param resume go on with an unfinished run
  * @param force replace what stands at the artifact's path
+ * @param target the kind of artifact
  */
 public record CompressionRequest(
     String model,
@@ -34,7 +35,8 @@ public record CompressionRequest(
     long seed,
     Optional<Path> imatrix,
     boolean resume,
-    boolean force) {
+    boolean force,
+    Target target) {
 
   /** Calibration sequences where none are asked for. */
   public static final int SAMPLES = 128;
@@ -42,7 +44,7 @@ public record CompressionRequest(
   /** Most tokens of a sequence where no length is asked for. */
   public static final int SEQUENCE_LENGTH = Texts.SEQUENCE_LENGTH;
 
-  /** A request without an importance matrix. */
+  /** Without an importance matrix; the kind of artifact is the one that its name tells. */
   public CompressionRequest(
       String model,
       Path artifact,
@@ -67,7 +69,8 @@ public record CompressionRequest(
         seed,
         Optional.empty(),
         resume,
-        force);
+        force,
+        Target.of(artifact, Optional.empty()));
   }
 
   /** A request with every default. */
@@ -84,9 +87,5 @@ public record CompressionRequest(
         0,
         false,
         false);
-  }
-
-  public Target target() {
-    return Target.of(artifact);
   }
 }

@@ -2,6 +2,7 @@ package ai.lathe.format;
 
 import ai.lathe.tensor.Encoding;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Map;
 import java.util.Optional;
 
 /** What the configuration of a model says of how its linear layers are stored. */
@@ -26,6 +27,11 @@ public interface Quantization {
 
   /** For people, for example {@code compressed-tensors pack-quantized}. */
   String format();
+
+  /** Files that readers of the format expect beside {@code config.json}, by name. */
+  default Map<String, byte[]> files() {
+    return Map.of();
+  }
 
   /** The value of {@value #FIELD}. */
   ObjectNode toJson();

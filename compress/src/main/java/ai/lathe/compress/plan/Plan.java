@@ -67,10 +67,6 @@ public record Plan(
       return all;
     }
 
-    public long bytes() {
-      return encoding.bytes(rows, columns);
-    }
-
     public long weights() {
       return (long) rows * columns;
     }
@@ -155,8 +151,13 @@ public record Plan(
         .toList();
   }
 
+  /** Exact bytes of the tensors that will hold a matrix. */
+  public long bytes(Entry entry) {
+    return target.bytes(entry.encoding(), entry.rows(), entry.columns());
+  }
+
   /** Bytes of all matrices. */
   public long bytes() {
-    return entries.stream().mapToLong(Entry::bytes).sum();
+    return entries.stream().mapToLong(this::bytes).sum();
   }
 }

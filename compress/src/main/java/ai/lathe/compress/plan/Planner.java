@@ -16,7 +16,9 @@ import ai.lathe.compress.recipe.Modifier.Transform;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.transform.BlockTransform;
+import ai.lathe.format.QuantizationFormat;
 import ai.lathe.format.WeightCodec;
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Parameter;
@@ -200,7 +202,7 @@ public final class Planner {
             quantization.settings());
   }
 
-  private static <C extends SolverConfig> Plan.Entry entry(
+  private <C extends SolverConfig> Plan.Entry entry(
       Address address,
       String name,
       int rows,
@@ -218,12 +220,22 @@ public final class Planner {
       var why = "rounded to nearest instead of %s: %s".formatted(method.name(), refusal.get());
       return rounded.because(why);
     }
+    var encoding = method.encoding(grid, config, rows, columns);
+    if (target instanceof Target.Directory(QuantizationFormat format)) {
+      Quantizations.require(format, encoding);
+      var unfit = format.refusal(encoding, rows, columns);
+      if (unfit.isPresent()) {
+        var plain = new Encoding.Plain(halfType());
+        var why = Optional.of(plain.label() + ": " + unfit.get());
+        return new Plan.Entry(address, name, rows, columns, plain, Optional.empty(), why);
+      }
+    }
     return new Plan.Entry(
         address,
         name,
         rows,
         columns,
-        method.encoding(grid, config, rows, columns),
+        encoding,
         Optional.of(new Level<>(method, config)),
         Optional.of(grid),
         why(scheme, grid.encoding(), columns));
@@ -248,9 +260,9 @@ public final class Planner {
                   + " has no place in a GGUF file; name a directory, or choose one of GGUF's types with"
                   + " --gguf");
         }
-        var scales = WeightCodec.scaleType(model.config().dtype());
-        var grid = new IntegerGrid(weights, search.orElse(ScaleSearch.MSE), scales);
-        yield Optional.of(grid.forColumns(columns));
+        var grid = new IntegerGrid(weights, search.orElse(ScaleSearch.MSE), scaleType());
+        var fitting = grid.forColumns(columns);
+        yield fitting.equals(grid) || mixes() ? Optional.of(fitting) : Optional.empty();
       }
       case Scheme.Floats(FloatScheme weights) -> {
         if (target == Target.GGUF) {
@@ -298,10 +310,7 @@ public final class Planner {
         yield new Encoding.Plain(DType.F16);
       }
       case Encoding.Plain plain -> plain;
-      case Encoding.Blocked blocked when target == Target.GGUF -> blocked;
-      case Encoding other
-          when target == Target.HUGGING_FACE && !(other instanceof Encoding.Blocked) ->
-          other;
+      case Encoding other when target.holds(other) -> other;
       case Encoding other -> {
         notes.add(
             "matrices stored as "
@@ -310,6 +319,17 @@ public final class Planner {
         yield new Encoding.Plain(DType.F16);
       }
     };
+  }
+
+  /** Whether the artifact may give layers other group sizes than the scheme's. */
+  private boolean mixes() {
+    return !(target instanceof Target.Directory(QuantizationFormat format)) || format.mixes();
+  }
+
+  private DType scaleType() {
+    return target instanceof Target.Directory(QuantizationFormat format)
+        ? format.scaleType(model.config().dtype())
+        : halfType();
   }
 
   private DType halfType() {

@@ -1,23 +1,117 @@
 package ai.lathe.compress.plan;
 
+import ai.lathe.format.QuantizationFormat;
+import ai.lathe.format.quantized.Quantizations;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.checkpoint.CheckpointPlan;
+import ai.lathe.model.checkpoint.CheckpointWriters;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Path;
+import java.util.EnumSet;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /** The kind of artifact to write. */
-public enum Target {
-  /** A directory in Hugging Face's layout; compressed weights as compressed-tensors. */
-  HUGGING_FACE,
+public sealed interface Target {
+
+  /** A directory with compressed weights as compressed-tensors. */
+  Target HUGGING_FACE = new Directory(Quantizations.COMPRESSED_TENSORS);
+
   /** One GGUF file. */
-  GGUF;
+  Target GGUF = new Gguf();
+
+  /** A directory in Hugging Face's layout; compressed weights in this format. */
+  record Directory(QuantizationFormat format) implements Target {
+
+    @Override
+    public String name() {
+      return format.name();
+    }
+
+    @Override
+    public boolean holds(Encoding encoding) {
+      return Quantizations.holds(format, encoding);
+    }
+
+    @Override
+    public long bytes(Encoding encoding, int rows, int columns) {
+      return format.codec(encoding).bytes(encoding, rows, columns);
+    }
+
+    @Override
+    public CheckpointPlan outline(
+        Path artifact, Checkpoint source, Map<Address, Encoding> encodings, boolean staticOrder) {
+      return CheckpointWriters.huggingFace(artifact, source, encodings, format, staticOrder);
+    }
+  }
+
+  /** See {@link #GGUF}. */
+  record Gguf() implements Target {
+
+    private static final Set<DType> PLAIN = EnumSet.of(DType.F32, DType.F16, DType.BF16);
+
+    @Override
+    public String name() {
+      return "gguf";
+    }
+
+    @Override
+    public boolean holds(Encoding encoding) {
+      return encoding instanceof Encoding.Blocked
+          || encoding instanceof Encoding.Plain(DType type) && PLAIN.contains(type);
+    }
+
+    @Override
+    public long bytes(Encoding encoding, int rows, int columns) {
+      return encoding.bytes(rows, columns);
+    }
+
+    @Override
+    public CheckpointPlan outline(
+        Path artifact, Checkpoint source, Map<Address, Encoding> encodings, boolean staticOrder) {
+      return CheckpointWriters.gguf(artifact, source, encodings);
+    }
+  }
+
+  /** For reports. */
+  String name();
+
+  /** Whether a matrix can be stored so at all, whatever its shape. */
+  boolean holds(Encoding encoding);
+
+  /** Exact bytes of the tensors that will hold a {@code [rows, columns]} matrix. */
+  long bytes(Encoding encoding, int rows, int columns);
+
+  /**
+   * The artifact with every byte accounted for.
+   *
+   * @param encodings of every matrix
+   * @param staticOrder columns were quantized in order of activation, which is recorded where there
+   *     is a place for it
+   */
+  CheckpointPlan outline(
+      Path artifact, Checkpoint source, Map<Address, Encoding> encodings, boolean staticOrder);
 
   /**
    * By the artifact's name: {@code .gguf} is a file, a name without an ending of a model file is a
    * directory.
+   *
+   * @param format of a directory's compressed weights; empty for compressed-tensors
    */
-  public static Target of(Path artifact) {
+  static Target of(Path artifact, Optional<QuantizationFormat> format) {
     var name = artifact.getFileName().toString().toLowerCase(Locale.ROOT);
     if (name.endsWith(".gguf")) {
+      if (format.isPresent()) {
+        throw new LatheException(
+            "--format is for directories, and "
+                + artifact.getFileName()
+                + " is a GGUF file: leave its ending out, or leave --format out");
+      }
       return GGUF;
     }
     if (name.endsWith(".safetensors") || name.endsWith(".onnx")) {
@@ -26,6 +120,6 @@ public enum Target {
               + artifact.getFileName()
               + " is neither: leave the ending out");
     }
-    return HUGGING_FACE;
+    return format.<Target>map(Directory::new).orElse(HUGGING_FACE);
   }
 }

@@ -16,9 +16,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /** The tensors of one compressed layer: their names, and reading them with every size checked. */
-record Layer(String prefix, TensorSource source) {
+public record Layer(String prefix, TensorSource source) {
 
-  static final ValueLayout.OfInt INT =
+  /** Little-endian, at any address. */
+  public static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   static final String SCALE = ".weight_scale";
@@ -57,11 +58,12 @@ record Layer(String prefix, TensorSource source) {
     return new Tensor(DType.I64, new long[] {2}, data);
   }
 
-  boolean has(String suffix) {
+  public boolean has(String suffix) {
     return source.names().contains(prefix + suffix);
   }
 
-  Tensor matrix(String suffix, DType dtype) {
+  /** A tensor that must be a matrix of this type. */
+  public Tensor matrix(String suffix, DType dtype) {
     var tensor = source.tensor(prefix + suffix);
     if (tensor.dtype() != dtype || tensor.shape().length != 2) {
       throw new FormatException(
@@ -117,13 +119,18 @@ record Layer(String prefix, TensorSource source) {
 
   /** The group of each input, or null where groups are consecutive. */
   int[] groupIndex(int columns, int groups) {
-    if (!has(GROUP_INDEX)) {
+    return groupIndex(GROUP_INDEX, columns, groups);
+  }
+
+  /** Likewise, from the tensor of this suffix. */
+  public int[] groupIndex(String suffix, int columns, int groups) {
+    if (!has(suffix)) {
       return null;
     }
-    var stored = source.tensor(prefix + GROUP_INDEX);
+    var stored = source.tensor(prefix + suffix);
     if ((stored.dtype() != DType.I32 && stored.dtype() != DType.I64)
         || stored.elements() != columns) {
-      throw wrong(GROUP_INDEX, "one group number for each of " + columns + " inputs", stored);
+      throw wrong(suffix, "one group number for each of " + columns + " inputs", stored);
     }
     var index = new int[columns];
     for (int i = 0; i < columns; i++) {
@@ -134,7 +141,7 @@ record Layer(String prefix, TensorSource source) {
       }
       if (group < 0 || group >= groups) {
         throw new FormatException(
-            "'" + prefix + GROUP_INDEX + "' names group " + group + " of " + groups);
+            "'" + prefix + suffix + "' names group " + group + " of " + groups);
       }
       index[i] = (int) group;
     }
@@ -167,13 +174,13 @@ record Layer(String prefix, TensorSource source) {
     return tensor.data().toArray(ValueLayout.JAVA_BYTE);
   }
 
-  FormatException wrong(String suffix, String expected, Tensor found) {
+  public FormatException wrong(String suffix, String expected, Tensor found) {
     return new FormatException(
         "'" + prefix + suffix + "' should be " + expected + ", not " + found);
   }
 
   /** Rows and columns within what one weight may have. */
-  void checkSize(String suffix, long rows, long columns) {
+  public void checkSize(String suffix, long rows, long columns) {
     if (rows < 1 || columns < 1 || rows > Integer.MAX_VALUE / columns) {
       throw new FormatException(
           "'"

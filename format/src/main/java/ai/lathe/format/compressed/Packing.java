@@ -8,7 +8,7 @@ import java.nio.ByteOrder;
  * Signed integers of 2 to 8 bits in 32-bit words, least significant bits first; {@code 2^(bits-1)}
  * is added so that what is stored is unsigned. The two ways differ for 3, 5, 6 and 7 bits only.
  */
-enum Packing {
+public enum Packing {
   /** No bit unused but at the end of a row: a value may lie across two words. */
   DENSE,
   /** {@code 32 / bits} values a word, the rest of the word zero. */
@@ -18,7 +18,7 @@ enum Packing {
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   /** Words for {@code count} values. */
-  long words(long count, int bits) {
+  public long words(long count, int bits) {
     return this == DENSE
         ? Math.ceilDiv(count * bits, 32L)
         : Math.ceilDiv(count, (long) (32 / bits));
@@ -29,7 +29,7 @@ enum Packing {
    * words that are {@code stride} words apart from word {@code at} on. The stride is 1 along the
    * last dimension of a matrix, and its number of columns along the first.
    */
-  static void packDense(
+  public static void packDense(
       byte[] codes, int from, int count, int bits, int stride, MemorySegment words, long at) {
     int lift = 1 << bits - 1;
     long pending = 0;
@@ -51,7 +51,7 @@ enum Packing {
   }
 
   /** Unpacks {@code count} values; places are as in {@link #packDense}. */
-  void unpack(
+  public void unpack(
       MemorySegment words, long at, byte[] codes, int from, int count, int bits, int stride) {
     int lift = 1 << bits - 1;
     long mask = (1L << bits) - 1;

@@ -1,22 +1,89 @@
 package ai.lathe.format.quantized;
 
+import ai.lathe.format.FormatException;
 import ai.lathe.format.JsonFields;
 import ai.lathe.format.Quantization;
+import ai.lathe.format.QuantizationFormat;
 import ai.lathe.format.WeightCodec;
+import ai.lathe.format.awq.AwqConfig;
+import ai.lathe.format.awq.AwqFormat;
 import ai.lathe.format.compressed.CompressedTensors;
+import ai.lathe.format.compressed.CompressedTensorsFormat;
 import ai.lathe.format.compressed.QuantizationConfig;
+import ai.lathe.format.gptq.GptqConfig;
+import ai.lathe.format.gptq.GptqFormat;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** Every quantization method that a {@code config.json} may name. */
 public final class Quantizations {
 
+  /** What is written where nothing else is asked for. */
+  public static final QuantizationFormat COMPRESSED_TENSORS = new CompressedTensorsFormat();
+
+  /** All that can be written. */
+  public static final List<QuantizationFormat> FORMATS =
+      List.of(COMPRESSED_TENSORS, new GptqFormat(true), new GptqFormat(false), new AwqFormat());
+
   private Quantizations() {}
 
-  /** All codecs of all methods. */
-  public static List<WeightCodec> codecs() {
-    return CompressedTensors.codecs();
+  /** Throws {@link LatheException} that names the nearest format. */
+  public static QuantizationFormat named(String name) {
+    return FORMATS.stream()
+        .filter(format -> format.name().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                LatheException.unknown(
+                    "format", name, FORMATS.stream().map(QuantizationFormat::name).toList()));
+  }
+
+  /** Whether a format stores this encoding. */
+  public static boolean holds(QuantizationFormat format, Encoding encoding) {
+    try {
+      format.codec(encoding);
+      return true;
+    } catch (LatheException e) {
+      return false;
+    }
+  }
+
+  /** Throws {@link LatheException} where a format does not store this encoding, naming which do. */
+  public static void require(QuantizationFormat format, Encoding encoding) {
+    try {
+      format.codec(encoding);
+    } catch (LatheException e) {
+      var able =
+          FORMATS.stream()
+              .filter(other -> holds(other, encoding))
+              .map(QuantizationFormat::name)
+              .toList();
+      throw able.isEmpty()
+          ? e
+          : new LatheException(
+              e.getMessage() + "; formats that can: " + String.join(", ", able), e);
+    }
+  }
+
+  /** Endings of tensor names that mark a stored layer, whichever method stored it. */
+  public static List<String> weightSuffixes() {
+    return suffixes().map(List::getFirst).distinct().toList();
+  }
+
+  /** Endings of the other tensors that a stored layer may have. */
+  public static List<String> companionSuffixes() {
+    return suffixes().flatMap(all -> all.stream().skip(1)).distinct().toList();
+  }
+
+  private static Stream<List<String>> suffixes() {
+    return Stream.of(
+            CompressedTensors.codecs().stream().map(WeightCodec::suffixes),
+            Stream.of(GptqFormat.suffixes(), AwqFormat.suffixes()))
+        .flatMap(s -> s);
   }
 
   /**
@@ -29,6 +96,14 @@ public final class Quantizations {
   }
 
   private static Quantization read(JsonFields quantization) {
-    return QuantizationConfig.read(quantization);
+    return switch (quantization.requiredText("quant_method")) {
+      case "compressed-tensors", "lathe" -> QuantizationConfig.read(quantization);
+      case "gptq" -> GptqConfig.read(quantization);
+      case "awq" -> AwqConfig.read(quantization);
+      case String other ->
+          throw new FormatException(
+              "%s: quant_method '%s' is not supported; supported: compressed-tensors, lathe, gptq, awq"
+                  .formatted(quantization.where(), other));
+    };
   }
 }

@@ -1,6 +1,8 @@
 package ai.lathe.model.checkpoint;
 
 import ai.lathe.format.FormatException;
+import ai.lathe.format.QuantizationFormat;
+import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Address;
 import ai.lathe.model.Address.Part;
 import ai.lathe.model.Checkpoint;
@@ -17,7 +19,7 @@ public final class CheckpointWriters {
   private CheckpointWriters() {}
 
   /**
-   * A directory in Hugging Face's layout; integer encodings as compressed-tensors.
+   * A directory in Hugging Face's layout, its compressed weights as compressed-tensors.
    *
    * @param source whose configuration, tokenizer and vectors' types it gets
    * @param matrices the encoding of every matrix of the source
@@ -25,19 +27,24 @@ public final class CheckpointWriters {
    */
   public static CheckpointPlan huggingFace(
       Path target, Checkpoint source, Map<Address, Encoding> matrices) {
-    return huggingFace(target, source, matrices, false);
+    return huggingFace(target, source, matrices, Quantizations.COMPRESSED_TENSORS, false);
   }
 
   /**
    * Likewise.
    *
+   * @param format of compressed weights
    * @param staticOrder columns were quantized in order of activation, which is recorded and changes
    *     nothing
    */
   public static CheckpointPlan huggingFace(
-      Path target, Checkpoint source, Map<Address, Encoding> matrices, boolean staticOrder) {
+      Path target,
+      Checkpoint source,
+      Map<Address, Encoding> matrices,
+      QuantizationFormat format,
+      boolean staticOrder) {
     requireAll(source, matrices);
-    return HuggingFacePlan.of(target, source, matrices, staticOrder);
+    return HuggingFacePlan.of(target, source, matrices, format, staticOrder);
   }
 
   /** One GGUF file; vectors are float32. Likewise. */

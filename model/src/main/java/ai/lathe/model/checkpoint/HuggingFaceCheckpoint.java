@@ -5,6 +5,7 @@ import ai.lathe.format.Json;
 import ai.lathe.format.Quantization;
 import ai.lathe.format.Quantization.Stored;
 import ai.lathe.format.TensorSource;
+import ai.lathe.format.gptq.GptqConfig;
 import ai.lathe.format.onnx.OnnxFile;
 import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.format.safetensors.Safetensors;
@@ -85,6 +86,11 @@ final class HuggingFaceCheckpoint implements Checkpoint {
       throw new FormatException(path + ": no " + CONFIG + " beside the weights");
     }
     var json = Json.read(file);
+    var own = directory.resolve(GptqConfig.OWN_FILE);
+    if (!json.has(Quantization.FIELD) && Files.exists(own)) {
+      // AutoGPTQ kept it apart, and did not name its method there.
+      json.set(Quantization.FIELD, Json.read(own).put("quant_method", "gptq"));
+    }
     var tensors = Safetensors.open(path);
     long weights = tensors.files().stream().mapToLong(SafetensorsFile::bytes).sum();
     var index = directory.resolve(Safetensors.INDEX);

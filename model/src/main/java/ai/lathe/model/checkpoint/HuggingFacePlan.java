@@ -2,9 +2,8 @@ package ai.lathe.model.checkpoint;
 
 import ai.lathe.format.Json;
 import ai.lathe.format.Quantization;
+import ai.lathe.format.QuantizationFormat;
 import ai.lathe.format.TensorInfo;
-import ai.lathe.format.compressed.CompressedTensors;
-import ai.lathe.format.compressed.QuantizationConfig;
 import ai.lathe.format.safetensors.SafetensorsPlan;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
@@ -24,6 +23,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
@@ -34,13 +34,15 @@ import java.util.TreeMap;
  * @param files everything else, by name
  * @param modules every tensor of the model
  * @param constants tensors whose values are known before any weight is
+ * @param format of compressed weights
  */
 record HuggingFacePlan(
     Path target,
     SafetensorsPlan tensors,
     Map<String, byte[]> files,
     Map<Address, Module> modules,
-    Map<String, Tensor> constants)
+    Map<String, Tensor> constants,
+    QuantizationFormat format)
     implements CheckpointPlan {
 
   /**
@@ -55,7 +57,11 @@ record HuggingFacePlan(
       String stem, List<String> names, boolean matrix, Encoding encoding, boolean transposed) {}
 
   static HuggingFacePlan of(
-      Path target, Checkpoint source, Map<Address, Encoding> matrices, boolean staticOrder) {
+      Path target,
+      Checkpoint source,
+      Map<Address, Encoding> matrices,
+      QuantizationFormat format,
+      boolean staticOrder) {
     var architecture = source.architecture();
     var naming = new Naming.HuggingFace(architecture, architecture.modelPrefixes().getFirst());
     var modules = new LinkedHashMap<Address, Module>();
@@ -69,7 +75,7 @@ record HuggingFacePlan(
       var shape = Inventory.shape(address, architecture, source.config());
       if (CheckpointWriters.isMatrix(source, address)) {
         var encoding = matrices.get(address);
-        var codec = CompressedTensors.codec(encoding);
+        var codec = format.codec(encoding);
         boolean transposed = parameter.transposed() && encoding instanceof Encoding.Plain;
         int rows = (int) shape[transposed ? 1 : 0];
         int columns = (int) shape[transposed ? 0 : 1];
@@ -82,7 +88,7 @@ record HuggingFacePlan(
           linears.put(stem, encoding);
         } else if (!(encoding instanceof Encoding.Plain)) {
           throw new LatheException(
-              "compressed-tensors compresses linear layers, not the embedding " + stem);
+              format.name() + " compresses linear layers, not the embedding " + stem);
         }
       } else {
         var dtype = source.vector(address).orElseThrow().dtype();
@@ -92,19 +98,17 @@ record HuggingFacePlan(
       }
     }
     var files = new LinkedHashMap<String, byte[]>();
-    files.put(
-        HuggingFaceCheckpoint.CONFIG, Json.print(config(source, matrices, linears, staticOrder)));
+    var quantization = quantization(source, matrices, linears, format, staticOrder);
+    files.put(HuggingFaceCheckpoint.CONFIG, Json.print(config(source, matrices, quantization)));
+    quantization.ifPresent(q -> files.putAll(q.files()));
     files.putAll(new TreeMap<>(source.companions()));
     var tensors =
         SafetensorsPlan.sharded(infos, Map.of("format", "pt"), SafetensorsPlan.SHARD_BYTES);
-    return new HuggingFacePlan(target, tensors, files, modules, constants);
+    return new HuggingFacePlan(target, tensors, files, modules, constants, format);
   }
 
   private static ObjectNode config(
-      Checkpoint source,
-      Map<Address, Encoding> matrices,
-      LinkedHashMap<String, Encoding> linears,
-      boolean staticOrder) {
+      Checkpoint source, Map<Address, Encoding> matrices, Optional<Quantization> quantization) {
     var architecture = source.architecture();
     var config = HuggingFaceConfig.of(source.config(), architecture);
     if (architecture.kind() == ModelKind.ENCODER) {
@@ -125,12 +129,24 @@ record HuggingFacePlan(
     if (embedding instanceof Encoding.Plain(DType dtype)) {
       config.put(config.has("dtype") ? "dtype" : "torch_dtype", HuggingFaceConfig.name(dtype));
     }
-    if (!linears.values().stream().allMatch(Encoding.Plain.class::isInstance)) {
-      var plain = embedding == null ? new Encoding.Plain(DType.F16) : embedding;
-      unwritten(source).forEach(name -> linears.put(name, plain));
-      config.set(Quantization.FIELD, QuantizationConfig.describe(linears, staticOrder).toJson());
-    }
+    quantization.ifPresent(q -> config.set(Quantization.FIELD, q.toJson()));
     return config;
+  }
+
+  /** What the configuration says of the linear layers; empty where all are plain. */
+  private static Optional<Quantization> quantization(
+      Checkpoint source,
+      Map<Address, Encoding> matrices,
+      LinkedHashMap<String, Encoding> linears,
+      QuantizationFormat format,
+      boolean staticOrder) {
+    if (linears.values().stream().allMatch(Encoding.Plain.class::isInstance)) {
+      return Optional.empty();
+    }
+    var embedding = matrices.get(Address.weight(Role.TOKEN_EMBEDDING));
+    var plain = embedding == null ? new Encoding.Plain(DType.F16) : embedding;
+    unwritten(source).forEach(name -> linears.put(name, plain));
+    return Optional.of(format.describe(linears, staticOrder));
   }
 
   /** Linear layers that transformers makes although no weight of theirs is written. */

@@ -1,7 +1,6 @@
 package ai.lathe.model.checkpoint;
 
 import ai.lathe.format.FormatException;
-import ai.lathe.format.compressed.CompressedTensors;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.format.safetensors.SafetensorsWriter;
 import ai.lathe.model.Address;
@@ -91,7 +90,8 @@ final class HuggingFaceWriter implements CheckpointWriter {
               + ", and is "
               + weight.encoding().label());
     }
-    CompressedTensors.codec(module.encoding())
+    plan.format()
+        .codec(module.encoding())
         .encode(module.stem(), module.transposed() ? Transposition.of(weight) : weight)
         .forEach(tensors::write);
   }

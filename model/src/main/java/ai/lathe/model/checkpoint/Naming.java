@@ -63,19 +63,11 @@ sealed interface Naming {
 
     /** The first BERTs came from TensorFlow, whose norms have gamma and beta. */
     private static final List<String> WEIGHTS =
-        Stream.concat(
-                Quantizations.codecs().stream().map(codec -> codec.suffixes().getFirst()),
-                Stream.of(".gamma"))
-            .distinct()
-            .toList();
+        Stream.concat(Quantizations.weightSuffixes().stream(), Stream.of(".gamma")).toList();
 
     private static final List<String> BIASES = List.of(".bias", ".beta");
 
-    private static final List<String> COMPANIONS =
-        Quantizations.codecs().stream()
-            .flatMap(codec -> codec.suffixes().stream().skip(1))
-            .distinct()
-            .toList();
+    private static final List<String> COMPANIONS = Quantizations.companionSuffixes();
 
     /** The prefix that the names in this file carry. */
     static HuggingFace of(Architecture architecture, Set<String> present) {
