@@ -49,6 +49,25 @@ class MainJobTest {
   }
 
   @Test
+  void otherFormatsHoldTheSameWeights() {
+    var gptq = folder.resolve("gptq");
+    var first = compress(gptq, "--method", "rtn", "--group-size", "32", "--format", "gptq");
+    assertThat(first.code()).as(first.err()).isZero();
+    assertThat(gptq.resolve("quantize_config.json")).exists();
+    var awq = folder.resolve("awq");
+    var second = run("convert", gptq, "-o", awq, "--format", "awq", "--json");
+    assertThat(second.code()).as(second.err()).isZero();
+    assertThat(second.json().get("format").asText()).isEqualTo("safetensors (awq gemm)");
+    assertThat(second.json().get("fallbacks")).isEmpty();
+    var eval =
+        run("eval", awq, "--data", heldOut, "--seq-len", LENGTH, "--reference", gptq, "--json");
+    assertThat(eval.json().get("kl").asDouble()).isLessThan(1e-9);
+    var three = compress(folder.resolve("never3"), "--scheme", "W3A16", "--format", "awq");
+    assertMistake(three, "formats that can: compressed-tensors, gptq, gptq_v2");
+    assertMistake(compress(folder.resolve("never3"), "--format", "gtpq"), "did you mean 'gptq'?");
+  }
+
+  @Test
   void aModelIsItselfToItsReference() {
     var eval =
         run(

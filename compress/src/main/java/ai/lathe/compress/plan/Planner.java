@@ -227,7 +227,8 @@ public final class Planner {
       if (unfit.isPresent()) {
         var plain = new Encoding.Plain(halfType());
         var why = Optional.of(plain.label() + ": " + unfit.get());
-        return new Plan.Entry(address, name, rows, columns, plain, Optional.empty(), why);
+        return new Plan.Entry(
+            address, name, rows, columns, plain, Optional.empty(), Optional.empty(), why);
       }
     }
     return new Plan.Entry(

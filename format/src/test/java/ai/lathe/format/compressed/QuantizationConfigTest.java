@@ -214,7 +214,7 @@ class QuantizationConfigTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"compressed-tensors\"|\"gptq\"|quant_method 'gptq' is not supported; supported: compressed-tensors",
+        "\"compressed-tensors\"|\"hqq\"|quant_method 'hqq' is not supported; supported: compressed-tensors",
         "\"format\": \"pack-quantized\"|\"format\": \"marlin-24\"|format 'marlin-24' is not supported; supported: dense, pack-quantized, int-quantized",
         "\"format\": \"pack-quantized\"|\"format\": \"nvfp4-pack-quantized\"|type 'int' is not supported; supported: float",
         "\"num_bits\": 3|\"num_bits\": 9|2 to 8 bits, not 9",
