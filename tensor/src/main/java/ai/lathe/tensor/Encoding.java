@@ -1,5 +1,7 @@
 package ai.lathe.tensor;
 
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -63,18 +65,14 @@ public sealed interface Encoding {
     public long bytes(int rows, int columns) {
       long groups = scheme.groups(columns);
       boolean packed = scheme.activations() instanceof Activations.None;
-      long codes = packed ? rows * words(columns) : (long) rows * columns;
-      long zeros = scheme.symmetric() ? 0 : packed ? groups * words(rows) : rows * groups;
+      long codes = packed ? rows * words(columns, scheme.bits()) : (long) rows * columns;
+      long zeros =
+          scheme.symmetric() ? 0 : packed ? groups * words(rows, scheme.bits()) : rows * groups;
       return codes
           + rows * scaleType.bytes(groups)
           + zeros
           + (groupIndex ? 4L * columns : 0)
           + (scheme.activations().calibrated() ? 4 : 0);
-    }
-
-    /** Bytes of this many codes in 32-bit words. */
-    private long words(int count) {
-      return 4L * Math.ceilDiv((long) count * scheme.bits(), 32L);
     }
   }
 
@@ -270,5 +268,138 @@ public sealed interface Encoding {
       long row = wholeBytes() ? (long) blockColumns(columns) * codeBits() / 8 : 4 * words(columns);
       return blockRows(rows) * row + scaleBytes(rows) + codebookBytes();
     }
+  }
+
+  /**
+   * SpQR's dense part: unsigned codes with a scale and a zero point for each group of a row, and
+   * those themselves as codes, with a float16 scale and zero point for each {@code tall} rows of a
+   * group.
+   *
+   * @param bits of a code, 2 to 8
+   * @param groupSize inputs of a row that share a scale and a zero point
+   * @param scaleBits of a scale's code, 1 to 8
+   * @param zeroBits of a zero point's code, 1 to 8
+   * @param tall consecutive rows whose scales, and zero points, share a scale and a zero point
+   * @param permuted inputs are stored in another order, 16 bits each
+   * @see <a href="https://arxiv.org/abs/2306.03078">Dettmers et al., SpQR, 2023</a>
+   */
+  record Bilevel(int bits, int groupSize, int scaleBits, int zeroBits, int tall, boolean permuted)
+      implements Encoding {
+
+    /** Inputs that 16 bits can number. */
+    public static final int COLUMNS = 1 << 16;
+
+    public Bilevel {
+      if (bits < 2 || bits > 8) {
+        throw new LatheException("bilevel codes have 2 to 8 bits, not " + bits);
+      }
+      if (scaleBits < 1 || scaleBits > 8 || zeroBits < 1 || zeroBits > 8) {
+        throw new LatheException(
+            "scales and zero points of the first level have 1 to 8 bits, not %d and %d"
+                .formatted(scaleBits, zeroBits));
+      }
+      if (groupSize < 1 || tall < 1) {
+        throw new LatheException(
+            "a bilevel group has at least one input and one row, not %d and %d"
+                .formatted(groupSize, tall));
+      }
+    }
+
+    public int groups(int columns) {
+      return Math.ceilDiv(columns, groupSize);
+    }
+
+    /** Sets of rows that share the second level. */
+    public int tiles(int rows) {
+      return Math.ceilDiv(rows, tall);
+    }
+
+    @Override
+    public String label() {
+      return "int%d g%d bilevel".formatted(bits, groupSize);
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      long groups = groups(columns);
+      return rows * words(columns, bits)
+          + groups * (words(rows, scaleBits) + words(rows, zeroBits))
+          + 4 * 2 * groups * tiles(rows)
+          + (permuted ? 2L * columns : 0);
+    }
+  }
+
+  /**
+   * Rows of (column, value) pairs, compressed sparse rows: a 16-bit column and a 16-bit value each,
+   * and where each row begins. How many pairs there is room for follows from the shape.
+   *
+   * @param share of the weights that there is room for, 0 to 1
+   * @param values {@code F16} or {@code BF16}
+   */
+  record Sparse(double share, DType values) implements Encoding {
+
+    /** Inputs that 16 bits can number. */
+    public static final int COLUMNS = 1 << 16;
+
+    public Sparse {
+      if (!(share >= 0 && share <= 1)) {
+        throw new LatheException("a share of weights is from 0 to 1, not " + share);
+      }
+      if (values != DType.F16 && values != DType.BF16) {
+        throw new LatheException("sparse values are F16 or BF16, not " + values);
+      }
+    }
+
+    /** Pairs that there is room for. */
+    public int capacity(int rows, int columns) {
+      return (int) (share * rows * columns);
+    }
+
+    @Override
+    public String label() {
+      return "%s%% sparse"
+          .formatted(
+              new BigDecimal(100 * share)
+                  .round(new MathContext(3))
+                  .stripTrailingZeros()
+                  .toPlainString());
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      return 4L * capacity(rows, columns) + 4L * (rows + 1);
+    }
+  }
+
+  /**
+   * The sum of several weights of one shape.
+   *
+   * @param parts at least one
+   */
+  record Sum(List<Encoding> parts) implements Encoding {
+
+    public Sum {
+      parts = List.copyOf(parts);
+      if (parts.isEmpty()) {
+        throw new LatheException("a sum has at least one part");
+      }
+    }
+
+    @Override
+    public String label() {
+      return parts.size() > 1 && parts.stream().distinct().count() == 1
+          ? parts.size() + " x " + parts.getFirst().label()
+          : parts.stream().map(Encoding::label).collect(Collectors.joining(" + "));
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      return parts.stream().mapToLong(part -> part.bytes(rows, columns)).sum();
+    }
+  }
+
+  /** Bytes of this many codes in 32-bit words. */
+  private static long words(int count, int bits) {
+    return 4L * Math.ceilDiv((long) count * bits, 32L);
   }
 }

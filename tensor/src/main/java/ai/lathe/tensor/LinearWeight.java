@@ -10,7 +10,15 @@ import java.util.function.Function;
  * the shared language of Lathe. Solvers produce it, formats encode it, executors run it.
  */
 public sealed interface LinearWeight
-    permits Dense, GroupQuantized, BlockQuantized, CodebookQuantized, FloatQuantized, Rotated {
+    permits Dense,
+        GroupQuantized,
+        BlockQuantized,
+        CodebookQuantized,
+        FloatQuantized,
+        Rotated,
+        BilevelQuantized,
+        Sparse,
+        Sum {
 
   /** Output features. */
   int rows();
@@ -76,6 +84,9 @@ public sealed interface LinearWeight
       case CodebookQuantized quantized ->
           throw new LatheException(
               "weights of " + quantized.encoding().label() + " have codebooks of their own");
+      case BilevelQuantized _, Sparse _, Sum _ ->
+          throw new LatheException(
+              "weights stored as " + first.encoding().label() + " cannot be put together");
     };
   }
 

@@ -231,6 +231,8 @@ public final class Planner {
             address, name, rows, columns, plain, Optional.empty(), Optional.empty(), why);
       }
     }
+    // A method with a grid of its own takes the bits from the scheme, and has groups of its own.
+    boolean onGrid = encoding.label().equals(grid.encoding().label());
     return new Plan.Entry(
         address,
         name,
@@ -239,7 +241,7 @@ public final class Planner {
         encoding,
         Optional.of(new Level<>(method, config)),
         Optional.of(grid),
-        why(scheme, grid.encoding(), columns));
+        onGrid ? why(scheme, encoding, columns) : Optional.empty());
   }
 
   /** Why a matrix does not get what was asked for; empty where it does. */

@@ -11,11 +11,11 @@ import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.Gemm;
 import ai.lathe.tensor.linalg.Parallel;
 import ai.lathe.tensor.linalg.View;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 
 /**
  * GPTQ: quantizes a layer input by input, and moves the rounding error of each into the inputs that
@@ -97,9 +97,17 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
     return Set.of(Statistic.GRAM);
   }
 
-  /** One factorisation serves all levels of the same order and dampening. */
   @Override
   public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
+    var factors = factors(layer, statistics);
+    var gram = statistics.gram().orElseThrow();
+    return levels.stream()
+        .map(level -> solve(layer.weight(), factors.apply(level), gram, level))
+        .toList();
+  }
+
+  /** One factorisation serves all levels of the same order and dampening. */
+  static Function<Config, InverseFactor> factors(Layer layer, LayerStatistics statistics) {
     layer.requireFinite();
     var gram =
         statistics
@@ -108,49 +116,21 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
     statistics.requireFinite(layer.name());
     record Key(boolean descending, double dampening) {}
     var factors = new HashMap<Key, InverseFactor>();
-    var solutions = new ArrayList<Solution>();
-    for (var level : levels) {
-      var key = new Key(level.order() != ColumnOrder.NONE, level.dampening());
-      var factor =
-          factors.computeIfAbsent(key, k -> InverseFactor.of(gram, k.descending(), k.dampening()));
-      solutions.add(solve(layer.weight(), factor, gram, level));
-    }
-    return solutions;
+    return level ->
+        factors.computeIfAbsent(
+            new Key(level.order() != ColumnOrder.NONE, level.dampening()),
+            key -> InverseFactor.of(gram, key.descending(), key.dampening()));
   }
 
   private static Solution solve(Matrix weight, InverseFactor factor, Matrix gram, Config level) {
-    if (factor.upper().isEmpty()) {
-      var notes = new ArrayList<>(factor.notes());
-      notes.add("rounded to nearest instead of GPTQ");
-      return new Solution(Rtn.round(weight, level.grid(), LayerStatistics.diagonal(gram)), notes);
+    if (factor.upper().isEmpty() && level.order() != ColumnOrder.GROUP) {
+      var rounded = Rtn.round(weight, level.grid(), LayerStatistics.diagonal(gram));
+      return new Solution(rounded, factor.notes("GPTQ"));
     }
-    var order = factor.order();
-    var w = weight.permuteColumns(order);
-    for (int position = 0; position < order.length; position++) {
-      if (gram.at(order[position], order[position]) == 0) {
-        for (int row = 0; row < w.rows(); row++) {
-          w.set(row, position, 0);
-        }
-      }
-    }
-    int n = w.columns();
-    int size = level.grid().groupSize(n);
-    var groupIndex = level.order() == ColumnOrder.GROUP ? groups(order, size) : null;
-    // Not weighed by importance: error feedback makes up for it (figures.md has the numbers).
-    var quantizer = level.grid().quantizer(w.rows(), n, groupIndex, null);
-    quantizer.prepare(weight);
-    boolean inSweep = level.order() != ColumnOrder.STATIC;
-    if (!inSweep) {
-      Parallel.forEach(
-          w.rows(),
-          row -> {
-            for (int j = 0; j < n; j += size) {
-              quantizer.fit(row, j / size, weight.values(), row * n + j);
-            }
-          });
-    }
-    sweep(w, factor.upper().get(), order, quantizer, level.blockSize(), inSweep ? size : 0);
-    return new Solution(quantizer.finish(), factor.notes());
+    var sweep = new ColumnSweep(weight, factor, level);
+    var quantizer = sweep.quantizer();
+    sweep.run(quantizer, 0, weight.rows());
+    return new Solution(quantizer.finish(), factor.notes("GPTQ"));
   }
 
   /**
@@ -162,23 +142,40 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
    */
   static void sweep(
       Matrix w, Matrix u, int[] order, Quantizer quantizer, int blockSize, int fitEvery) {
-    int rows = w.rows();
+    sweep(w, 0, w.rows(), u, order, quantizer, blockSize, fitEvery);
+  }
+
+  /**
+   * Rows {@code [first, last)} alone, which do not depend on the others. They begin and end where
+   * {@link Quantizer#rowsTogether} permits.
+   */
+  static void sweep(
+      Matrix w,
+      int first,
+      int last,
+      Matrix u,
+      int[] order,
+      Quantizer quantizer,
+      int blockSize,
+      int fitEvery) {
     int n = w.columns();
+    int tall = Math.ceilDiv(TILE, quantizer.rowsTogether()) * quantizer.rowsTogether();
     int start = 0;
     while (start < n) {
       int from = start;
       int to = blockEnd(from, n, blockSize, fitEvery);
       // Rows do not depend on each other; columns after the block are brought up to date behind it.
       Parallel.forEach(
-          Math.ceilDiv(rows, TILE),
+          Math.ceilDiv(last - first, tall),
           tile -> {
-            int end = Math.min((tile + 1) * TILE, rows);
+            int begin = first + tile * tall;
+            int end = Math.min(begin + tall, last);
             for (int j = from; j < to; j++) {
-              for (int row = tile * TILE; row < end; row++) {
+              if (fitEvery != 0 && j % fitEvery == 0) {
+                quantizer.fit(begin, end, j / fitEvery, w.values(), begin * n + j, n);
+              }
+              for (int row = begin; row < end; row++) {
                 int at = row * n + j;
-                if (fitEvery != 0 && j % fitEvery == 0) {
-                  quantizer.fit(row, j / fitEvery, w.values(), at);
-                }
                 float value = w.values()[at];
                 float error = (value - quantizer.round(row, order[j], value)) / u.at(j, j);
                 Gemm.axpy(to - j - 1, -error, u.values(), j * n + j + 1, w.values(), at + 1);
@@ -187,7 +184,9 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
             }
           });
       Gemm.subtract(
-          View.of(w, 0, rows, to, n), View.of(w, 0, rows, from, to), View.of(u, from, to, to, n));
+          View.of(w, first, last, to, n),
+          View.of(w, first, last, from, to),
+          View.of(u, from, to, to, n));
       start = to;
     }
   }
@@ -203,16 +202,5 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
     int to = from + blockSize;
     int group = fitEvery == 0 ? from : to / fitEvery * fitEvery;
     return group > from ? group : to;
-  }
-
-  /**
-   * The group of each input where groups are formed of {@code size} neighbours in {@code order}.
-   */
-  private static int[] groups(int[] order, int size) {
-    var index = new int[order.length];
-    for (int position = 0; position < order.length; position++) {
-      index[order[position]] = position / size;
-    }
-    return index;
   }
 }

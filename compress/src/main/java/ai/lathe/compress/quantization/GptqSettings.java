@@ -39,7 +39,7 @@ final class GptqSettings {
   }
 
   /** Recipes leave it empty or false for none, and llm-compressor calls static also weight. */
-  private static ColumnOrder order(Object value) {
+  static ColumnOrder order(Object value) {
     if (value == null) {
       return ColumnOrder.NONE;
     }

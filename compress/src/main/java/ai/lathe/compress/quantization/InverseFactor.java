@@ -73,6 +73,15 @@ record InverseFactor(Optional<Matrix> upper, int[] order, int[] dead, List<Strin
     }
   }
 
+  /** All that did not go as configured for this method. */
+  List<String> notes(String method) {
+    var all = new ArrayList<>(notes);
+    if (upper.isEmpty()) {
+      all.add("rounded to nearest instead of " + method);
+    }
+    return all;
+  }
+
   /** The upper triangle of {@code H}, permuted, with dead inputs and damping on the diagonal. */
   private static Matrix damped(Matrix gram, int[] order, float damping) {
     int n = order.length;

@@ -23,6 +23,37 @@ public interface Quantizer {
   void fit(int row, int group, float[] values, int at);
 
   /**
+   * Rows that share parameters. Rows {@code [k * rowsTogether, (k + 1) * rowsTogether)} are fitted
+   * and settled before any of them is rounded.
+   */
+  default int rowsTogether() {
+    return 1;
+  }
+
+  /**
+   * Chooses what the fitted rows {@code [from, to)} of a group share.
+   *
+   * @param from a multiple of {@link #rowsTogether}
+   * @param to the next one, or the number of rows
+   */
+  default void settle(int from, int to, int group) {}
+
+  /**
+   * Fits a group in rows {@code [from, to)} and settles it.
+   *
+   * @param at where the group begins in row {@code from}
+   * @param stride from there to where it begins in the next row
+   */
+  default void fit(int from, int to, int group, float[] values, int at, int stride) {
+    for (int row = from; row < to; row++) {
+      fit(row, group, values, at + (row - from) * stride);
+    }
+    for (int row = from; row < to; row += rowsTogether()) {
+      settle(row, Math.min(row + rowsTogether(), to), group);
+    }
+  }
+
+  /**
    * Rounds {@code weight} to the grid, and keeps the code as that of input {@code column}. Its
    * group must have been fitted.
    *

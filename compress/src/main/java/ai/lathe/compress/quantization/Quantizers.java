@@ -14,7 +14,8 @@ public final class Quantizers {
           new Gptq(),
           new AdaQuant(),
           new Vptq(),
-          new Aqlm());
+          new Aqlm(),
+          new SpQr());
 
   private Quantizers() {}
 

@@ -100,14 +100,11 @@ public final class Rtn implements QuantizationMethod<Rtn.Config> {
     int columns = weight.columns();
     var quantizer = grid.quantizer(weight.rows(), columns, null, importance);
     quantizer.prepare(weight);
-    int size = grid.groupSize(columns);
+    fit(weight, 0, weight.rows(), grid.groupSize(columns), quantizer);
     Parallel.forEach(
         weight.rows(),
         row -> {
           for (int j = 0; j < columns; j++) {
-            if (j % size == 0) {
-              quantizer.fit(row, j / size, weight.values(), row * columns + j);
-            }
             quantizer.round(row, j, weight.at(row, j));
           }
         });
@@ -117,5 +114,20 @@ public final class Rtn implements QuantizationMethod<Rtn.Config> {
   /** Each weight rounded by itself, groups of neighbours sharing their parameters. */
   public static LinearWeight round(Matrix weight, Grid grid) {
     return round(weight, grid, null);
+  }
+
+  /** Fits all groups of {@code size} neighbours of some rows to the weights as they are. */
+  static void fit(Matrix weight, int first, int last, int size, Quantizer quantizer) {
+    int n = weight.columns();
+    int tall = quantizer.rowsTogether();
+    Parallel.forEach(
+        Math.ceilDiv(last - first, tall),
+        tile -> {
+          int from = first + tile * tall;
+          int to = Math.min(from + tall, last);
+          for (int j = 0; j < n; j += size) {
+            quantizer.fit(from, to, j / size, weight.values(), from * n + j, n);
+          }
+        });
   }
 }

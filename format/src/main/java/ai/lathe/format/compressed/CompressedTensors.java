@@ -21,7 +21,8 @@ public final class CompressedTensors {
           FloatCodec.NVFP4,
           FloatCodec.E5M2,
           new VptqCodec(),
-          new AqlmCodec());
+          new AqlmCodec(),
+          new SpQrCodec());
 
   private CompressedTensors() {}
 

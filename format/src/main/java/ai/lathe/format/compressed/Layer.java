@@ -22,6 +22,9 @@ public record Layer(String prefix, TensorSource source) {
   public static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
   static final String SCALE = ".weight_scale";
   static final String ZERO_POINT = ".weight_zero_point";
   static final String GROUP_INDEX = ".weight_g_idx";
