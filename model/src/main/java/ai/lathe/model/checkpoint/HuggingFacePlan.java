@@ -121,7 +121,7 @@ record HuggingFacePlan(
           && has(source, Role.QUERY)) {
         config.put("attention_bias", true);
       }
-      if (!architecture.parameter(Role.DOWN).biased() && has(source, Role.DOWN)) {
+      if (has(source, Role.DOWN) && !architecture.parameter(Role.DOWN).biased()) {
         config.put("mlp_bias", true);
       }
     }
