@@ -61,7 +61,11 @@ final class InspectCommand implements Callable<Integer> {
       Vocabulary tokenizer,
       List<Inventory.Entry> tensors) {}
 
-  /** Those numbers of a {@link ModelConfig} that describe the network. */
+  /**
+   * Those numbers of a {@link ModelConfig} that describe the network.
+   *
+   * @param experts null where there are none
+   */
   record Dimensions(
       int hidden,
       int blocks,
@@ -69,6 +73,7 @@ final class InspectCommand implements Callable<Integer> {
       int keyValueHeads,
       int headSize,
       int feedForward,
+      Mixture experts,
       int vocabulary,
       int context,
       boolean tiedEmbeddings,
@@ -82,10 +87,21 @@ final class InspectCommand implements Callable<Integer> {
           config.keyValueHeads(),
           config.headSize(),
           config.feedForward(),
+          config.experts().isPresent() ? Mixture.of(config) : null,
           config.vocabulary(),
           config.context(),
           config.tiedEmbeddings(),
           config.dtype().name());
+    }
+  }
+
+  /** A mixture of experts, in those blocks that have one. */
+  record Mixture(int count, int perToken, int feedForward, int blocks) {
+
+    static Mixture of(ModelConfig config) {
+      var experts = config.experts().orElseThrow();
+      int blocks = config.blocks() - experts.denseBlocks().size();
+      return new Mixture(experts.count(), experts.perToken(), experts.feedForward(), blocks);
     }
   }
 
@@ -136,6 +152,16 @@ final class InspectCommand implements Callable<Integer> {
                 config.heads(),
                 config.keyValueHeads(),
                 config.headSize()));
+    if (config.experts() != null) {
+      line(
+          "experts",
+          "%d in each of %d blocks, %d for a token, feed-forward %d"
+              .formatted(
+                  config.experts().count(),
+                  config.experts().blocks(),
+                  config.experts().perToken(),
+                  config.experts().feedForward()));
+    }
     line(
         "vocabulary",
         Sizes.count(config.vocabulary())

@@ -3,6 +3,7 @@ package ai.lathe.format.gguf;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.lathe.format.FormatException;
 import ai.lathe.format.gguf.GgufValue.IntegerType;
 import ai.lathe.format.gguf.GgufWriter.Planned;
 import ai.lathe.tensor.BlockQuantized;
@@ -17,6 +18,7 @@ import ai.lathe.tensor.block.BlockEncoder;
 import ai.lathe.tensor.block.BlockTypes;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -209,6 +211,46 @@ class GgufRoundTripTest {
       writer.finish();
     }
     assertThat(Files.mismatch(whole, path)).isEqualTo(-1);
+  }
+
+  @Test
+  void matricesOfOneTensorComeOneByOneAndAreResumed() {
+    var path = directory.resolve("stacked.gguf");
+    var encoding = new Encoding.Blocked(BlockTypes.Q8_0);
+    var plan = List.of(new Planned("m", new long[] {3, 2, 32}, encoding));
+    var matrices = new ArrayList<BlockQuantized>();
+    for (int i = 0; i < 3; i++) {
+      var blocks = MemorySegment.ofArray(new byte[(int) encoding.bytes(2, 32)]);
+      blocks.fill((byte) (i + 1));
+      matrices.add(new BlockQuantized(BlockTypes.Q8_0, 2, 32, blocks));
+    }
+    try (var writer = GgufWriter.create(path, EVERY_TYPE, plan)) {
+      writer.write("m", 2, matrices.get(2));
+      writer.write("m", 0, matrices.get(0));
+      writer.flush();
+      assertThatThrownBy(writer::finish)
+          .isInstanceOf(LatheException.class)
+          .hasMessageContaining("'m' is missing");
+    }
+    try (var writer = GgufWriter.resume(path, EVERY_TYPE, plan)) {
+      assertThat(writer.written()).isEmpty();
+      assertThatThrownBy(() -> writer.write("m", matrices.get(1)))
+          .isInstanceOf(LatheException.class)
+          .hasMessageContaining("planned as Q8_0[3, 2, 32], and is Q8_0[2, 32]");
+      writer.write("m", 1, matrices.get(1));
+      assertThat(writer.written()).containsExactly("m");
+      writer.finish();
+    }
+    try (var file = GgufFile.open(path)) {
+      for (int i = 0; i < 3; i++) {
+        assertThat(file.matrix("m", i).decode().values())
+            .isEqualTo(matrices.get(i).decode().values());
+      }
+      assertThatThrownBy(() -> file.matrix("m", 3))
+          .isInstanceOf(FormatException.class)
+          .hasMessageContaining("'m' holds 3 matrices, and no 3");
+      assertThatThrownBy(() -> file.matrix("m")).hasMessageContaining("is not a matrix");
+    }
   }
 
   @Test

@@ -224,7 +224,7 @@ class ArchitectureMappingTest {
     }
     var many = three.replace("\"num_experts_per_tok\":2", "\"num_experts_per_tok\":4");
     assertThatThrownBy(() -> Checkpoints.open(Models.write(folder.resolve("many"), many, names)))
-        .hasMessageContaining("'num_experts_per_tok' is 4; expected a whole number from 1 to 3");
+        .hasMessageContaining("'num_experts_per_tok' should be a whole number from 1 to 3, not 4");
   }
 
   @Test

@@ -54,7 +54,12 @@ class HostileConfigTest {
           "eos_token_id",
           "type_vocab_size",
           "partial_rotary_factor",
-          "num_experts");
+          "num_experts",
+          "num_local_experts",
+          "num_experts_per_tok",
+          "moe_intermediate_size",
+          "decoder_sparse_step",
+          "mlp_only_layers");
 
   @Provide
   Arbitrary<String> configs() {
@@ -80,6 +85,8 @@ class HostileConfigTest {
             "\"llama\"",
             "\"bert\"",
             "\"qwen3\"",
+            "\"mixtral\"",
+            "\"qwen3_moe\"",
             "\"gelu\"",
             "\"silu\"",
             "\"bfloat16\"",
