@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -42,7 +43,8 @@ import picocli.CommandLine.Parameters;
       "  lathe convert path/to/model -o model.gguf --type Q8_0",
       "  lathe convert path/to/model -o model.gguf --type Q3_K --imatrix model.imatrix.gguf",
       "  lathe convert model.gguf -o path/to/model --type BF16",
-      "  lathe convert encoder.onnx -o encoder --json"
+      "  lathe convert encoder.onnx -o encoder --json",
+      "  lathe convert model.gguf -o rotated --rotate hadamard --seed 1"
     })
 final class ConvertCommand implements Callable<Integer> {
 
@@ -66,7 +68,7 @@ final class ConvertCommand implements Callable<Integer> {
       description =
           "Of the matrices: ${COMPLETION-CANDIDATES}; those after BF16 in GGUF files alone."
               + " Default: each stays as it is where OUT can hold that, and else gets the model's"
-              + " own element type.",
+              + " own element type; F32 after --rotate and --fuse-norms.",
       completionCandidates = MatrixTypes.All.class)
   private Optional<String> type;
 
@@ -80,6 +82,8 @@ final class ConvertCommand implements Callable<Integer> {
 
   @Option(names = "--format", paramLabel = "NAME", description = Descriptions.FORMAT)
   private Optional<String> format;
+
+  @Mixin private FunctionKept functionKept;
 
   @Option(names = "--force", description = "Replace what stands at OUT.")
   private boolean force;
@@ -117,7 +121,8 @@ final class ConvertCommand implements Callable<Integer> {
     var single =
         SingleFile.is(output) ? Optional.of(new SingleFile(output)) : Optional.<SingleFile>empty();
     var target = single.isPresent() ? Target.HUGGING_FACE : Target.of(output, format());
-    try (var source = Checkpoints.open(model, console.progress())) {
+    try (var opened = Checkpoints.open(model, console.progress())) {
+      var source = functionKept.view(opened);
       var fallbacks = new ArrayList<String>();
       var encodings = encodings(source, target, fallbacks);
       var importance = importance(source, encodings, fallbacks);
@@ -140,6 +145,10 @@ final class ConvertCommand implements Callable<Integer> {
     if (imatrix.isEmpty()) {
       return Importance.NONE;
     }
+    if (functionKept.asked()) {
+      throw new LatheException(
+          "--imatrix is of the model as it was; rotate or fuse first, then convert the result with an imatrix of it");
+    }
     if (type.isEmpty()
         || encodings.values().stream().noneMatch(Encoding.Blocked.class::isInstance)) {
       throw new LatheException("--imatrix is for GGUF's blocks: choose one of them with --type");
@@ -159,6 +168,9 @@ final class ConvertCommand implements Callable<Integer> {
 
   private Map<Address, Encoding> encodings(
       Checkpoint source, Target target, List<String> fallbacks) {
+    if (type.isEmpty() && functionKept.asked()) {
+      return matrices(source, _ -> new Encoding.Plain(DType.F32));
+    }
     if (type.isEmpty()) {
       return matrices(source, address -> kept(source, target, address, fallbacks));
     }

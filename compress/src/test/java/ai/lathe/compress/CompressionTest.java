@@ -9,6 +9,7 @@ import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.report.Report;
+import ai.lathe.compress.transform.Change;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
@@ -106,6 +107,37 @@ class CompressionTest {
         .isEqualTo(contents(folder.resolve("whole")));
   }
 
+  /** Transforms change vectors too; they are written with their block, and the report tells. */
+  @Test
+  void aTransformedRunGoesOnToTheSameBytes() throws IOException {
+    var method = "smoothquant+awq+gptq";
+    var whole = run(transformed(method, "whole"));
+    var interrupted = transformed(method, "interrupted");
+    assertThatThrownBy(() -> Compression.run(interrupted, new Cut(5), _ -> {}))
+        .isInstanceOf(Cut.Off.class);
+    var gone = run(resumed(interrupted, true));
+
+    assertThat(contents(folder.resolve("interrupted")))
+        .isEqualTo(contents(folder.resolve("whole")));
+    assertThat(gone.transforms()).isEqualTo(whole.transforms());
+    assertThat(whole.transforms())
+        .extracting(Change::transform)
+        .contains("SmoothQuant", "AWQ")
+        .doesNotContain("AWQ clipping");
+    assertThat(kl(whole)).isLessThan(0.1);
+  }
+
+  @Test
+  void anotherTransformCannotResume() {
+    var interrupted = transformed("awq+gptq", "model");
+    assertThatThrownBy(() -> Compression.run(interrupted, new Cut(3), _ -> {}))
+        .isInstanceOf(Cut.Off.class);
+    var other = transformed("gptq", "model");
+    assertThatThrownBy(() -> run(resumed(other, true)))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("another recipe");
+  }
+
   @Test
   void anotherRecipeCannotResume() {
     var interrupted = request("gptq", integers(4, 32), ScaleSearch.MSE, "model");
@@ -186,6 +218,23 @@ class CompressionTest {
 
   private CompressionRequest gguf(String method, String type, String name) {
     return request(Recipe.gguf(method, BlockTypes.named(type), Map.of()), name);
+  }
+
+  /** Less to calibrate on. */
+  private CompressionRequest transformed(String method, String name) {
+    var request = request(method, integers(4, 32), ScaleSearch.MIN_MAX, name);
+    return new CompressionRequest(
+        request.model(),
+        request.artifact(),
+        request.recipe(),
+        request.calibration(),
+        request.evaluation(),
+        request.field(),
+        8,
+        request.sequenceLength(),
+        request.seed(),
+        false,
+        false);
   }
 
   private CompressionRequest request(Recipe recipe, String name) {

@@ -131,6 +131,30 @@ public record ModelConfig(
         json);
   }
 
+  /** The same numbers of a model whose output matrix is its own. */
+  public ModelConfig untied() {
+    return new ModelConfig(
+        hidden,
+        blocks,
+        heads,
+        keyValueHeads,
+        headSize,
+        feedForward,
+        experts,
+        vocabulary,
+        context,
+        normEpsilon,
+        rope,
+        false,
+        tokenTypes,
+        window,
+        arithmetic,
+        dtype,
+        beginToken,
+        endToken,
+        huggingFace);
+  }
+
   /** How many a dimension of an architecture's parameter has in this model. */
   public int size(Width width) {
     return switch (width) {

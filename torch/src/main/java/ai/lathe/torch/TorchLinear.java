@@ -11,9 +11,17 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * @param weight {@code [out, in]}
  * @param bias {@code [out]} or null
  * @param rounding of the input before the product
+ * @param source what the weight was made of and may lie in: native code does not keep memory from
+ *     the collector, this does. Null where the tensors are the caller's
  */
-record TorchLinear(Tensor weight, Tensor bias, Precision precision, InputRounding rounding)
+record TorchLinear(
+    Tensor weight, Tensor bias, Precision precision, InputRounding rounding, LinearWeight source)
     implements AutoCloseable {
+
+  /** Over tensors that are the caller's. */
+  TorchLinear(Tensor weight, Tensor bias, Precision precision, InputRounding rounding) {
+    this(weight, bias, precision, rounding, null);
+  }
 
   /** Decodes a weight; the result is owned by whoever closes it. */
   static TorchLinear of(LinearWeight weight, ai.lathe.tensor.Tensor bias, Precision precision) {
@@ -21,7 +29,8 @@ record TorchLinear(Tensor weight, Tensor bias, Precision precision, InputRoundin
         Torch.owned(() -> Weights.of(weight, precision)),
         bias == null ? null : Torch.owned(() -> Weights.vector(bias)),
         precision,
-        InputRounding.of(weight));
+        InputRounding.of(weight),
+        weight);
   }
 
   /** {@code [.., in]} float32 to {@code [.., out]} float32. */
@@ -44,7 +53,8 @@ record TorchLinear(Tensor weight, Tensor bias, Precision precision, InputRoundin
             Torch.owned(() -> Weights.of(other, precision)),
             bias,
             precision,
-            InputRounding.of(other));
+            InputRounding.of(other),
+            other);
     weight.close();
     return replaced;
   }

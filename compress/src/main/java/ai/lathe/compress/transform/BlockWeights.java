@@ -174,12 +174,20 @@ public final class BlockWeights {
 
   /** Returns what its gain was divided by in fact. */
   private float[] divideNorm(Address norm, float[] s) {
-    var gain = vector(norm).orElseThrow().toFloats();
-    put(norm, divided(vector(norm).orElseThrow(), s));
-    var rounded = vectors.get(norm).toFloats();
+    var stored = vector(norm).orElseThrow();
+    float offset = (float) source.architecture().normOffset();
+    var gain = stored.toFloats();
+    var smaller = new float[gain.length];
+    for (int j = 0; j < gain.length; j++) {
+      gain[j] += offset;
+      smaller[j] = gain[j] / s[j] - offset;
+    }
+    var rounded = Tensor.ofFloats(smaller, smaller.length).to(stored.dtype(), Arena.ofAuto());
+    put(norm, rounded);
+    var values = rounded.toFloats();
     var exact = s.clone();
     for (int j = 0; j < s.length; j++) {
-      float divisor = gain[j] / rounded[j];
+      float divisor = gain[j] / (values[j] + offset);
       if (divisor > 0 && divisor < Float.POSITIVE_INFINITY) {
         exact[j] = divisor;
       }

@@ -38,7 +38,7 @@ public record ScalingSet(Role producer, List<Role> consumers, Optional<String> o
   private static Optional<String> obstacle(Architecture architecture, Role producer) {
     var parameter = architecture.inner().get(producer);
     if (parameter == null) {
-      return Optional.of("their input comes from outside the block");
+      return Optional.of("what they read is not a parameter of its own");
     }
     if (parameter.kind() == Kind.NORM) {
       return architecture.normOrder() == NormOrder.POST
