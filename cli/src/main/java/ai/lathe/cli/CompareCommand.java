@@ -56,7 +56,10 @@ final class CompareCommand implements Callable<Integer> {
       names = "--methods",
       split = ",",
       paramLabel = "NAME",
-      description = "What 'lathe compress --method' takes, several. Default: rtn,gptq.")
+      description =
+          "What 'lathe compress --method' takes, several: ${COMPLETION-CANDIDATES}. Default:"
+              + " rtn,gptq.",
+      completionCandidates = Names.Methods.class)
   private List<String> methods = List.of("rtn", "gptq");
 
   @Option(
@@ -65,14 +68,16 @@ final class CompareCommand implements Callable<Integer> {
       paramLabel = "NAME",
       description =
           "What 'lathe compress --scheme' takes, several. Default: W4A16, where nothing else is"
-              + " given.")
+              + " given.",
+      completionCandidates = Names.Schemes.class)
   private List<String> schemes = List.of();
 
   @Option(
       names = "--gguf",
       split = ",",
       paramLabel = "TYPE",
-      description = "What 'lathe compress --gguf' takes, several.")
+      description = "What 'lathe compress --gguf' takes, several.",
+      completionCandidates = MatrixTypes.Blocks.class)
   private List<String> types = List.of();
 
   @Option(

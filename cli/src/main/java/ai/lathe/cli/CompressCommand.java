@@ -61,10 +61,10 @@ final class CompressCommand implements Callable<Integer> {
         names = "--scheme",
         paramLabel = "NAME",
         description =
-            "Integer weights by preset name: W2A16 to W8A16 in groups of 128 (also W4A16_ASYM and"
-                + " the like), W8A8 by channel with 8-bit activations. Default: "
+            "A preset: ${COMPLETION-CANDIDATES}. W is bits of weights, A of inputs; integers are in groups of 128. Default: "
                 + DEFAULT_SCHEME
-                + ".")
+                + ".",
+        completionCandidates = Names.Schemes.class)
     private String scheme;
 
     @Option(
@@ -86,10 +86,13 @@ final class CompressCommand implements Callable<Integer> {
 
   @Option(
       names = "--method",
-      paramLabel = "gptq|rtn",
+      paramLabel = "NAME",
       description =
-          "How weights are rounded: gptq makes up for each rounding error in the weights to come,"
-              + " rtn rounds each to the nearest. Default: gptq; rtn where there is an --imatrix.")
+          "How weights are compressed: ${COMPLETION-CANDIDATES}. rtn rounds each to the nearest,"
+              + " gptq makes up for each rounding error in the weights to come. Transforms go before"
+              + " another with a plus: smoothquant+gptq. Default: gptq; rtn where there is an"
+              + " --imatrix.",
+      completionCandidates = Names.Methods.class)
   private Optional<String> method;
 
   @Option(names = "--group-size", paramLabel = "N", description = GroupSize.DESCRIPTION)

@@ -1,0 +1,23 @@
+package ai.lathe.cli;
+
+import java.util.ArrayList;
+
+/** What options take that the recipes know by name. */
+final class Names {
+
+  private Names() {}
+
+  /** Of {@code --method}. */
+  static final class Methods extends ArrayList<String> {
+    Methods() {
+      super(ai.lathe.compress.recipe.Methods.names());
+    }
+  }
+
+  /** Of {@code --scheme}. */
+  static final class Schemes extends ArrayList<String> {
+    Schemes() {
+      super(ai.lathe.compress.recipe.Schemes.names());
+    }
+  }
+}
