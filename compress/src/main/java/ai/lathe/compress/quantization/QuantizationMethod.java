@@ -25,6 +25,11 @@ public interface QuantizationMethod<C extends SolverConfig> extends LayerSolver<
    */
   C config(Grid grid, Map<String, ?> settings);
 
+  /** The level as it is for a matrix of this shape, where something of it depends on that. */
+  default C fitted(int rows, int columns, C config) {
+    return config;
+  }
+
   /**
    * Why a matrix of this shape cannot be compressed so, in one sentence; it is rounded to nearest
    * instead. Empty where it can.

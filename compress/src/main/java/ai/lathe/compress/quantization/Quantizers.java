@@ -12,6 +12,7 @@ public final class Quantizers {
       List.of(
           new Rtn(), //
           new Gptq(),
+          new MrGptq(),
           new AdaQuant(),
           new Vptq(),
           new Aqlm(),

@@ -35,6 +35,10 @@ public final class RecipeReader {
       Map.of(
           "QuantizationModifier", new Kind("rtn", Set.of("importance")),
           "GPTQModifier", new Kind("gptq", Set.of("block_size", "dampening_frac", "actorder")),
+          "MRGPTQModifier",
+              new Kind(
+                  "mr-gptq",
+                  Set.of("block_size", "dampening_frac", "actorder", "transform_block_size")),
           "AdaQuantModifier",
               new Kind(
                   "adaquant", Set.of("start", "steps", "learning_rate", "scale_learning_rate")),

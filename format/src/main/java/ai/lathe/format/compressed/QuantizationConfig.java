@@ -1,5 +1,6 @@
 package ai.lathe.format.compressed;
 
+import ai.lathe.format.FormatException;
 import ai.lathe.format.Json;
 import ai.lathe.format.JsonFields;
 import ai.lathe.format.Quantization;
@@ -10,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.TreeMap;
 
 /**
  * {@code config.json.quantization_config} of method {@code compressed-tensors}: which modules are
@@ -19,8 +21,10 @@ import java.util.SequencedMap;
  * @param version of the writer; tells how 3, 5, 6 and 7 bits are packed where shapes do not
  * @param groups a module belongs to the first that names it, else to the first that names its class
  * @param ignore modules that no group applies to
+ * @param rotations of the inputs of modules, {@code transform_config}
  */
-public record QuantizationConfig(String version, List<Group> groups, List<String> ignore)
+public record QuantizationConfig(
+    String version, List<Group> groups, List<String> ignore, List<InputRotation> rotations)
     implements Quantization {
 
   /** The version of the Python package whose layout is written. */
@@ -65,11 +69,17 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
   public static QuantizationConfig describe(
       SequencedMap<String, Encoding> modules, boolean staticOrder) {
     var byEncoding = new LinkedHashMap<Encoding, List<String>>();
+    var bySize = new TreeMap<Integer, List<String>>();
     var ignore = new ArrayList<String>();
     modules.forEach(
         (module, encoding) -> {
           if (CompressedTensors.codec(encoding) instanceof ConfiguredCodec) {
-            byEncoding.computeIfAbsent(encoding, absent -> new ArrayList<>()).add(module);
+            var stored = encoding;
+            if (encoding instanceof Encoding.Rotated(int size, Encoding inner)) {
+              bySize.computeIfAbsent(size, absent -> new ArrayList<>()).add(module);
+              stored = inner;
+            }
+            byEncoding.computeIfAbsent(stored, absent -> new ArrayList<>()).add(module);
           } else {
             ignore.add(module);
           }
@@ -87,7 +97,14 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
                   ? ActivationOrder.GROUP
                   : staticOrder ? ActivationOrder.STATIC : ActivationOrder.NONE));
     }
-    return new QuantizationConfig(WRITTEN_VERSION, groups, ignore);
+    var rotations = new ArrayList<InputRotation>();
+    bySize.forEach(
+        (size, rotated) ->
+            rotations.add(
+                rotated.size() + ignore.size() == modules.size()
+                    ? new InputRotation(size, List.of("Linear"), ignore)
+                    : new InputRotation(size, List.copyOf(rotated), List.of())));
+    return new QuantizationConfig(WRITTEN_VERSION, groups, ignore, rotations);
   }
 
   /** The group that a module belongs to; empty where it is stored plain. */
@@ -112,8 +129,22 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
 
   @Override
   public Optional<Stored> module(String name, String className) {
-    return group(name, className)
-        .map(group -> new Stored(codec(group), group.encoding.orElseThrow()));
+    var stored =
+        group(name, className).map(group -> new Stored(codec(group), group.encoding.orElseThrow()));
+    var rotation = rotations.stream().filter(r -> r.matches(name, className)).findFirst();
+    if (rotation.isEmpty()) {
+      return stored;
+    }
+    if (stored.isEmpty()) {
+      throw new FormatException(
+          "%s: the input of '%s' is rotated, and its weight is not quantized: not supported"
+              .formatted(InputRotation.FIELD, name));
+    }
+    var inner = stored.get();
+    return Optional.of(
+        new Stored(
+            RotatedCodec.around(inner.codec()),
+            new Encoding.Rotated(rotation.get().size(), inner.encoding())));
   }
 
   /** What reads the tensors of a group's modules. */
@@ -177,6 +208,9 @@ public record QuantizationConfig(String version, List<Group> groups, List<String
     }
     ignore.forEach(json.putArray("ignore")::add);
     json.putNull("kv_cache_scheme").putNull("global_compression_ratio");
+    if (!rotations.isEmpty()) {
+      json.set(InputRotation.FIELD, InputRotation.write(rotations));
+    }
     return json;
   }
 }

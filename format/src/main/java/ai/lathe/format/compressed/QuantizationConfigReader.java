@@ -29,10 +29,7 @@ final class QuantizationConfigReader {
     if (!METHODS.contains(method)) {
       throw refuse(config, "quant_method", method, String.join(", ", METHODS));
     }
-    if (config.object("transform_config").filter(c -> !c.object().isEmpty()).isPresent()) {
-      throw new FormatException(
-          config.where() + ": weights under a transform_config are not supported");
-    }
+    var rotations = InputRotation.read(config);
     config
         .object("sparsity_config")
         .flatMap(sparsity -> sparsity.text("format"))
@@ -58,7 +55,8 @@ final class QuantizationConfigReader {
     }
     var ignore = config.texts("ignore");
     ignore.forEach(selector -> Selector.of(selector, config.where()));
-    return new QuantizationConfig(config.text("version").orElse(""), List.copyOf(groups), ignore);
+    return new QuantizationConfig(
+        config.text("version").orElse(""), List.copyOf(groups), ignore, rotations);
   }
 
   private static Group group(String name, JsonFields group, String outerFormat) {

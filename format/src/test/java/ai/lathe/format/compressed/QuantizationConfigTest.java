@@ -193,6 +193,31 @@ class QuantizationConfigTest {
   }
 
   @Test
+  void rotatedInputsStandInTheTransforms() {
+    var scheme = Encoding.Floats.of(FloatScheme.nvfp4(Activations.NVFP4), DType.F32);
+    var modules = new LinkedHashMap<String, Encoding>();
+    modules.put("a", new Encoding.Rotated(64, scheme));
+    modules.put("b", new Encoding.Rotated(128, scheme));
+    modules.put("c", scheme);
+    modules.put("lm_head", new Encoding.Plain(DType.F16));
+    var config = QuantizationConfig.describe(modules, true);
+    assertThat(config.groups()).hasSize(1);
+    var read = parse(Json.print(Json.object().set(Quantization.FIELD, config.toJson())));
+    assertThat(read).isEqualTo(config);
+    modules.forEach(
+        (module, encoding) ->
+            assertThat(read.module(module, "Linear").map(Stored::encoding))
+                .isEqualTo(Optional.of(encoding).filter(e -> !(e instanceof Encoding.Plain))));
+
+    modules.remove("b");
+    modules.remove("c");
+    var one = QuantizationConfig.describe(modules, false).toJson().get("transform_config");
+    var apply = one.get("config_groups").get("rotation_0").get("apply").get(0);
+    assertThat(apply.get("targets").get(0).textValue()).isEqualTo("Linear");
+    assertThat(apply.get("ignore").get(0).textValue()).isEqualTo("lm_head");
+  }
+
+  @Test
   void aTypeThatThePackageLacksIsLathesOwn() {
     var scheme =
         new FloatScheme(FloatType.E5M2, ScaleTile.CHANNEL, GroupScale.FLOAT, Activations.NONE);
@@ -226,7 +251,9 @@ class QuantizationConfigTest {
         "\"actorder\": \"static\"|\"actorder\": \"fast\"|actorder 'fast' is not supported; supported: weight, static, group, dynamic",
         "\"re:.*layers|\"re:.*(layers|is no regular expression",
         "\"config_groups\"|\"groups\"|'config_groups' is missing",
-        "\"quantization_status\"|\"transform_config\": {\"a\": 1}, \"quantization_status\"|transform_config",
+        "\"quantization_status\"|\"transform_config\": {\"a\": 1}, \"quantization_status\"|transform_config: 'config_groups' is missing",
+        "\"quantization_status\"|\"transform_config\": {\"config_groups\": {\"r\": {\"type\": \"hadamard\", \"apply\": [{\"location\": \"k_cache\"}]}}}, \"quantization_status\"|only 'hadamard' of the input",
+        "\"quantization_status\"|\"transform_config\": {\"config_groups\": {\"r\": {\"type\": \"hadamard\", \"head_dim\": 96, \"apply\": [{\"location\": \"input\"}]}}}, \"quantization_status\"|power of two",
       })
   void whatCannotBeReadRightIsRefusedInOneLine(String found, String instead, String message) {
     var text = new String(golden(), StandardCharsets.UTF_8);

@@ -21,6 +21,7 @@ import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Rotated;
 import ai.lathe.tensor.ScaleTile;
 import ai.lathe.tensor.Tensor;
 import java.io.IOException;
@@ -85,6 +86,9 @@ class WrittenModelTest {
     for (var scheme : floats()) {
       layers.put("model.layers." + layers.size() + ".proj", floats(scheme, random));
     }
+    layers.put(
+        "model.layers." + layers.size() + ".proj",
+        new Rotated(64, floats(FloatScheme.nvfp4(Activations.NVFP4), random)));
     layers.put("lm_head", new Dense(Tensor.ofFloats(new float[] {1, 2, 3, 4}, 2, 2)));
     return layers;
   }
