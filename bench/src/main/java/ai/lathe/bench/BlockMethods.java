@@ -30,8 +30,7 @@ public final class BlockMethods {
       List.of(
           new Method("RTN", "rtn", Map.of()),
           new Method("RTN, importance", "rtn", Map.of("importance", true)),
-          new Method("GPTQ", "gptq", Map.of()),
-          new Method("GPTQ, no act-order", "gptq", Map.of("actorder", "none")));
+          new Method("GPTQ", "gptq", Map.of()));
 
   private BlockMethods() {}
 

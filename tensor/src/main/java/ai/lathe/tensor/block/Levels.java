@@ -50,17 +50,17 @@ final class Levels {
     return new Levels(values, halves);
   }
 
+  /** Whether there is every whole number from {@link #low} to {@link #high}. */
+  boolean consecutive() {
+    return halves == null;
+  }
+
   int count() {
     return values.length;
   }
 
   float value(int code) {
     return values[code];
-  }
-
-  /** By code; not to be changed. */
-  float[] values() {
-    return values;
   }
 
   int low() {

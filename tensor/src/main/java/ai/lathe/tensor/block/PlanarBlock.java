@@ -25,6 +25,12 @@ abstract class PlanarBlock implements BlockType {
   private final float[] values;
 
   /**
+   * Where symbols are codes but for one bit, and levels are consecutive, a level is a symbol with
+   * this bit turned over, plus the lowest level; -1 where it has to be looked up.
+   */
+  private final int turned;
+
+  /**
    * @param symbols what a file has for each code
    * @param planes of the symbols' bits
    */
@@ -47,6 +53,12 @@ abstract class PlanarBlock implements BlockType {
     for (int code = 0; code < symbols.length; code++) {
       values[symbols[code] & 0xFF] = levels.value(code);
     }
+    int first = symbols[0] & 0xFF;
+    boolean linear = levels.consecutive();
+    for (int code = 0; code < symbols.length; code++) {
+      linear &= symbols[code] == (byte) (code ^ first);
+    }
+    this.turned = linear ? first : -1;
   }
 
   /** Codes that are stored as they are. */
@@ -125,11 +137,24 @@ abstract class PlanarBlock implements BlockType {
     var shift = new float[groups];
     readScales(block, scale, shift);
     for (int g = 0; g < groups; g++) {
-      float s = scale[g];
-      float o = shift[g];
-      for (int i = g * groupSize; i < (g + 1) * groupSize; i++) {
-        target[at + i] = s * values[stored[i] & 0xFF] + o;
+      if (turned >= 0) {
+        count(stored, g * groupSize, scale[g], shift[g], target, at + g * groupSize);
+      } else {
+        lookUp(stored, g * groupSize, scale[g], shift[g], target, at + g * groupSize);
       }
+    }
+  }
+
+  private void count(byte[] stored, int from, float scale, float shift, float[] target, int at) {
+    int low = levels.low();
+    for (int i = 0; i < groupSize; i++) {
+      target[at + i] = scale * (((stored[from + i] ^ turned) & 0xFF) + low) + shift;
+    }
+  }
+
+  private void lookUp(byte[] stored, int from, float scale, float shift, float[] target, int at) {
+    for (int i = 0; i < groupSize; i++) {
+      target[at + i] = scale * values[stored[from + i] & 0xFF] + shift;
     }
   }
 
