@@ -26,8 +26,8 @@ final class CodebookSearch {
   /** {@link #improve} ends where a round lowers the loss by less than this share (AQLM's 1e-2). */
   private static final double GAIN = 1e-2;
 
-  /** Steps of conjugate gradients a round. */
-  private static final int STEPS = 20;
+  /** Steps of conjugate gradients a round; the next round goes on from there. */
+  static final int STEPS = 20;
 
   private final CodebookEffort effort;
   private final Matrix w;
@@ -193,9 +193,9 @@ final class CodebookSearch {
     new BlockPass(target, effort.beam()).feedback(ordered, factor.upper().orElseThrow(), order);
   }
 
-  /** Codebooks, then scales. */
-  void fit() {
-    fit.books(STEPS);
+  /** Codebooks, by so many steps of conjugate gradients, then scales. */
+  void fit(int steps) {
+    fit.books(steps);
     if (codes.encoding.scaled()) {
       fit.scales();
     }
@@ -228,7 +228,7 @@ final class CodebookSearch {
   void improve() {
     double before = loss();
     for (int round = 0; round < effort.rounds(); round++) {
-      fit();
+      fit(STEPS);
       codes();
       double now = loss();
       if (before - now < GAIN * now) {

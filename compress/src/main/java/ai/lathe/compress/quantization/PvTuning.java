@@ -19,6 +19,9 @@ import java.util.stream.IntStream;
  */
 final class PvTuning {
 
+  /** Of conjugate gradients in a P step: few codes have changed since the last one. */
+  private static final int STEPS = 5;
+
   private final CodebookSearch search;
   private final BlockCodes codes;
   private final int beam;
@@ -39,7 +42,7 @@ final class PvTuning {
   void run(int steps, double share) {
     boolean moving = true;
     for (int step = 0; step < steps && moving; step++) {
-      search.fit();
+      search.fit(STEPS);
       moving = codes(share) > 0;
     }
   }

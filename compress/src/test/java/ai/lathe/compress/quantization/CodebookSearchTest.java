@@ -54,7 +54,8 @@ class CodebookSearchTest {
       search.feedback();
       double loss = search.loss();
       for (int round = 0; round < 4; round++) {
-        for (Runnable half : List.<Runnable>of(search::fit, search::codes, search::descent)) {
+        for (Runnable half :
+            List.<Runnable>of(() -> search.fit(20), search::codes, search::descent)) {
           half.run();
           assertThat(search.loss()).as(shape.label()).isLessThanOrEqualTo(loss * (1 + 1e-5));
           loss = search.loss();
@@ -218,7 +219,7 @@ class CodebookSearchTest {
       double first = search.loss();
       double loss = first;
       for (int step = 0; step < 20; step++) {
-        search.fit();
+        search.fit(20);
         assertThat(search.loss()).isLessThanOrEqualTo(loss * (1 + 1e-5));
         loss = search.loss();
         var before = state.codes.clone();
