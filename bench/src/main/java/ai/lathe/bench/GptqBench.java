@@ -97,7 +97,7 @@ public final class GptqBench {
   }
 
   /** Nanoseconds that all threads of this process have computed. */
-  private static long processorTime() {
+  static long processorTime() {
     var system = ManagementFactory.getOperatingSystemMXBean();
     return ((com.sun.management.OperatingSystemMXBean) system).getProcessCpuTime();
   }
@@ -129,7 +129,7 @@ public final class GptqBench {
     return 2.0 * PRODUCT * PRODUCT * PRODUCT / best;
   }
 
-  private static Matrix random(int rows, int columns, long seed) {
+  static Matrix random(int rows, int columns, long seed) {
     var random = new SplittableRandom(seed);
     var matrix = Matrix.zeros(rows, columns);
     for (int i = 0; i < matrix.values().length; i++) {
@@ -139,7 +139,7 @@ public final class GptqBench {
   }
 
   /** Of inputs that share causes: {@code X = A Z + noise}, with an eighth as many causes. */
-  private static Matrix gram(int in) {
+  static Matrix gram(int in) {
     int tokens = 1024;
     var x = random(in, tokens, 4);
     Gemm.add(View.of(x), View.of(random(in, in / 8, 5)), View.of(random(in / 8, tokens, 6)));
