@@ -128,4 +128,45 @@ class RecipeReaderTest {
     assertThatThrownBy(() -> RecipeReader.read(folder.resolve("none.yaml")))
         .hasMessageContaining("cannot read the recipe");
   }
+
+  @Test
+  void floatingFormatsAreSpeltOutLikeIntegers() {
+    var recipe =
+        RecipeReader.parse(
+            """
+            QuantizationModifier:
+              config_groups:
+                group_0:
+                  targets: ["re:.*q_proj"]
+                  weights: {num_bits: 8, type: float, strategy: block, block_structure: [128, 128]}
+                  input_activations: {num_bits: 8, type: float, strategy: group, group_size: 128, dynamic: true}
+                group_1:
+                  targets: ["re:.*k_proj"]
+                  weights: {num_bits: 4, type: float, strategy: tensor_group, group_size: 16, scale_dtype: torch.float8_e4m3fn}
+                  input_activations: {num_bits: 4, type: float, strategy: tensor_group, group_size: 16, dynamic: local}
+                group_2:
+                  weights: {num_bits: 4, type: float, strategy: group, group_size: 32, scale_dtype: torch.uint8}
+            """);
+    var schemes =
+        ((Modifier.Quantization) recipe.modifiers().getFirst())
+            .groups().stream().map(Modifier.Group::scheme).toList();
+    assertThat(schemes)
+        .containsExactly(
+            Schemes.named("FP8_BLOCK"), Schemes.named("NVFP4"), Schemes.named("MXFP4A16"));
+  }
+
+  @Test
+  void aFloatingFormatThatThereIsNotIsRefused() {
+    assertThatThrownBy(
+            () ->
+                RecipeReader.parse(
+                    "QuantizationModifier: {config_groups: {g: {weights: {num_bits: 6, type: float}}}}"))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("g.weights: num_bits '6' is not supported; supported: 4, 8");
+    assertThatThrownBy(
+            () ->
+                RecipeReader.parse(
+                    "QuantizationModifier: {config_groups: {g: {weights: {type: floats}}}}"))
+        .hasMessageContaining("did you mean 'float'?");
+  }
 }

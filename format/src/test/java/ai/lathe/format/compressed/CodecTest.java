@@ -11,9 +11,12 @@ import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.FloatQuantized;
+import ai.lathe.tensor.FloatScheme;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.ScaleTile;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -214,6 +217,93 @@ class CodecTest {
     }
     HostileInput.assertTame(
         new byte[0], none -> codec.decode("m", weight.encoding(), new MapSource(tensors)).decode());
+  }
+
+  private static FloatQuantized random(FloatScheme scheme, int rows, int columns, Random random) {
+    var codes = new byte[rows * columns];
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] = scheme.type().encode((float) random.nextGaussian());
+    }
+    var tile = scheme.tile();
+    long[] shape = {tile.down(rows), tile.across(columns)};
+    var bytes = new byte[(int) Tensor.elements(shape)];
+    random.nextBytes(bytes);
+    var floats = new float[bytes.length];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] &= 0x3F;
+      floats[i] = random.nextFloat();
+    }
+    var plain = MemorySegment.ofArray(bytes);
+    return new FloatQuantized(
+        scheme,
+        rows,
+        columns,
+        codes,
+        switch (scheme.scale()) {
+          case FLOAT -> Tensor.ofFloats(floats, shape).to(DType.BF16, Arena.ofAuto());
+          case E8M0 -> new Tensor(DType.F8_E8M0, shape, plain);
+          case E4M3_GLOBAL -> new Tensor(DType.F8_E4M3, shape, plain);
+        },
+        scheme.global() ? 0.5f + random.nextFloat() : 1,
+        scheme.activations().calibrated() ? 0.5f + random.nextFloat() : Float.NaN);
+  }
+
+  private static FloatScheme anyFloats(Random random) {
+    return switch (random.nextInt(6)) {
+      case 0 -> FloatScheme.fp8(ScaleTile.TENSOR, Activations.FP8_TENSOR);
+      case 1 -> FloatScheme.fp8(ScaleTile.CHANNEL, Activations.NONE);
+      case 2 -> FloatScheme.fp8(new ScaleTile(8, 24), Activations.FP8_TOKEN);
+      case 3 -> FloatScheme.mxfp8(Activations.MXFP8);
+      case 4 -> FloatScheme.mxfp4(Activations.NONE);
+      default -> FloatScheme.nvfp4(Activations.NVFP4);
+    };
+  }
+
+  @Property(tries = 1000)
+  void everyFloatWeightComesBackExactly(
+      @ForAll @IntRange(min = 1, max = 40) int rows,
+      @ForAll @IntRange(min = 1, max = 5) int groups,
+      @ForAll Random random) {
+    var weight = random(anyFloats(random), rows, groups * 32, random);
+    var codec = CompressedTensors.codec(weight.encoding());
+    var tensors = codec.encode("m.q", weight);
+    var back = (FloatQuantized) codec.decode("m.q", weight.encoding(), new MapSource(tensors));
+    assertThat(back.encoding()).isEqualTo(weight.encoding());
+    assertThat(back.codes()).isEqualTo(weight.codes());
+    assertThat(back.decode().values()).isEqualTo(weight.decode().values());
+    assertThat(back.globalScale()).isEqualTo(weight.globalScale());
+    assertThat((Float) back.inputScale()).isEqualTo((Float) weight.inputScale());
+    assertThat(codec.bytes(weight.encoding(), rows, groups * 32))
+        .isEqualTo(weight.encoding().bytes(rows, groups * 32));
+  }
+
+  @Property(tries = 10_000)
+  void floatTensorsOfAnyTypeAndShapeAreRefusedOrReadable(@ForAll Random random) {
+    var weight = random(anyFloats(random), 10, 64, random);
+    var codec = CompressedTensors.codec(weight.encoding());
+    var tensors = new LinkedHashMap<>(codec.encode("m", weight));
+    var names = List.copyOf(tensors.keySet());
+    for (int i = random.nextInt(3); i >= 0; i--) {
+      var name = names.get(random.nextInt(names.size()));
+      tensors.put(name, damaged(tensors.get(name), random));
+    }
+    HostileInput.assertTame(
+        new byte[0], none -> codec.decode("m", weight.encoding(), new MapSource(tensors)).decode());
+  }
+
+  @Test
+  void scalesThatAreNoPositiveNumbersAreRefused() {
+    var weight = random(FloatScheme.nvfp4(Activations.NVFP4), 4, 32, new Random(2));
+    for (var name : List.of("weight_global_scale", "input_global_scale")) {
+      for (float wrong : new float[] {0, -1, Float.NaN, Float.POSITIVE_INFINITY}) {
+        var tensors = new LinkedHashMap<>(FloatCodec.NVFP4.encode("m", weight));
+        tensors.put("m." + name, Tensor.ofFloats(new float[] {wrong}, 1));
+        var source = new MapSource(tensors);
+        assertThatThrownBy(() -> FloatCodec.NVFP4.decode("m", weight.encoding(), source))
+            .isInstanceOf(FormatException.class)
+            .hasMessageContaining("'m." + name + "' should be a positive number, not " + wrong);
+      }
+    }
   }
 
   private static Tensor damaged(Tensor tensor, Random random) {
