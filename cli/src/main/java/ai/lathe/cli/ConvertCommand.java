@@ -131,6 +131,7 @@ final class ConvertCommand implements Callable<Integer> {
       single.ifPresent(file -> file.check(plan, force));
       requireSpace(plan);
       fallbacks.forEach(fallback -> console.say("fallback: " + fallback));
+      plan.notes().forEach(note -> console.say("note: " + note));
       new Conversion(source, encodings, importance).write(plan, console.progress());
       single.ifPresent(SingleFile::moveIntoPlace);
       try (var written = Checkpoints.open(output.toString())) {

@@ -69,12 +69,13 @@ public final class Compression {
       var plan = Planner.plan(source, request.recipe(), request.target());
       var importance = importance(source, plan);
       var texts = texts(source, plan);
+      var outline = outline(source, plan);
       var notes = new ArrayList<>(plan.notes());
       notes.addAll(texts.notes());
+      notes.addAll(outline.notes());
       notes.forEach(note -> messages.accept("note: " + note));
       plan.fallbacks().forEach(fallback -> messages.accept("fallback: " + fallback));
       var fingerprint = fingerprint(source, plan, texts);
-      var outline = outline(source, plan);
       estimate(source, plan, texts, outline.bytes());
       phases.end("prepare");
 

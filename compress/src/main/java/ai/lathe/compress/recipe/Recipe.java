@@ -3,9 +3,14 @@ package ai.lathe.compress.recipe;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.format.compressed.Selector;
+import ai.lathe.model.Address;
+import ai.lathe.model.architecture.Architectures;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.BlockType;
 import ai.lathe.tensor.block.BlockTypes;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -33,7 +38,7 @@ public record Recipe(List<Modifier> modifiers) {
     var groups = new ArrayList<Group>();
     groups.add(new Group(List.of(selector("Linear")), scheme));
     embeddings.ifPresent(tables -> groups.add(new Group(List.of(selector("Embedding")), tables)));
-    var ignore = List.of(selector("lm_head"));
+    var ignore = named(Role.OUTPUT);
     return new Recipe(Methods.steps(method, List.copyOf(groups), ignore, search, settings));
   }
 
@@ -46,10 +51,9 @@ public record Recipe(List<Modifier> modifiers) {
     boolean enough = type.bytes() * head.size() >= head.bytes() * type.size();
     var groups =
         List.of(
-            new Group(List.of(selector("lm_head")), new Scheme.Blocks(enough ? type : head)),
+            new Group(named(Role.OUTPUT), new Scheme.Blocks(enough ? type : head)),
             new Group(List.of(selector("Linear"), selector("Embedding")), new Scheme.Blocks(type)));
-    var ignore =
-        List.of(selector("re:.*position_embeddings"), selector("re:.*token_type_embeddings"));
+    var ignore = named(Role.POSITION_EMBEDDING, Role.TOKEN_TYPE_EMBEDDING);
     return new Recipe(Methods.steps(method, groups, ignore, Optional.empty(), settings));
   }
 
@@ -62,6 +66,19 @@ public record Recipe(List<Modifier> modifiers) {
     var named = Schemes.named(preset);
     var scheme = groupSize.map(named::withGroupSize).orElse(named);
     return uniform(method, scheme, Optional.empty(), Optional.empty(), Map.of());
+  }
+
+  /** What architectures call modules outside their blocks. */
+  private static List<Selector> named(Role... roles) {
+    return Arrays.stream(roles)
+        .flatMap(
+            role ->
+                Architectures.ALL.stream()
+                    .filter(a -> a.has(role))
+                    .map(a -> a.moduleName(Address.OUTSIDE, Site.NO_EXPERT, role)))
+        .distinct()
+        .map(Recipe::selector)
+        .toList();
   }
 
   private static Selector selector(String text) {

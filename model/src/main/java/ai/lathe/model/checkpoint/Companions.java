@@ -28,6 +28,7 @@ final class Companions implements AutoCloseable {
           "special_tokens_map.json",
           "generation_config.json",
           CHAT_TEMPLATE,
+          "chat_template.json",
           "added_tokens.json",
           "vocab.json",
           "merges.txt",
