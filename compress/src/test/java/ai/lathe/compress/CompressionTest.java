@@ -35,6 +35,7 @@ class CompressionTest {
 
   private static final int SAMPLES = 64;
   private static final int LENGTH = 128;
+  private static final Map<String, Object> NO_SETTINGS = Map.of();
 
   @TempDir static Path models;
   private static Path model;
@@ -91,10 +92,15 @@ class CompressionTest {
     assertThat(folder.resolve("gptq.gguf.report.json")).exists();
   }
 
-  @Test
-  void aRunThatWasCutOffGoesOnToTheSameBytes() throws IOException {
-    run(request("gptq", integers(4, 32), ScaleSearch.MSE, "whole"));
-    var interrupted = request("gptq", integers(4, 32), ScaleSearch.MSE, "interrupted");
+  @ParameterizedTest
+  @ValueSource(strings = {"gptq", "gsq"})
+  void aRunThatWasCutOffGoesOnToTheSameBytes(String method) throws IOException {
+    var settings =
+        method.equals("gsq") ? Map.<String, Object>of("steps", 4, "layer_steps", 4) : NO_SETTINGS;
+    var recipe =
+        Recipe.uniform(method, integers(3, 32), Optional.empty(), Optional.empty(), settings);
+    run(request(recipe, "whole"));
+    var interrupted = request(recipe, "interrupted");
     for (int cut : new int[] {12, 5, 14}) {
       var before = resumed(interrupted, Files.exists(Journal.fileFor(interrupted.artifact())));
       assertThatThrownBy(() -> Compression.run(before, new Cut(cut), _ -> {}))

@@ -68,6 +68,22 @@ public final class TorchBlock implements AutoCloseable {
             norms.get(Role.KEY_NORM));
   }
 
+  private TorchBlock(TorchBlock other, Map<Address, Tensor> weights) {
+    architecture = other.architecture;
+    experts = other.experts;
+    index = other.index;
+    attention = other.attention;
+    activation = other.activation;
+    norms.putAll(other.norms);
+    linears.putAll(other.linears);
+    weights.forEach(
+        (address, weight) -> {
+          var old = linears.get(address);
+          linears.put(
+              address, new TorchLinear(weight, old.bias(), old.precision(), old.rounding()));
+        });
+  }
+
   /** In float32. */
   public static TorchBlock load(Checkpoint checkpoint, int block) {
     return load(checkpoint, block, Precision.FLOAT32);
@@ -187,6 +203,34 @@ public final class TorchBlock implements AutoCloseable {
     return output;
   }
 
+  /**
+   * The first half of {@link #forward}: what attention gives, before it is added to the residual
+   * stream.
+   */
+  public Tensor attend(Tensor hidden, Tensor padding) {
+    return Torch.scoped(() -> new Run(padding, null, null).attend(hidden));
+  }
+
+  /**
+   * The second half of {@link #forward}.
+   *
+   * @param hidden the block's input
+   * @param attended what {@link #attend} gave for it
+   */
+  public Tensor finish(Tensor hidden, Tensor attended, Tensor padding) {
+    return Torch.scoped(() -> new Run(padding, null, null).finish(hidden, attended));
+  }
+
+  /**
+   * This block with other weights in the place of some, of the same shapes, which the caller owns
+   * and may train. It shares all the rest, so it is not to be closed and lives no longer than this.
+   *
+   * @param weights float32, by the address of a linear layer
+   */
+  public TorchBlock with(Map<Address, Tensor> weights) {
+    return new TorchBlock(this, weights);
+  }
+
   private static String words(Address address) {
     return address.expert() == Site.NO_EXPERT
         ? address.role().toString()
@@ -227,25 +271,33 @@ public final class TorchBlock implements AutoCloseable {
     }
 
     Tensor block(Tensor hidden) {
+      return finish(hidden, attend(hidden));
+    }
+
+    Tensor attend(Tensor hidden) {
+      return switch (architecture.normOrder()) {
+        case PRE, SANDWICH, PARALLEL -> attention(norm(Role.ATTENTION_NORM, hidden));
+        case POST -> attention(hidden);
+      };
+    }
+
+    Tensor finish(Tensor hidden, Tensor attended) {
       return switch (architecture.normOrder()) {
         case PRE -> {
-          var middle = hidden.add(attention(norm(Role.ATTENTION_NORM, hidden)));
+          var middle = hidden.add(attended);
           yield middle.add(feedForward(norm(Role.FEED_FORWARD_NORM, middle)));
         }
         case POST -> {
-          var middle = norm(Role.ATTENTION_OUTPUT_NORM, hidden.add(attention(hidden)));
+          var middle = norm(Role.ATTENTION_OUTPUT_NORM, hidden.add(attended));
           yield norm(Role.FEED_FORWARD_OUTPUT_NORM, middle.add(feedForward(middle)));
         }
         case SANDWICH -> {
-          var attended = attention(norm(Role.ATTENTION_NORM, hidden));
           var middle = hidden.add(norm(Role.ATTENTION_OUTPUT_NORM, attended));
           var fed = feedForward(norm(Role.FEED_FORWARD_NORM, middle));
           yield middle.add(norm(Role.FEED_FORWARD_OUTPUT_NORM, fed));
         }
         case PARALLEL ->
-            hidden
-                .add(attention(norm(Role.ATTENTION_NORM, hidden)))
-                .add(feedForward(norm(Role.FEED_FORWARD_NORM, hidden)));
+            hidden.add(attended).add(feedForward(norm(Role.FEED_FORWARD_NORM, hidden)));
       };
     }
 

@@ -37,6 +37,10 @@ import java.util.Set;
  */
 public final class AdaQuant implements QuantizationMethod<AdaQuant.Config> {
 
+  /** The settings by the names that recipes use. */
+  public static final List<String> SETTINGS =
+      List.of("start", "steps", "learning_rate", "scale_learning_rate");
+
   private static final double BETA1 = 0.9;
   private static final double BETA2 = 0.999;
   private static final float EPSILON = 1e-8f;
@@ -98,9 +102,7 @@ public final class AdaQuant implements QuantizationMethod<AdaQuant.Config> {
           "AdaQuant trains the scales of integer groups: take a scheme like W4A16, not "
               + grid.encoding().label());
     }
-    var settings =
-        new Settings(
-            "AdaQuant", given, List.of("start", "steps", "learning_rate", "scale_learning_rate"));
+    var settings = new Settings("AdaQuant", given, SETTINGS);
     var usual = Config.of(integers);
     return new Config(
         integers,

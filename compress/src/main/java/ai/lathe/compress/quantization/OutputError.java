@@ -44,6 +44,15 @@ public final class OutputError {
    */
   public static double energy(Matrix d, Matrix gram) {
     double sum = 0;
+    for (double row : energies(d, gram)) {
+      sum += row;
+    }
+    return sum;
+  }
+
+  /** Of each row: {@code d_i H d_i^T}. */
+  static double[] energies(Matrix d, Matrix gram) {
+    var sums = new double[d.rows()];
     for (int from = 0; from < d.columns(); from += COLUMNS) {
       int to = Math.min(from + COLUMNS, d.columns());
       var block = View.of(d, 0, d.rows(), from, to);
@@ -59,9 +68,9 @@ public final class OutputError {
         for (int j = from; j < to; j++) {
           row += (double) product.at(i, j - from) * d.at(i, j);
         }
-        sum += row;
+        sums[i] += row;
       }
     }
-    return sum;
+    return sums;
   }
 }

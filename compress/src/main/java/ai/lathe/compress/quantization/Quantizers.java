@@ -14,6 +14,7 @@ public final class Quantizers {
           new Gptq(),
           new MrGptq(),
           new AdaQuant(),
+          new Gsq(),
           new Vptq(),
           new Aqlm(),
           new SpQr());

@@ -1,6 +1,8 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.quantization.AdaQuant;
 import ai.lathe.compress.quantization.Aqlm;
+import ai.lathe.compress.quantization.Gsq;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.quantization.Vptq;
 import ai.lathe.compress.recipe.Modifier.Group;
@@ -39,9 +41,8 @@ public final class RecipeReader {
               new Kind(
                   "mr-gptq",
                   Set.of("block_size", "dampening_frac", "actorder", "transform_block_size")),
-          "AdaQuantModifier",
-              new Kind(
-                  "adaquant", Set.of("start", "steps", "learning_rate", "scale_learning_rate")),
+          "AdaQuantModifier", new Kind("adaquant", Set.copyOf(AdaQuant.SETTINGS)),
+          "GSQModifier", new Kind("gsq", Set.copyOf(Gsq.SETTINGS)),
           "VPTQModifier", new Kind("vptq", Set.copyOf(Vptq.SETTINGS)),
           "AQLMModifier", new Kind("aqlm", Set.copyOf(Aqlm.SETTINGS)));
 
