@@ -372,6 +372,30 @@ public sealed interface Encoding {
   }
 
   /**
+   * A sign for each weight times a matrix of low rank, whose two factors are float16.
+   *
+   * @param rank columns of the first factor
+   */
+  record SignedLowRank(int rank) implements Encoding {
+
+    public SignedLowRank {
+      if (rank < 1) {
+        throw new LatheException("a rank is at least 1, not " + rank);
+      }
+    }
+
+    @Override
+    public String label() {
+      return "sign * rank " + rank;
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      return Math.ceilDiv((long) rows * columns, 8L) + 2L * rank * ((long) rows + columns);
+    }
+  }
+
+  /**
    * The sum of several weights of one shape.
    *
    * @param parts at least one

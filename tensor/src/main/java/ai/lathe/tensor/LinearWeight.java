@@ -18,7 +18,8 @@ public sealed interface LinearWeight
         Rotated,
         BilevelQuantized,
         Sparse,
-        Sum {
+        Sum,
+        SignedLowRank {
 
   /** Output features. */
   int rows();
@@ -84,7 +85,7 @@ public sealed interface LinearWeight
       case CodebookQuantized quantized ->
           throw new LatheException(
               "weights of " + quantized.encoding().label() + " have codebooks of their own");
-      case BilevelQuantized _, Sparse _, Sum _ ->
+      case BilevelQuantized _, Sparse _, Sum _, SignedLowRank _ ->
           throw new LatheException(
               "weights stored as " + first.encoding().label() + " cannot be put together");
     };

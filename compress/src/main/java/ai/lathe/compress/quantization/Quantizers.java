@@ -17,7 +17,8 @@ public final class Quantizers {
           new Gsq(),
           new Vptq(),
           new Aqlm(),
-          new SpQr());
+          new SpQr(),
+          new BitStack());
 
   private Quantizers() {}
 

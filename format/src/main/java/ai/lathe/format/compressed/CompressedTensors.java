@@ -22,7 +22,8 @@ public final class CompressedTensors {
           FloatCodec.E5M2,
           new VptqCodec(),
           new AqlmCodec(),
-          new SpQrCodec());
+          new SpQrCodec(),
+          new BitStackCodec());
 
   private CompressedTensors() {}
 
