@@ -3,11 +3,17 @@ package ai.lathe.compress;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.plan.Estimate;
+import ai.lathe.compress.plan.Plan;
+import ai.lathe.compress.plan.Planner;
+import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.recipe.RecipeReader;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.report.Report;
 import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.Activations;
@@ -15,6 +21,7 @@ import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.block.BlockTypes;
+import ai.lathe.torch.GramAccumulator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -92,6 +99,52 @@ class MixtureTest {
       assertThat(written.matrix(Address.weight(1, Role.ROUTER)).encoding().label())
           .isEqualTo("F32");
     }
+  }
+
+  @Test
+  void theRouterIsCompressedOnlyWhereItIsNamed() {
+    var named =
+        RecipeReader.parse(
+            """
+            QuantizationModifier:
+              targets: ["Linear", "re:.*block_sparse_moe.gate$"]
+              scheme: W8A16
+            """);
+    try (var source = Checkpoints.open(model)) {
+      assertThat(router(Planner.plan(source, integers("gptq"), Target.HUGGING_FACE)).level())
+          .isEmpty();
+      assertThat(router(Planner.plan(source, named, Target.HUGGING_FACE)).level()).isPresent();
+    }
+  }
+
+  private static Plan.Entry router(Plan plan) {
+    return plan.entries().stream()
+        .filter(entry -> entry.name().equals("model.layers.1.block_sparse_moe.gate"))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
+  void theEstimateCountsTheInputsOfEveryExpert() {
+    try (var source = Checkpoints.open(model)) {
+      long rounded = memory(source, "rtn");
+      long calibrated = memory(source, "gptq");
+      var config = source.config();
+      // Attention's two inputs, and two of each expert; what rounding alone needs in their place
+      // is less.
+      int experts = UpcycledMixtral.EXPERTS;
+      long grams =
+          (2 + experts) * GramAccumulator.bytes(config.hidden())
+              + experts * GramAccumulator.bytes(config.experts().orElseThrow().feedForward());
+      assertThat(calibrated - rounded).isBetween(grams / 2, 2 * grams);
+    }
+  }
+
+  private static long memory(Checkpoint source, String method) {
+    var plan = Planner.plan(source, integers(method), Target.HUGGING_FACE);
+    return Estimate.of(
+            plan, source.architecture(), source.config(), 0, 0, 4096, 100_000, 10_000, 1e11)
+        .memory();
   }
 
   private static Recipe integers(String method) {
