@@ -1,6 +1,9 @@
 package ai.lathe.torch;
 
+import static org.assertj.core.api.Assertions.as;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Address;
@@ -10,6 +13,7 @@ import ai.lathe.model.checkpoint.CheckpointPlan;
 import ai.lathe.model.checkpoint.CheckpointWriters;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -17,6 +21,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -89,6 +94,26 @@ class GoldenTest {
     }
     try (var again = Checkpoints.open(back)) {
       assertAgrees(again, name);
+    }
+  }
+
+  @Test
+  void whatLlamaCppComputesOtherwiseIsSaid() throws URISyntaxException {
+    assertThat(notes("mistral"))
+        .singleElement(as(STRING))
+        .isEqualTo(
+            "llama.cpp ignores the sliding window of a llama, so beyond 9 tokens it computes"
+                + " something else");
+    assertThat(notes("gptneox")).singleElement(as(STRING)).contains("gelu_pytorch_tanh");
+    assertThat(notes("gpt2")).isEmpty();
+    assertThatThrownBy(() -> notes("opt"))
+        .isInstanceOf(LatheException.class)
+        .hasMessage("GGUF has no architecture 'opt'; write safetensors");
+  }
+
+  private List<String> notes(String name) throws URISyntaxException {
+    try (var source = Checkpoints.open(directory(name))) {
+      return CheckpointWriters.gguf(folder.resolve("x.gguf"), source, asStored(source)).notes();
     }
   }
 

@@ -85,6 +85,10 @@ class HostileConfigTest {
             "\"llama\"",
             "\"bert\"",
             "\"qwen3\"",
+            "\"gemma3\"",
+            "\"phi3\"",
+            "\"gpt_neox\"",
+            "\"opt\"",
             "\"mixtral\"",
             "\"qwen3_moe\"",
             "\"gelu\"",
@@ -144,6 +148,11 @@ class HostileConfigTest {
         "bert  | \"is_decoder\":true                                  | 'is_decoder'",
         "llamo | \"hidden_act\":\"silu\"                              | did you mean 'llama'?",
         "llama | \"num_key_value_heads\":3                            | cannot share 3",
+        "opt   | \"word_embed_proj_dim\":32                           | 'word_embed_proj_dim' = 32",
+        "opt   | \"enable_bias\":false                               | 'enable_bias' = false",
+        "gemma2 | \"layer_types\":[\"full_attention\"]              | one kind for each of 2 blocks",
+        "gpt_neox | \"rotary_pct\":2                                 | 'rotary_pct' should be",
+        "phi3  | \"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1]} | 'short_factor' should be",
         "llama | \"dtype\":\"int8\"                                   | unknown dtype 'int8'"
       })
   void whatWouldComputeAnotherFunctionIsRefusedByName(String type, String field, String message) {
