@@ -34,6 +34,7 @@ const llama = await getLlama({gpu: false, build: "never", logLevel: "error"});
 const model = await llama.loadModel({modelPath});
 const context = await model.createContext({
     contextSize: longest,
+    threads: 1, // more than one spin while they wait for each other
     batchSize: longest,
     flashAttention: false,
     experimentalKvCacheKeyType: "F32",
