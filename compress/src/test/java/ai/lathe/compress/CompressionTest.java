@@ -8,6 +8,7 @@ import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
+import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.transform.Change;
 import ai.lathe.model.EmbeddedModel;
@@ -77,6 +78,14 @@ class CompressionTest {
     assertThat(Files.readString(artifact.resolve("report.json")))
         .contains("\"kl\"", "\"bits_per_weight\"");
     assertThat(Journal.fileFor(artifact)).doesNotExist();
+  }
+
+  /** The range of inputs is calibrated although rounding to nearest needs nothing else. */
+  @Test
+  void fp8WithStaticInputsIsHardlyNoticed() {
+    var fp8 = run(request("rtn", Schemes.named("FP8"), ScaleSearch.MSE, "fp8"));
+    assertThat(fp8.fallbacks()).isEmpty();
+    assertThat(kl(fp8)).isLessThan(0.002);
   }
 
   @Test

@@ -98,9 +98,7 @@ public record Plan(
    */
   public boolean calibrates(Set<Statistic> known) {
     return prerequisites.values().stream().anyMatch(required -> !required.isEmpty())
-        || entries.stream()
-            .flatMap(entry -> entry.level().stream())
-            .anyMatch(level -> !known.containsAll(level.requires()));
+        || entries.stream().anyMatch(entry -> !known.containsAll(entry.requires()));
   }
 
   /** Whether any solver weighs errors by the squared norms of inputs. */
