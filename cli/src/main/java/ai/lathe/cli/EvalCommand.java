@@ -8,6 +8,7 @@ import ai.lathe.eval.data.TextData;
 import ai.lathe.eval.data.Windows;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.model.checkpoint.SizedCheckpoint;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -69,6 +70,14 @@ final class EvalCommand implements Callable<Integer> {
       description = "The model to compare with, usually the uncompressed one.")
   private Optional<String> reference;
 
+  @Option(
+      names = "--size",
+      paramLabel = "BYTES",
+      description =
+          "Of a model compressed with --method bitstack: take as many blocks of its weights as fit"
+              + " into this size, for example 3MB.")
+  private Optional<String> size;
+
   @Option(names = "--json", description = Descriptions.JSON)
   private boolean json;
 
@@ -79,7 +88,7 @@ final class EvalCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var text = TextData.open(data, field);
-    try (var measured = Checkpoints.open(model, console.progress())) {
+    try (var measured = open()) {
       var sequences = sequences(measured, text);
       sequences.notes().forEach(note -> console.say("note: " + note));
       var result = measure(measured, sequences);
@@ -90,6 +99,16 @@ final class EvalCommand implements Callable<Integer> {
       }
     }
     return Main.OK;
+  }
+
+  private Checkpoint open() {
+    var whole = Checkpoints.open(model, console.progress());
+    try {
+      return size.isEmpty() ? whole : new SizedCheckpoint(whole, Sizes.parse(size.get()));
+    } catch (LatheException e) {
+      whole.close();
+      throw e;
+    }
   }
 
   private Measurement measure(Checkpoint measured, Sequences sequences) {

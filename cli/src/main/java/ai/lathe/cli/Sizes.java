@@ -1,7 +1,9 @@
 package ai.lathe.cli;
 
+import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 
 /** Sizes and shapes as people read them. */
 final class Sizes {
@@ -20,6 +22,17 @@ final class Sizes {
     }
     int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
     return String.format(Locale.ROOT, "%." + decimals + "f %s", value, UNITS[unit]);
+  }
+
+  /** The inverse of {@link #bytes}: {@code 3MB}, {@code 2.5 GB}, or a plain number of bytes. */
+  static long parse(String text) {
+    var form = Pattern.compile("([0-9]+(?:\\.[0-9]+)?) ?([kKMGT]?)B?").matcher(text.strip());
+    if (!form.matches()) {
+      throw new LatheException("'" + text + "' is no size; 3MB, 2.5GB or 3000000 would be");
+    }
+    int power = "kMGT".indexOf(form.group(2).replace('K', 'k'));
+    double unit = form.group(2).isEmpty() ? 1 : Math.pow(1000, power + 1);
+    return (long) (Double.parseDouble(form.group(1)) * unit);
   }
 
   /** With separators: {@code 22,713,216}. */
