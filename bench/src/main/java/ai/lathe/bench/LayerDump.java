@@ -16,6 +16,8 @@ import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.Layerwise;
 import ai.lathe.torch.Torch;
 import ai.lathe.torch.TorchBlock;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -34,7 +36,7 @@ public final class LayerDump {
 
   private LayerDump() {}
 
-  public static void main(String[] arguments) {
+  public static void main(String[] arguments) throws IOException {
     int block = Integer.parseInt(arguments[1]);
     var role = Role.valueOf(arguments[2]);
     int samples = Integer.parseInt(arguments[4]);
@@ -87,7 +89,7 @@ public final class LayerDump {
           tensors.entrySet().stream()
               .map(e -> new TensorInfo(e.getKey(), DType.F32, e.getValue().shape()))
               .toList();
-      var directory = Path.of(arguments[6]);
+      var directory = Files.createDirectories(Path.of(arguments[6]));
       var plan = SafetensorsPlan.sharded(infos, Map.of(), SafetensorsPlan.SHARD_BYTES);
       try (var writer = SafetensorsWriter.create(directory, plan)) {
         tensors.forEach(writer::write);
