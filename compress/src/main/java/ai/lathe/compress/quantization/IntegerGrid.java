@@ -32,6 +32,9 @@ public record IntegerGrid(IntegerScheme scheme, ScaleSearch search, DType scaleT
 
   private static final float STEP = 0.03f;
 
+  /** Tried around the best of these. */
+  private static final float[] FINE_STEPS = {-0.02f, -0.01f, 0.01f, 0.02f};
+
   public IntegerGrid {
     if (scaleType != DType.F16 && scaleType != DType.BF16 && scaleType != DType.F32) {
       throw new LatheException("scales are stored as F16, BF16 or F32, not " + scaleType);
@@ -172,57 +175,67 @@ public record IntegerGrid(IntegerScheme scheme, ScaleSearch search, DType scaleT
     }
 
     /**
-     * Leaves the best parameters tried: both ends drawn in together; then, where the ends are free
-     * of each other, each by itself; or the grid turned round.
+     * Leaves the best parameters tried: both ends drawn in together, in coarse steps and then in
+     * fine ones; then, where the ends are free of each other, each by itself; or the grid turned
+     * round.
      */
     private void search(int index, float min, float max, float[] values, int at) {
-      float low = min;
-      float high = max;
-      int sign = 1;
-      double least = error(index, values, at);
-      for (int step = 1; step <= STEPS; step++) {
-        float share = 1 - step * STEP;
-        choose(index, share * min, share * max, 1);
-        double error = error(index, values, at);
-        if (error < least) {
-          least = error;
-          low = share * min;
-          high = share * max;
-        }
-      }
+      var best = new Best(index, values, at);
+      drawIn(best, min, max, 1);
       if (!scheme.symmetric()) {
         for (int step = 0; step <= STEPS; step++) {
-          float end = (1 - step * STEP) * min;
-          choose(index, end, high, 1);
-          double error = error(index, values, at);
-          if (error < least) {
-            least = error;
-            low = end;
-          }
+          best.consider((1 - step * STEP) * min, best.high, 1);
         }
         for (int step = 0; step <= STEPS; step++) {
-          float end = (1 - step * STEP) * max;
-          choose(index, low, end, 1);
-          double error = error(index, values, at);
-          if (error < least) {
-            least = error;
-            high = end;
-          }
+          best.consider(best.low, (1 - step * STEP) * max, 1);
         }
       } else if (search == ScaleSearch.SIGNED_MSE) {
-        for (int step = 0; step <= STEPS; step++) {
-          float share = 1 - step * STEP;
-          choose(index, share * min, share * max, -1);
-          double error = error(index, values, at);
-          if (error < least) {
-            least = error;
-            low = share * min;
-            high = share * max;
-            sign = -1;
-          }
-        }
+        drawIn(best, min, max, -1);
       }
-      choose(index, low, high, sign);
+      choose(index, best.low, best.high, best.sign);
+    }
+
+    private void drawIn(Best best, float min, float max, int sign) {
+      int drawn = 0;
+      for (int step = 0; step <= STEPS; step++) {
+        float share = 1 - step * STEP;
+        drawn = best.consider(share * min, share * max, sign) ? step : drawn;
+      }
+      for (float fine : FINE_STEPS) {
+        float share = Math.min(1 - drawn * STEP + fine, 1);
+        best.consider(share * min, share * max, sign);
+      }
+    }
+
+    /** The range of a group with the least squared error so far. */
+    private final class Best {
+      private final int index;
+      private final float[] values;
+      private final int at;
+      private double least = Double.POSITIVE_INFINITY;
+      private float low;
+      private float high;
+      private int sign;
+
+      Best(int index, float[] values, int at) {
+        this.index = index;
+        this.values = values;
+        this.at = at;
+      }
+
+      /** Tries a range; whether it is better than all before. */
+      boolean consider(float low, float high, int sign) {
+        choose(index, low, high, sign);
+        double error = error(index, values, at);
+        if (error >= least) {
+          return false;
+        }
+        least = error;
+        this.low = low;
+        this.high = high;
+        this.sign = sign;
+        return true;
+      }
     }
 
     /**
