@@ -42,7 +42,9 @@ import java.util.Set;
  */
 public final class BitStack implements QuantizationMethod<BitStack.Config> {
 
-  private static final List<String> KEYS = List.of("iterations", "k");
+  /** What recipes may set. */
+  public static final List<String> SETTINGS = List.of("iterations", "k");
+
   private static final int SUBSPACE_ITERATIONS = 6;
   private static final int MOST = 64;
 
@@ -79,7 +81,7 @@ public final class BitStack implements QuantizationMethod<BitStack.Config> {
   /** The grid is of no consequence: a block has a bit a weight, whatever the scheme. */
   @Override
   public Config config(Grid grid, Map<String, ?> settings) {
-    var given = new Settings("BitStack", settings, KEYS);
+    var given = new Settings("BitStack", settings, SETTINGS);
     return new Config(given.integer("iterations", 16), given.integer("k", 16));
   }
 

@@ -32,7 +32,8 @@ import java.util.Set;
  */
 public final class SpQr implements QuantizationMethod<SpQr.Config> {
 
-  private static final List<String> KEYS =
+  /** What recipes may set. */
+  public static final List<String> SETTINGS =
       List.of(
           "group_size",
           "qq_scale_bits",
@@ -106,7 +107,7 @@ public final class SpQr implements QuantizationMethod<SpQr.Config> {
           "SpQR has its own grid, of which the scheme tells the bits: W3A16, for example, not "
               + grid.encoding().label());
     }
-    var given = new Settings("SpQR", settings, KEYS);
+    var given = new Settings("SpQR", settings, SETTINGS);
     var levels =
         new BilevelGrid(
             integers.scheme().bits(),

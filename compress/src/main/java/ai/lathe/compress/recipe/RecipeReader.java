@@ -2,8 +2,10 @@ package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.quantization.AdaQuant;
 import ai.lathe.compress.quantization.Aqlm;
+import ai.lathe.compress.quantization.BitStack;
 import ai.lathe.compress.quantization.Gsq;
 import ai.lathe.compress.quantization.ScaleSearch;
+import ai.lathe.compress.quantization.SpQr;
 import ai.lathe.compress.quantization.Vptq;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.compress.recipe.Modifier.Quantization;
@@ -43,6 +45,8 @@ public final class RecipeReader {
                   Set.of("block_size", "dampening_frac", "actorder", "transform_block_size")),
           "AdaQuantModifier", new Kind("adaquant", Set.copyOf(AdaQuant.SETTINGS)),
           "GSQModifier", new Kind("gsq", Set.copyOf(Gsq.SETTINGS)),
+          "SpQRModifier", new Kind("spqr", Set.copyOf(SpQr.SETTINGS)),
+          "BitStackModifier", new Kind("bitstack", Set.copyOf(BitStack.SETTINGS)),
           "VPTQModifier", new Kind("vptq", Set.copyOf(Vptq.SETTINGS)),
           "AQLMModifier", new Kind("aqlm", Set.copyOf(Aqlm.SETTINGS)));
 

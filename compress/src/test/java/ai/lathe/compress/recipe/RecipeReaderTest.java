@@ -9,6 +9,7 @@ import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -168,5 +169,21 @@ class RecipeReaderTest {
                 RecipeReader.parse(
                     "QuantizationModifier: {config_groups: {g: {weights: {type: floats}}}}"))
         .hasMessageContaining("did you mean 'float'?");
+  }
+
+  @Test
+  void everyMethodHasItsModifier() {
+    for (var name : List.of("SpQR", "BitStack", "VPTQ", "AQLM", "GSQ", "AdaQuant", "MRGPTQ")) {
+      var yaml = name + "Modifier: {targets: [Linear], scheme: W3A16, dampening: 1}";
+      assertThatThrownBy(() -> RecipeReader.parse(yaml)).hasMessageContaining("'dampening'");
+      var recipe = RecipeReader.parse(yaml.replace(", dampening: 1", ""));
+      assertThat(recipe.modifiers().getFirst())
+          .isInstanceOfSatisfying(
+              Quantization.class,
+              q -> assertThat(q.method().replace("-", "")).isEqualToIgnoringCase(name));
+    }
+    var spqr = RecipeReader.parse("SpQRModifier: {scheme: W3A16, outlier_share: 0.02}");
+    assertThat(((Quantization) spqr.modifiers().getFirst()).settings())
+        .containsEntry("outlier_share", "0.02");
   }
 }
