@@ -62,6 +62,9 @@ class MainJobTest {
     var eval =
         run("eval", awq, "--data", heldOut, "--seq-len", LENGTH, "--reference", gptq, "--json");
     assertThat(eval.json().get("kl").asDouble()).isLessThan(1e-9);
+    var again =
+        run("compress", gptq, "-o", folder.resolve("again"), "--method", "rtn", "--seq-len", "32");
+    assertThat(again.err()).contains("already quantized (int4 g32): it is decoded first");
     var three = compress(folder.resolve("never3"), "--scheme", "W3A16", "--format", "awq");
     assertMistake(three, "formats that can: compressed-tensors, gptq, gptq_v2");
     assertMistake(compress(folder.resolve("never3"), "--format", "gtpq"), "did you mean 'gptq'?");

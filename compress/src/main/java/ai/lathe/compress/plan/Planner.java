@@ -89,8 +89,23 @@ public final class Planner {
           "the recipe's targets match no layer of this model, whose layers are named like "
               + entries.getLast().name());
     }
+    quantizedBefore(entries)
+        .ifPresent(
+            encoding ->
+                notes.add(
+                    "the model is already quantized (%s): it is decoded first, and what was lost then stays lost"
+                        .formatted(encoding.label())));
     return new Plan(
         target, List.copyOf(entries), transforms, prerequisites(transforms), List.copyOf(notes));
+  }
+
+  /** How the source stores what is to be compressed, where that is not plain; of one block. */
+  private Optional<Encoding> quantizedBefore(List<Plan.Entry> entries) {
+    return entries.stream()
+        .filter(entry -> entry.level().isPresent() && entry.address().block() <= 0)
+        .map(entry -> model.matrix(entry.address()).encoding())
+        .filter(encoding -> !(encoding instanceof Encoding.Plain))
+        .findFirst();
   }
 
   private List<BlockTransform> transforms() {
