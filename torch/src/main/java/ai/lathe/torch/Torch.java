@@ -43,6 +43,19 @@ public final class Torch {
     }
   }
 
+  /**
+   * Gradients of a loss whose computation is mostly attention: its kernel shares heads out among
+   * threads by itself, so each product gets one thread. With several a step takes many times as
+   * long.
+   */
+  public static void backwardThroughAttention(Tensor loss) {
+    oneThreadAProduct(
+        () -> {
+          loss.backward();
+          return loss;
+        });
+  }
+
   public static int threads() {
     return torch.get_num_threads();
   }

@@ -64,6 +64,22 @@ final class GsqBlock implements AutoCloseable {
   /** A half of the block, run on a batch. */
   private interface Half {
     Tensor run(TorchBlock block, Batch batch);
+
+    default void backward(Tensor loss) {
+      loss.backward();
+    }
+  }
+
+  private static final class AttentionHalf implements Half {
+    @Override
+    public Tensor run(TorchBlock block, Batch batch) {
+      return block.attend(batch.hidden(), batch.mask());
+    }
+
+    @Override
+    public void backward(Tensor loss) {
+      Torch.backwardThroughAttention(loss);
+    }
   }
 
   /** A layer in training; {@code leaf} is a view of {@code memory}. */
@@ -95,7 +111,7 @@ final class GsqBlock implements AutoCloseable {
         feedForward.add(part);
       }
     }
-    train("attention", attention, (block, batch) -> block.attend(batch.hidden(), batch.mask()));
+    train("attention", attention, new AttentionHalf());
     var attended = new HashMap<Batch, Tensor>();
     try {
       if (!feedForward.isEmpty()) {
@@ -263,7 +279,7 @@ final class GsqBlock implements AutoCloseable {
       }
       try (var _ = new PointerScope();
           var _ = new AutoGradMode(true)) {
-        squared(half.run(block, batch), targets.get(batch), batch.mask()).backward();
+        half.backward(squared(half.run(block, batch), targets.get(batch), batch.mask()));
         for (var learner : learners) {
           var gradient = learner.leaf().grad();
           // That of an expert without tokens is undefined.

@@ -1,7 +1,7 @@
 package ai.lathe.compress.quantization;
 
+import ai.lathe.tensor.linalg.Gemm;
 import ai.lathe.tensor.linalg.Parallel;
-import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /**
@@ -27,20 +27,11 @@ final class GumbelCodes {
   /** How much likelier than its neighbours the start's code begins. */
   private static final float STRENGTH = 6;
 
-  private static final float BETA1 = 0.9f;
-  private static final float BETA2 = 0.95f;
-
   /** Rows that a task works on. */
   private static final int TILE = 8;
 
-  /** Quantiles of the Gumbel distribution in the middles of equal shares of probability. */
-  private static final float[] GUMBEL = new float[1 << 16];
-
-  static {
-    for (int i = 0; i < GUMBEL.length; i++) {
-      GUMBEL[i] = (float) -Math.log(-Math.log((i + 0.5) / GUMBEL.length));
-    }
-  }
+  private static final GumbelKernel KERNEL =
+      Gemm.vectorized() ? new VectorGumbelKernel() : new ScalarGumbelKernel();
 
   /**
    * How far training has come.
@@ -118,7 +109,8 @@ final class GumbelCodes {
       mean /= valid;
       for (int c = 0; c < logits.length; c++) {
         float ahead = closeness(i, c, codes[i]) - mean;
-        logits[c][i] = SPREAD * ((float) random.nextGaussian() + STRENGTH * ahead);
+        float logit = SPREAD * ((float) random.nextGaussian() + STRENGTH * ahead);
+        logits[c][i] = valid(i, c) ? logit : GumbelKernel.NEVER;
       }
     }
   }
@@ -152,7 +144,8 @@ final class GumbelCodes {
             float s = scales[row * groups + group];
             int zero = zeros == null ? 0 : zeros[row * groups + group];
             for (int j = group * size; j < (group + 1) * size; j++) {
-              target[row * columns + j] = s * (mean[j] - zero);
+              int i = row * columns + j;
+              target[i] = s * (mean[j] + (base[i] + lowest - zero));
             }
           }
         });
@@ -168,33 +161,38 @@ final class GumbelCodes {
         moment,
         (row, p, mean) -> {
           float sharpness = moment.kappa() / moment.tau();
+          var slopes = new float[columns];
           for (int group = 0; group < groups; group++) {
             int at = row * groups + group;
             float s = scales[at];
             int zero = zeros == null ? 0 : zeros[at];
             double ofScale = 0;
-            int from = group * size;
-            for (int j = from; j < from + size; j++) {
-              ofScale += gradient[row * columns + j] * (mean[j] - zero);
+            for (int j = group * size; j < (group + 1) * size; j++) {
+              int i = row * columns + j;
+              ofScale += gradient[i] * (mean[j] + (base[i] + lowest - zero));
+              slopes[j] = sharpness * s * gradient[i];
             }
-            for (int c = 0; c < logits.length; c++) {
-              var l = logits[c];
-              var m = momentum[c];
-              var q = p[c];
-              for (int j = from; j < from + size; j++) {
-                int i = row * columns + j;
-                float code = base[i] + lowest + c;
-                float g = sharpness * s * gradient[i] * q[j] * (code - mean[j]);
-                float way = BETA1 * m[i] + (1 - BETA1) * g;
-                m[i] = BETA2 * m[i] + (1 - BETA2) * g;
-                l[i] -= rates.logits() * (Math.signum(way) + rates.decay() * l[i]);
-              }
-            }
-            float way = BETA1 * scaleMomentum[at] + (1 - BETA1) * (float) ofScale;
-            scaleMomentum[at] = BETA2 * scaleMomentum[at] + (1 - BETA2) * (float) ofScale;
+            float way = lion(scaleMomentum, at, (float) ofScale);
             scales[at] = s - rates.scales() * meanScale * Math.signum(way);
           }
+          KERNEL.step(
+              logits,
+              momentum,
+              row * columns,
+              columns,
+              p,
+              mean,
+              slopes,
+              rates.logits(),
+              rates.decay());
         });
+  }
+
+  /** Takes a gradient into a momentum, and gives what Lion follows the sign of. */
+  private static float lion(float[] momentum, int at, float gradient) {
+    float before = momentum[at];
+    momentum[at] = GumbelKernel.BETA2 * before + (1 - GumbelKernel.BETA2) * gradient;
+    return GumbelKernel.BETA1 * before + (1 - GumbelKernel.BETA1) * gradient;
   }
 
   /** The likeliest codes, with scales as they are stored. */
@@ -224,84 +222,25 @@ final class GumbelCodes {
   private interface RowTask {
     /**
      * @param p of each candidate of each weight of the row
-     * @param mean the mean code of each weight
+     * @param mean the mean candidate of each weight
      */
     void accept(int row, float[][] p, float[] mean);
   }
 
   private void forEachTile(Moment moment, RowTask task) {
-    int key = mix(seed + 0x9e3779b9 * moment.step());
+    int key = GumbelKernel.mix(seed + 0x9e3779b9 * moment.step());
+    float slope = moment.kappa() / moment.tau();
+    float noise = moment.noise() / moment.tau();
     Parallel.forEach(
         Math.ceilDiv(rows, TILE),
         tile -> {
           var p = new float[logits.length][columns];
           var mean = new float[columns];
-          var most = new float[columns];
           int end = Math.min((tile + 1) * TILE, rows);
           for (int row = tile * TILE; row < end; row++) {
-            probabilities(row, moment, key, p, most, mean);
+            KERNEL.soften(logits, row * columns, columns, key, slope, noise, p, mean);
             task.accept(row, p, mean);
           }
         });
-  }
-
-  private void probabilities(
-      int row, Moment moment, int key, float[][] p, float[] most, float[] mean) {
-    int at = row * columns;
-    float slope = moment.kappa() / moment.tau();
-    float noise = moment.noise() / moment.tau();
-    Arrays.fill(most, Float.NEGATIVE_INFINITY);
-    for (int c = 0; c < p.length; c++) {
-      var x = p[c];
-      var l = logits[c];
-      for (int j = 0; j < columns; j++) {
-        int h = mix(key ^ (at + j) * 8 + c);
-        x[j] = slope * l[at + j] + noise * GUMBEL[h >>> 16];
-      }
-      if (p.length == 5) {
-        for (int j = 0; j < columns; j++) {
-          x[j] = valid(at + j, c) ? x[j] : -Float.MAX_VALUE;
-        }
-      }
-      for (int j = 0; j < columns; j++) {
-        most[j] = Math.max(most[j], x[j]);
-      }
-    }
-    // The sum of exponentials takes the place of the greatest, then the mean that of its parts.
-    Arrays.fill(mean, 0);
-    for (var x : p) {
-      for (int j = 0; j < columns; j++) {
-        x[j] = exp(x[j] - most[j]);
-        mean[j] += x[j];
-      }
-    }
-    for (int j = 0; j < columns; j++) {
-      most[j] = 1 / mean[j];
-      mean[j] = base[at + j] + lowest;
-    }
-    for (int c = 0; c < p.length; c++) {
-      var x = p[c];
-      for (int j = 0; j < columns; j++) {
-        x[j] *= most[j];
-        mean[j] += c * x[j];
-      }
-    }
-  }
-
-  /** {@code e^x} of what is not positive, within 2e-6 of itself above -20; 0 in the end. */
-  static float exp(float x) {
-    float y = Math.max(x * 1.44269504f, -127f);
-    int n = (int) (y - 0.5f);
-    float f = (y - n) * 0.693147181f;
-    float series =
-        1 + f * (1 + f * (0.5f + f * (1 / 6f + f * (1 / 24f + f * (1 / 120f + f * (1 / 720f))))));
-    return series * Float.intBitsToFloat(n + 127 << 23);
-  }
-
-  /** Spreads 32 bits so that neighbours have nothing in common (Wellons, "lowbias32"). */
-  private static int mix(int h) {
-    h = (h ^ h >>> 16) * 0x7feb352d;
-    h = (h ^ h >>> 15) * 0x846ca68b;
-    return h ^ h >>> 16;
   }
 }
