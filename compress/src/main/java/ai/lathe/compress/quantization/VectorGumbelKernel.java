@@ -16,7 +16,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * As many weights at a time as a vector has lanes; without fused multiply-adds, so that it rounds
- * as {@link ScalarGumbelKernel} does.
+ * as {@link ScalarGumbelKernel} does. Passes are short methods: in one long method the compiler stops
+ * inlining, and vectors become objects.
  */
 final class VectorGumbelKernel implements GumbelKernel {
 
@@ -38,13 +39,38 @@ final class VectorGumbelKernel implements GumbelKernel {
       float[][] p,
       float[] mean) {
     int bound = FLOATS.loopBound(count);
+    for (int c = 0; c < p.length; c++) {
+      exponential(key, at * 8 + c, bound, p[c]);
+      sharpen(logits[c], at, bound, slope, noise, p[c]);
+    }
+    softmax(p, bound, mean);
+    ScalarGumbelKernel.soften(logits, at, bound, count, key, slope, noise, p, mean);
+  }
+
+  /** Noise whose logarithm is the negative of Gumbel noise. */
+  private static void exponential(int key, int first, int bound, float[] x) {
     for (int j = 0; j < bound; j += LANES) {
-      var most = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
-      for (int c = 0; c < p.length; c++) {
-        var g = gumbel(mix(PLACES.add((at + j) * 8 + c).lanewise(XOR, key)));
-        var x = FloatVector.fromArray(FLOATS, logits[c], at + j).mul(slope).add(g.mul(noise));
-        x.intoArray(p[c], j);
-        most = most.max(x);
+      var h = PLACES.add(j * 8 + first).lanewise(XOR, key);
+      h = h.lanewise(XOR, h.lanewise(LSHR, 16)).mul(0x7feb352d);
+      h = h.lanewise(XOR, h.lanewise(LSHR, 15)).mul(0x846ca68b);
+      h = h.lanewise(XOR, h.lanewise(LSHR, 16));
+      var u = ((FloatVector) h.lanewise(LSHR, 32 - BITS).convert(I2F, 0)).add(0.5f);
+      log(u.mul(1f / (1 << BITS))).neg().intoArray(x, j);
+    }
+  }
+
+  private static void sharpen(float[] l, int at, int bound, float slope, float noise, float[] x) {
+    for (int j = 0; j < bound; j += LANES) {
+      var g = log(FloatVector.fromArray(FLOATS, x, j)).neg();
+      FloatVector.fromArray(FLOATS, l, at + j).mul(slope).add(g.mul(noise)).intoArray(x, j);
+    }
+  }
+
+  private static void softmax(float[][] p, int bound, float[] mean) {
+    for (int j = 0; j < bound; j += LANES) {
+      var most = FloatVector.fromArray(FLOATS, p[0], j);
+      for (int c = 1; c < p.length; c++) {
+        most = most.max(FloatVector.fromArray(FLOATS, p[c], j));
       }
       var sum = FloatVector.zero(FLOATS);
       for (var x : p) {
@@ -61,18 +87,6 @@ final class VectorGumbelKernel implements GumbelKernel {
       }
       middle.intoArray(mean, j);
     }
-    ScalarGumbelKernel.soften(logits, at, bound, count, key, slope, noise, p, mean);
-  }
-
-  private static IntVector mix(IntVector h) {
-    h = h.lanewise(XOR, h.lanewise(LSHR, 16)).mul(0x7feb352d);
-    h = h.lanewise(XOR, h.lanewise(LSHR, 15)).mul(0x846ca68b);
-    return h.lanewise(XOR, h.lanewise(LSHR, 16));
-  }
-
-  private static FloatVector gumbel(IntVector hash) {
-    var bits = (FloatVector) hash.lanewise(LSHR, 32 - BITS).convert(I2F, 0);
-    return log(log(bits.add(0.5f).mul(1f / (1 << BITS))).neg()).neg();
   }
 
   private static FloatVector log(FloatVector x) {
