@@ -16,8 +16,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * As many weights at a time as a vector has lanes; without fused multiply-adds, so that it rounds
- * as {@link ScalarGumbelKernel} does. Passes are short methods: in one long method the compiler stops
- * inlining, and vectors become objects.
+ * as {@link ScalarGumbelKernel} does. Passes are short methods: in one long method the compiler
+ * stops inlining, and vectors become objects.
  */
 final class VectorGumbelKernel implements GumbelKernel {
 

@@ -18,6 +18,9 @@ import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.block.BlockTypes;
+import ai.lathe.tensor.linalg.Gemm;
+import ai.lathe.tensor.linalg.View;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -90,6 +93,49 @@ class GsqTest {
       last = loss;
       codes.update(moment, new Rates(1e-4f, 1e-5f, 0), soft);
     }
+  }
+
+  /**
+   * Outputs with the soft weight, noise included, against those with hard codes and stored scales.
+   */
+  @ParameterizedTest
+  @CsvSource({"2, 32, true", "3, 16, false"})
+  void softAndHardOutputsMeetAtTheEndOfTraining(int bits, int groupSize, boolean symmetric) {
+    var layer = layer(24, 64, 1);
+    var statistics = statistics(64, 2);
+    var gram = statistics.gram().orElseThrow();
+    var config = config(bits, groupSize, symmetric, Map.of());
+    var start = Grouped.of((GroupQuantized) Gsq.start(layer, statistics, config).weight());
+    var codes = new GumbelCodes(start, config.grid(), 5);
+    int steps = config.layerSteps();
+    double first = gap(codes, Gsq.moment(0, steps), config.grid(), gram);
+    var soft = Matrix.zeros(24, 64);
+    for (int step = 0; step < steps; step++) {
+      var moment = Gsq.moment(step, steps);
+      codes.soft(moment, soft.values());
+      for (int i = 0; i < soft.values().length; i++) {
+        soft.values()[i] -= layer.weight().values()[i];
+      }
+      var gradient = Matrix.zeros(24, 64);
+      Gemm.add(View.of(gradient), View.of(soft), View.of(gram));
+      codes.update(moment, Gsq.rates(step, steps, config), gradient.values());
+    }
+    double last = gap(codes, Gsq.moment(steps - 1, steps), config.grid(), gram);
+    var stored = codes.hard().store(config.grid());
+    double error = OutputError.relative(layer.weight(), stored, gram);
+    assertThat(last).isLessThan(first / 20).isLessThan(0.2 * error);
+  }
+
+  /** As a share of the size of the hard outputs. */
+  private static double gap(GumbelCodes codes, Moment moment, IntegerGrid grid, Matrix gram) {
+    var hard = codes.hard().store(grid).decode();
+    var difference = Matrix.zeros(hard.rows(), hard.columns());
+    codes.soft(moment, difference.values());
+    for (int i = 0; i < hard.values().length; i++) {
+      difference.values()[i] -= hard.values()[i];
+    }
+    return Arrays.stream(OutputError.energies(difference, gram)).sum()
+        / Arrays.stream(OutputError.energies(hard, gram)).sum();
   }
 
   @Test
