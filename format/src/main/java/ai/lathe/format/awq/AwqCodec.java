@@ -130,10 +130,7 @@ final class AwqCodec implements WeightCodec {
     int columns = (int) shape[1];
     int groups = declared.groups(columns);
     layer.checkSize(ZEROS, rows, groups);
-    var scales = source.tensor(prefix + SCALES);
-    if (!scales.dtype().isFloat() || scales.elements() != (long) rows * groups) {
-      throw layer.wrong(SCALES, "one float for each of " + groups + " x " + rows, scales);
-    }
+    var scales = Transposed.scales(layer, SCALES, rows, groups);
     var zeros = new byte[rows * groups];
     if (layer.has(ZEROS)) {
       var packedZeros = layer.matrix(ZEROS, DType.I32);

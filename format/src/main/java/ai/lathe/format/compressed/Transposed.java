@@ -32,6 +32,15 @@ public final class Transposed {
     return transposed;
   }
 
+  /** The scales of a stored layer, {@code [groups, out]}, checked for their number. */
+  public static Tensor scales(Layer layer, String suffix, int rows, int groups) {
+    var scales = layer.source().tensor(layer.prefix() + suffix);
+    if (!scales.dtype().isFloat() || scales.elements() != (long) rows * groups) {
+      throw layer.wrong(suffix, "one float for each of " + groups + " x " + rows, scales);
+    }
+    return scales;
+  }
+
   /**
    * The weight of what was read. Its scheme is symmetric where all zero points are in the middle.
    *

@@ -165,10 +165,7 @@ record GptqCodec(int bits, boolean lessOne) implements WeightCodec {
     if (packedZeros.shape()[0] != groups || packedZeros.shape()[1] != words(rows)) {
       throw layer.wrong(ZEROS, "of " + rows + " outputs in " + groups + " groups", packedZeros);
     }
-    var scales = source.tensor(prefix + SCALES);
-    if (!scales.dtype().isFloat() || scales.elements() != (long) rows * groups) {
-      throw layer.wrong(SCALES, "one float for each of " + groups + " x " + rows, scales);
-    }
+    var scales = Transposed.scales(layer, SCALES, rows, groups);
     var codes = new byte[rows * columns];
     for (int row = 0; row < rows; row++) {
       Packing.DENSE.unpack(packed.data(), row, codes, row, columns, bits, rows);
