@@ -37,7 +37,7 @@ class RoomsTest {
   @Test
   void everyRoomIsSeen() {
     for (var room :
-        new String[] {"tensor", "format", "model", "torch", "eval", "compress", "cli"}) {
+        new String[] {"tensor", "format", "model", "runtime", "torch", "eval", "compress", "cli"}) {
       assertThat(LATHE.stream().filter(c -> c.getPackageName().startsWith("ai.lathe." + room)))
           .as(room)
           .isNotEmpty();
@@ -58,6 +58,8 @@ class RoomsTest {
         .definedBy("ai.lathe.torch..")
         .layer("eval")
         .definedBy("ai.lathe.eval..")
+        .layer("runtime")
+        .definedBy("ai.lathe.runtime..")
         .layer("compress")
         .definedBy("ai.lathe.compress..")
         .layer("cli")
@@ -71,6 +73,8 @@ class RoomsTest {
         .whereLayer("torch")
         .mayOnlyAccessLayers("model", "format", "tensor")
         .whereLayer("eval")
+        .mayOnlyAccessLayers("model", "format", "tensor")
+        .whereLayer("runtime")
         .mayOnlyAccessLayers("model", "format", "tensor")
         .whereLayer("compress")
         .mayOnlyAccessLayers("torch", "eval", "model", "format", "tensor")
@@ -89,7 +93,7 @@ class RoomsTest {
     noClasses()
         .that()
         .resideInAnyPackage(
-            "ai.lathe.tensor..", "ai.lathe.format..", "ai.lathe.model..", "ai.lathe.eval..")
+            "ai.lathe.tensor..", "ai.lathe.format..", "ai.lathe.model..", "ai.lathe.eval..", "ai.lathe.runtime..")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("org.bytedeco..")

@@ -1,0 +1,28 @@
+package ai.lathe.runtime.kernel;
+
+import ai.lathe.tensor.LinearWeight;
+import java.lang.foreign.Arena;
+
+/**
+ * One way to compute: plain Java (the oracle of the others), the vector unit, or machine code that
+ * Java emits. All give the same results, to the last bit where the arithmetic is integer.
+ */
+public interface KernelProvider {
+
+  /** {@code scalar}, {@code vector} or {@code emitted}. */
+  String name();
+
+  /** For people, for example {@code vector, 512 bits}. */
+  String label();
+
+  /**
+   * A weight in the order that this provider's kernels read it. Where the order is the stored one,
+   * the result reads the weight's own memory, which must stay open.
+   *
+   * @param arena of what is copied
+   */
+  PackedMatrix prepare(LinearWeight weight, Arena arena);
+
+  /** Everything that is done to rows of activations between products. */
+  RowMath rows();
+}

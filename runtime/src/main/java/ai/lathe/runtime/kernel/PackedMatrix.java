@@ -1,0 +1,41 @@
+package ai.lathe.runtime.kernel;
+
+import java.lang.foreign.MemorySegment;
+
+/** A weight {@code W [out, in]}, ready to be multiplied: {@code y = W x} for every token. */
+public interface PackedMatrix {
+
+  /** Output features. */
+  int rows();
+
+  /** Input features. */
+  int columns();
+
+  /** Rows that threads share out come in multiples of this. */
+  int stripe();
+
+  /** Bytes that one pass over the matrix reads. */
+  long bytes();
+
+  /**
+   * What it is for people, for example {@code q4 in stripes of 16, inputs int8 in blocks of 32}.
+   */
+  String label();
+
+  /**
+   * Makes the form of the input that {@link #multiply} reads, unless another matrix has made it.
+   * Called by the thread that owns the input, before others multiply.
+   */
+  void prepare(Input input);
+
+  /**
+   * Computes output features {@code [from, to)} of all tokens of the input. Several threads do this
+   * at once, each with rows of its own.
+   *
+   * @param from a multiple of {@link #stripe}
+   * @param to likewise, or the number of rows
+   * @param out float32; feature {@code r} of token {@code t} goes to element {@code at + t * stride
+   *     + r}
+   */
+  void multiply(Input input, int from, int to, MemorySegment out, long at, long stride);
+}
