@@ -1,0 +1,275 @@
+package ai.lathe.runtime.execution;
+
+import ai.lathe.model.Address;
+import ai.lathe.model.ModelConfig;
+import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Architecture.Activation;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.runtime.kernel.Input;
+import ai.lathe.runtime.kernel.RowMath;
+import ai.lathe.runtime.kernel.Workers;
+import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.function.Function;
+
+/** One transformer block, run as its {@link Architecture} describes it. */
+final class Block {
+
+  /** Passes of fewer tokens do their rows on one thread: sharing them out costs more. */
+  private static final int SHARED = 4;
+
+  private final Architecture architecture;
+  private final ModelConfig config;
+  private final Workers workers;
+  private final RowMath math;
+  private final Buffers buffers;
+  private final Products products;
+  private final Activation activation;
+  private final Attention attention;
+  private final Mixture mixture;
+  private final Map<Role, Norm> norms = new EnumMap<>(Role.class);
+  private final Map<Role, Linear> linears = new EnumMap<>(Role.class);
+  private final Heads query;
+  private final Heads key;
+  private final Heads value;
+
+  Block(
+      int index,
+      Loader loader,
+      Function<ModelConfig.Rope, Rotary> rotary,
+      Buffers buffers,
+      Workers workers,
+      Probe probe) {
+    this.architecture = loader.checkpoint().architecture();
+    this.config = loader.checkpoint().config();
+    this.workers = workers;
+    this.math = loader.kernels().rows();
+    this.buffers = buffers;
+    this.products = new Products(workers, math, probe);
+    this.activation = config.arithmetic().activation();
+    for (var parameter : config.parameters(architecture, index)) {
+      var address = Address.weight(index, parameter.role());
+      switch (parameter.kind()) {
+        case NORM -> norms.put(parameter.role(), loader.norm(address));
+        case LINEAR -> {
+          if (!parameter.perExpert()) {
+            linears.put(parameter.role(), loader.linear(address));
+          }
+        }
+        case EMBEDDING -> throw new IllegalStateException(parameter.role() + " in a block");
+      }
+    }
+    mixture =
+        linears.containsKey(Role.ROUTER) ? new Mixture(index, config, loader, products) : null;
+    var rope = config.rope(index);
+    attention =
+        new Attention(
+            index,
+            config,
+            architecture.kind(),
+            norms.get(Role.QUERY_NORM),
+            norms.get(Role.KEY_NORM),
+            rope == null ? null : rotary.apply(rope),
+            math);
+    int head = config.headSize();
+    long queries = (long) config.heads() * head;
+    long keys = (long) config.keyValueHeads() * head;
+    if (!architecture.has(Role.QUERY_KEY_VALUE)) {
+      query = new Heads(buffers.query, 0, queries, head, config.heads());
+      key = new Heads(buffers.key, 0, keys, head, config.keyValueHeads());
+      value = new Heads(buffers.value, 0, keys, head, config.keyValueHeads());
+    } else if (architecture.parameter(Role.QUERY_KEY_VALUE).groupedByHead()) {
+      query = new Heads(buffers.query, 0, 3 * queries, 3 * head, config.heads());
+      key = new Heads(buffers.query, head, 3 * queries, 3 * head, config.heads());
+      value = new Heads(buffers.query, 2L * head, 3 * queries, 3 * head, config.heads());
+    } else {
+      long all = queries + 2 * keys;
+      query = new Heads(buffers.query, 0, all, head, config.heads());
+      key = new Heads(buffers.query, queries, all, head, config.keyValueHeads());
+      value = new Heads(buffers.query, queries + keys, all, head, config.keyValueHeads());
+    }
+  }
+
+  /** Replaces the residual stream of the batch's tokens by this block's output. */
+  void forward(Batch batch) {
+    int tokens = batch.count();
+    var hidden = buffers.hidden;
+    var result = buffers.result;
+    switch (architecture.normOrder()) {
+      case PRE -> {
+        norm(Role.ATTENTION_NORM, hidden, buffers.normed, tokens);
+        attend(batch, buffers.normed);
+        add(hidden, result, tokens);
+        norm(Role.FEED_FORWARD_NORM, hidden, buffers.normed, tokens);
+        feedForward(buffers.normed, tokens);
+        add(hidden, result, tokens);
+      }
+      case POST -> {
+        attend(batch, hidden);
+        add(hidden, result, tokens);
+        norm(Role.ATTENTION_OUTPUT_NORM, hidden, hidden, tokens);
+        feedForward(hidden, tokens);
+        add(hidden, result, tokens);
+        norm(Role.FEED_FORWARD_OUTPUT_NORM, hidden, hidden, tokens);
+      }
+      case SANDWICH -> {
+        norm(Role.ATTENTION_NORM, hidden, buffers.normed, tokens);
+        attend(batch, buffers.normed);
+        norm(Role.ATTENTION_OUTPUT_NORM, result, result, tokens);
+        add(hidden, result, tokens);
+        norm(Role.FEED_FORWARD_NORM, hidden, buffers.normed, tokens);
+        feedForward(buffers.normed, tokens);
+        norm(Role.FEED_FORWARD_OUTPUT_NORM, result, result, tokens);
+        add(hidden, result, tokens);
+      }
+      case PARALLEL -> {
+        norm(Role.ATTENTION_NORM, hidden, buffers.normed, tokens);
+        attend(batch, buffers.normed);
+        // Both read the block's input, so the feed-forward's norm comes before the sum.
+        norm(Role.FEED_FORWARD_NORM, hidden, buffers.normed, tokens);
+        add(hidden, result, tokens);
+        feedForward(buffers.normed, tokens);
+        add(hidden, result, tokens);
+      }
+    }
+  }
+
+  /** From {@code x} to {@link Buffers#result}. */
+  private void attend(Batch batch, MemorySegment x) {
+    int tokens = batch.count();
+    var input = input(buffers.streamInput, x, tokens, config.hidden());
+    if (linears.containsKey(Role.QUERY_KEY_VALUE)) {
+      products.of(input).with(linears.get(Role.QUERY_KEY_VALUE), buffers.query).run();
+    } else {
+      products
+          .of(input)
+          .with(linears.get(Role.QUERY), buffers.query)
+          .with(linears.get(Role.KEY), buffers.key)
+          .with(linears.get(Role.VALUE), buffers.value)
+          .run();
+    }
+    attention.forward(batch, query, key, value, buffers.mixed);
+    var mixed =
+        input(buffers.mixedInput, buffers.mixed, tokens, config.heads() * config.headSize());
+    products.of(mixed).with(linears.get(Role.ATTENTION_OUTPUT), buffers.result).run();
+  }
+
+  /** From {@code x} to {@link Buffers#result}. */
+  private void feedForward(MemorySegment x, int tokens) {
+    var input = input(buffers.streamInput, x, tokens, config.hidden());
+    if (mixture != null) {
+      products.of(input).with(linears.get(Role.ROUTER), buffers.scores).run();
+      mixture.forward(x, buffers, tokens);
+      return;
+    }
+    if (linears.containsKey(Role.GATE_UP)) {
+      products.of(input).with(linears.get(Role.GATE_UP), buffers.up).run();
+      split(tokens);
+    } else if (linears.containsKey(Role.GATE)) {
+      products
+          .of(input)
+          .with(linears.get(Role.GATE), buffers.inner)
+          .with(linears.get(Role.UP), buffers.up)
+          .run();
+      gate(tokens);
+    } else {
+      products.of(input).with(linears.get(Role.UP), buffers.inner).run();
+      activate(tokens);
+    }
+    var inner = input(buffers.innerInput, buffers.inner, tokens, config.feedForward());
+    products.of(inner).with(linears.get(Role.DOWN), buffers.result).run();
+  }
+
+  private static Input input(Input input, MemorySegment values, int tokens, int columns) {
+    input.set(values, tokens, columns);
+    return input;
+  }
+
+  private void norm(Role role, MemorySegment x, MemorySegment out, int tokens) {
+    var norm = norms.get(role);
+    if (tokens < SHARED) {
+      norm(norm, x, out, 0, tokens);
+    } else {
+      workers.run((p, n) -> norm(norm, x, out, share(tokens, p, n), share(tokens, p + 1, n)));
+    }
+  }
+
+  private void norm(Norm norm, MemorySegment x, MemorySegment out, int from, int to) {
+    for (int t = from; t < to; t++) {
+      long at = (long) t * norm.n();
+      norm.row(math, x, at, out, at);
+    }
+  }
+
+  private void add(MemorySegment x, MemorySegment y, int tokens) {
+    if (tokens < SHARED) {
+      add(x, y, 0, tokens);
+    } else {
+      workers.run((p, n) -> add(x, y, share(tokens, p, n), share(tokens, p + 1, n)));
+    }
+  }
+
+  private void add(MemorySegment x, MemorySegment y, int from, int to) {
+    for (int t = from; t < to; t++) {
+      long at = (long) t * config.hidden();
+      math.add(x, at, y, at, config.hidden());
+    }
+  }
+
+  private void gate(int tokens) {
+    if (tokens < SHARED) {
+      gate(0, tokens);
+    } else {
+      workers.run((p, n) -> gate(share(tokens, p, n), share(tokens, p + 1, n)));
+    }
+  }
+
+  private void gate(int from, int to) {
+    int width = config.feedForward();
+    for (int t = from; t < to; t++) {
+      long at = (long) t * width;
+      math.gate(activation, buffers.inner, at, buffers.up, at, width);
+    }
+  }
+
+  private void split(int tokens) {
+    if (tokens < SHARED) {
+      split(0, tokens);
+    } else {
+      workers.run((p, n) -> split(share(tokens, p, n), share(tokens, p + 1, n)));
+    }
+  }
+
+  /** Gate and up of one product: the gate's half moves to where it is activated. */
+  private void split(int from, int to) {
+    int width = config.feedForward();
+    for (int t = from; t < to; t++) {
+      long at = (long) t * width;
+      MemorySegment.copy(
+          buffers.up,
+          2 * at * Float.BYTES,
+          buffers.inner,
+          at * Float.BYTES,
+          (long) width * Float.BYTES);
+      math.gate(activation, buffers.inner, at, buffers.up, 2 * at + width, width);
+    }
+  }
+
+  private void activate(int tokens) {
+    if (tokens < SHARED) {
+      activate(0, tokens);
+    } else {
+      workers.run((p, n) -> activate(share(tokens, p, n), share(tokens, p + 1, n)));
+    }
+  }
+
+  private void activate(int from, int to) {
+    int width = config.feedForward();
+    math.activate(activation, buffers.inner, (long) from * width, (to - from) * width);
+  }
+
+  private static int share(int tokens, int part, int parts) {
+    return (int) ((long) tokens * part / parts);
+  }
+}
