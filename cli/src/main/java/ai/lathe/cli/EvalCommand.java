@@ -1,6 +1,7 @@
 package ai.lathe.cli;
 
 import ai.lathe.compress.CompressionRequest;
+import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.eval.data.Sentences;
 import ai.lathe.eval.data.Sequences;
@@ -113,10 +114,11 @@ final class EvalCommand implements Callable<Integer> {
 
   private Measurement measure(Checkpoint measured, Sequences sequences) {
     if (reference.isEmpty()) {
-      return Measurement.of(measured, sequences.tokens(), console.progress());
+      return Measurement.of(Executor.TORCH, measured, sequences.tokens(), console.progress());
     }
     try (var other = Checkpoints.open(reference.get(), console.progress())) {
-      return Measurement.of(measured, other, sequences.tokens(), console.progress());
+      return Measurement.of(
+          Executor.TORCH, measured, other, sequences.tokens(), console.progress());
     }
   }
 

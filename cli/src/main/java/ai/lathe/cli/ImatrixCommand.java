@@ -3,7 +3,7 @@ package ai.lathe.cli;
 import ai.lathe.compress.CompressionRequest;
 import ai.lathe.compress.calibration.ImportanceCalibration;
 import ai.lathe.compress.calibration.Texts;
-import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.measure.Executor;
 import ai.lathe.eval.data.TextData;
 import ai.lathe.format.imatrix.ImatrixFile;
 import ai.lathe.model.checkpoint.Checkpoints;
@@ -135,8 +135,8 @@ final class ImatrixCommand implements Callable<Integer> {
           new HiddenStates(
               texts.calibration(),
               source.config().hidden(),
-              Measurement.BATCH_TOKENS,
-              Measurement.STATES_IN_MEMORY,
+              Executor.BATCH_TOKENS,
+              Executor.STATES_IN_MEMORY,
               output.toAbsolutePath().getParent())) {
         var matrix =
             ImportanceCalibration.collect(

@@ -93,7 +93,11 @@ class RoomsTest {
     noClasses()
         .that()
         .resideInAnyPackage(
-            "ai.lathe.tensor..", "ai.lathe.format..", "ai.lathe.model..", "ai.lathe.eval..", "ai.lathe.runtime..")
+            "ai.lathe.tensor..",
+            "ai.lathe.format..",
+            "ai.lathe.model..",
+            "ai.lathe.eval..",
+            "ai.lathe.runtime..")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("org.bytedeco..")

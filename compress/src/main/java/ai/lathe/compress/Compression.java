@@ -5,6 +5,7 @@ import ai.lathe.compress.calibration.Texts;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
@@ -83,7 +84,8 @@ public final class Compression {
         var steps = write(source, plan, importance, outline, texts, journal);
         phases.end("compress");
         try (var written = Checkpoints.open(artifact)) {
-          var measured = Measurement.of(written, source, texts.evaluation(), progress);
+          var measured =
+              Measurement.of(Executor.TORCH, written, source, texts.evaluation(), progress);
           phases.end("measure");
           var report = report(source, written, plan, steps, measured, fingerprint, notes);
           ReportFile.write(report, ReportFile.of(artifact));
@@ -185,7 +187,7 @@ public final class Compression {
 
   private void estimate(Checkpoint source, Plan plan, Texts texts, long artifactBytes) {
     long states = HiddenStates.bytes(texts.calibration(), source.config().hidden());
-    boolean spills = states > Measurement.STATES_IN_MEMORY;
+    boolean spills = states > Executor.STATES_IN_MEMORY;
     var estimate =
         Estimate.of(
             plan,
@@ -193,7 +195,7 @@ public final class Compression {
             source.config(),
             spills ? 0 : states,
             artifactBytes + (spills ? states : 0),
-            Measurement.BATCH_TOKENS,
+            Executor.BATCH_TOKENS,
             tokens(texts.calibration()),
             tokens(texts.evaluation()),
             Machine.multiplyRate());
@@ -240,8 +242,8 @@ public final class Compression {
             new HiddenStates(
                 texts.calibration(),
                 width,
-                Measurement.BATCH_TOKENS,
-                Measurement.STATES_IN_MEMORY,
+                Executor.BATCH_TOKENS,
+                Executor.STATES_IN_MEMORY,
                 spill)) {
           run.run(Optional.of(states));
         }

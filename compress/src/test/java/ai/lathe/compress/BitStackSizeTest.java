@@ -3,6 +3,7 @@ package ai.lathe.compress;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
@@ -64,7 +65,7 @@ class BitStackSizeTest {
         try (var sized = new SizedCheckpoint(Checkpoints.open(artifact), size)) {
           assertThat(sized.bytes()).isLessThanOrEqualTo(size);
           assertThat(size - sized.bytes()).isLessThan(full / 20);
-          var measured = Measurement.of(sized, original, windows, Progress.NONE);
+          var measured = Measurement.of(Executor.TORCH, sized, original, windows, Progress.NONE);
           double kl = ((Measurement.Language) measured).kl();
           assertThat(kl).as("at %s of the size", share).isLessThan(last);
           last = kl;

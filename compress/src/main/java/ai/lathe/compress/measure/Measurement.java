@@ -8,10 +8,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
-import ai.lathe.torch.HiddenStates;
-import ai.lathe.torch.Layerwise;
 import com.fasterxml.jackson.annotation.JsonInclude;
-import java.nio.file.Path;
 import java.util.List;
 
 /**
@@ -20,12 +17,6 @@ import java.util.List;
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public sealed interface Measurement {
-
-  /** Tokens that run through a block at once. */
-  int BATCH_TOKENS = 2048;
-
-  /** Hidden states above this many bytes go to disk. */
-  long STATES_IN_MEMORY = 1L << 30;
 
   /**
    * Of a decoder.
@@ -89,27 +80,37 @@ public sealed interface Measurement {
   }
 
   /** A decoder by itself; an encoder has nothing to be measured by without a reference. */
-  static Measurement of(Checkpoint model, List<int[]> sequences, Progress progress) {
+  static Measurement of(
+      Executor executor, Checkpoint model, List<int[]> sequences, Progress progress) {
     if (model.architecture().kind() == ModelKind.ENCODER) {
       throw new LatheException(
           "an encoder is measured by how near its embeddings are to another's: give --reference");
     }
-    try (var run = run(model, sequences, progress, "running the model");
+    try (var run = executor.run(model, sequences, progress, "running the model");
         var measured = run.languageModel()) {
       return Language.of(Perplexity.measure(measured, sequences, progress));
     }
   }
 
-  /** A model against a reference, both run over the same sequences. */
+  /**
+   * A model against a reference, both run over the same sequences.
+   *
+   * @param executor of the model; the reference runs in float32 on LibTorch
+   */
   static Measurement of(
-      Checkpoint model, Checkpoint reference, List<int[]> sequences, Progress progress) {
+      Executor executor,
+      Checkpoint model,
+      Checkpoint reference,
+      List<int[]> sequences,
+      Progress progress) {
     if (model.architecture().kind() != reference.architecture().kind()) {
       throw new LatheException(
           "a model of type %s and one of type %s cannot be compared"
               .formatted(model.architecture().name(), reference.architecture().name()));
     }
-    try (var run = run(model, sequences, progress, "running the model");
-        var referenceRun = run(reference, sequences, progress, "running the reference")) {
+    try (var run = executor.run(model, sequences, progress, "running the model");
+        var referenceRun =
+            Executor.TORCH.run(reference, sequences, progress, "running the reference")) {
       return switch (model.architecture().kind()) {
         case DECODER -> {
           try (var measured = run.languageModel();
@@ -122,19 +123,6 @@ public sealed interface Measurement {
                 EmbeddingFidelity.measure(
                     run.encoder(), referenceRun.encoder(), sequences, Pooling.MEAN, progress));
       };
-    }
-  }
-
-  private static Layerwise run(
-      Checkpoint model, List<int[]> sequences, Progress progress, String what) {
-    var spill = Path.of(System.getProperty("java.io.tmpdir"));
-    var states =
-        new HiddenStates(sequences, model.config().hidden(), BATCH_TOKENS, STATES_IN_MEMORY, spill);
-    try (var task = progress.start(what, (long) states.batches() * model.config().blocks())) {
-      return new Layerwise(model, sequences, states, task);
-    } catch (RuntimeException e) {
-      states.close();
-      throw e;
     }
   }
 }
