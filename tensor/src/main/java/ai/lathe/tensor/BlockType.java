@@ -67,6 +67,16 @@ public interface BlockType {
   /** Reads the block at byte {@code offset} into {@code target[at .. at + size)}. */
   void decode(MemorySegment source, long offset, float[] target, int at);
 
+  /** Arrays for {@link #read}. */
+  BlockScales emptyScales();
+
+  /**
+   * Takes the block at byte {@code offset} apart, without any rounding: {@code levels[at .. at +
+   * size)} are the {@link #level}s of its weights, which a byte holds, {@code scales} is filled
+   * with what {@link #write} was given.
+   */
+  void read(MemorySegment source, long offset, byte[] levels, int at, BlockScales scales);
+
   /** Bytes of a {@code [rows, columns]} matrix; columns must be a multiple of {@link #size}. */
   default long bytes(long rows, long columns) {
     return Math.multiplyExact(rows, columns / size() * bytes());

@@ -33,8 +33,19 @@ final class AffineBlock extends PlanarBlock {
   }
 
   @Override
-  void readScales(byte[] block, float[] scale, float[] offset) {
-    scale[0] = Half.read(block, 0);
-    offset[0] = Half.read(block, 2);
+  void readScales(byte[] block, int[] stored) {
+    stored[0] = Half.read(block, 0);
+    stored[1] = Half.read(block, 2);
+  }
+
+  @Override
+  int storedCount() {
+    return 2;
+  }
+
+  @Override
+  void scales(int[] stored, float[] scale, float[] offset) {
+    scale[0] = Half.value(stored[0]);
+    offset[0] = Half.value(stored[1]);
   }
 }

@@ -155,9 +155,21 @@ final class Fp4Block extends PlanarBlock {
   }
 
   @Override
-  void readScales(byte[] block, float[] scales, float[] offset) {
+  void readScales(byte[] block, int[] stored) {
     for (int g = 0; g < groups; g++) {
-      scales[g] = scale.half(block[g] & 0xFF);
+      stored[g] = block[g] & 0xFF;
+    }
+  }
+
+  @Override
+  int storedCount() {
+    return groups;
+  }
+
+  @Override
+  void scales(int[] stored, float[] scales, float[] offset) {
+    for (int g = 0; g < groups; g++) {
+      scales[g] = scale.half(stored[g]);
     }
   }
 }

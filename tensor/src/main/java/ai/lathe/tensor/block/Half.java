@@ -10,8 +10,9 @@ final class Half {
 
   private Half() {}
 
-  static float read(byte[] block, int at) {
-    return value(block[at] & 0xFF | block[at + 1] << 8);
+  /** The bits at {@code at}, from 0 to 65535. */
+  static int read(byte[] block, int at) {
+    return block[at] & 0xFF | (block[at + 1] & 0xFF) << 8;
   }
 
   static void write(byte[] block, int at, int bits) {

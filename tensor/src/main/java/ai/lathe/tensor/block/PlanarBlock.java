@@ -73,8 +73,14 @@ abstract class PlanarBlock implements BlockType {
   /** Puts what {@link BlockScales#stored} holds into a block. */
   abstract void writeScales(int[] stored, byte[] block);
 
-  /** The inverse: scale and offset of each group, as a reader computes them. */
-  abstract void readScales(byte[] block, float[] scale, float[] offset);
+  /** The inverse. */
+  abstract void readScales(byte[] block, int[] stored);
+
+  /** How many numbers {@link BlockScales#stored} has. */
+  abstract int storedCount();
+
+  /** Scale and offset of each group, as a reader computes them from what is stored. */
+  abstract void scales(int[] stored, float[] scale, float[] offset);
 
   @Override
   public final String name() {
@@ -125,24 +131,53 @@ abstract class PlanarBlock implements BlockType {
   }
 
   @Override
-  public final void decode(MemorySegment source, long offset, float[] target, int at) {
-    var block = new byte[bytes];
-    MemorySegment.copy(source, JAVA_BYTE, offset, block, 0, bytes);
-    var stored = new byte[size];
-    for (var plane : planes) {
-      plane.unpack(block, stored);
-    }
+  public final BlockScales emptyScales() {
     int groups = size / groupSize;
-    var scale = new float[groups];
-    var shift = new float[groups];
-    readScales(block, scale, shift);
-    for (int g = 0; g < groups; g++) {
-      if (turned >= 0) {
-        count(stored, g * groupSize, scale[g], shift[g], target, at + g * groupSize);
-      } else {
-        lookUp(stored, g * groupSize, scale[g], shift[g], target, at + g * groupSize);
+    return new BlockScales(new float[groups], new float[groups], new int[storedCount()]);
+  }
+
+  @Override
+  public final void read(
+      MemorySegment source, long offset, byte[] target, int at, BlockScales scales) {
+    var found = takeApart(source, offset, scales);
+    if (turned >= 0) {
+      int low = levels.low();
+      for (int i = 0; i < size; i++) {
+        target[at + i] = (byte) (((found[i] ^ turned) & 0xFF) + low);
+      }
+    } else {
+      for (int i = 0; i < size; i++) {
+        target[at + i] = (byte) values[found[i] & 0xFF];
       }
     }
+  }
+
+  @Override
+  public final void decode(MemorySegment source, long offset, float[] target, int at) {
+    var scales = emptyScales();
+    var found = takeApart(source, offset, scales);
+    for (int g = 0; g < size / groupSize; g++) {
+      float scale = scales.scale()[g];
+      float shift = scales.offset()[g];
+      if (turned >= 0) {
+        count(found, g * groupSize, scale, shift, target, at + g * groupSize);
+      } else {
+        lookUp(found, g * groupSize, scale, shift, target, at + g * groupSize);
+      }
+    }
+  }
+
+  /** The block's symbols; fills {@code scales}. */
+  private byte[] takeApart(MemorySegment source, long offset, BlockScales scales) {
+    var block = new byte[bytes];
+    MemorySegment.copy(source, JAVA_BYTE, offset, block, 0, bytes);
+    var found = new byte[size];
+    for (var plane : planes) {
+      plane.unpack(block, found);
+    }
+    readScales(block, scales.stored());
+    scales(scales.stored(), scales.scale(), scales.offset());
+    return found;
   }
 
   private void count(byte[] stored, int from, float scale, float shift, float[] target, int at) {

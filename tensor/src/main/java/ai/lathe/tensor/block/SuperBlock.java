@@ -58,19 +58,31 @@ final class SuperBlock extends PlanarBlock {
   }
 
   @Override
-  void readScales(byte[] block, float[] scale, float[] offset) {
-    float d = Half.read(block, dAt);
-    float dmin = scales.minima() ? Half.read(block, dAt + 2) : 0;
+  void readScales(byte[] block, int[] stored) {
+    stored[0] = Half.read(block, dAt);
+    stored[1] = scales.minima() ? Half.read(block, dAt + 2) : 0;
     var s = new int[groups];
     var m = new int[groups];
     scales.unpack(block, scalesAt, s, m);
+    System.arraycopy(s, 0, stored, 2, groups);
+    System.arraycopy(m, 0, stored, 2 + groups, groups);
+  }
+
+  @Override
+  int storedCount() {
+    return 2 + 2 * groups;
+  }
+
+  @Override
+  void scales(int[] stored, float[] scale, float[] offset) {
+    float d = Half.value(stored[0]);
+    float dmin = Half.value(stored[1]);
     for (int g = 0; g < groups; g++) {
-      scale[g] = d * s[g];
-      offset[g] = -(dmin * m[g]);
+      scale[g] = d * stored[2 + g];
+      offset[g] = -(dmin * stored[2 + groups + g]);
     }
   }
 
-  /** {@code stored} is the bits of d, those of dmin, all s, all m. */
   @Override
   public BlockScales fit(float[] x, int at, float[] importance) {
     var weights =

@@ -42,7 +42,17 @@ final class SymmetricBlock extends PlanarBlock {
   }
 
   @Override
-  void readScales(byte[] block, float[] scale, float[] offset) {
-    scale[0] = Half.read(block, 0);
+  void readScales(byte[] block, int[] stored) {
+    stored[0] = Half.read(block, 0);
+  }
+
+  @Override
+  int storedCount() {
+    return 1;
+  }
+
+  @Override
+  void scales(int[] stored, float[] scale, float[] offset) {
+    scale[0] = Half.value(stored[0]);
   }
 }

@@ -45,6 +45,27 @@ class BlockLayoutTest {
     }
   }
 
+  /** Levels and scales taken apart decode to the same values. */
+  @ParameterizedTest
+  @MethodSource("types")
+  void takenApartAsDecoded(BlockType type) {
+    var random = new Random(9);
+    var block = new byte[type.bytes() + 3];
+    var levels = new byte[type.size() + 2];
+    var scales = type.emptyScales();
+    var decoded = new float[type.size()];
+    for (int repeat = 0; repeat < 50; repeat++) {
+      random.nextBytes(block);
+      type.decode(MemorySegment.ofArray(block), 3, decoded, 0);
+      type.read(MemorySegment.ofArray(block), 3, levels, 2, scales);
+      for (int i = 0; i < type.size(); i++) {
+        int group = i / type.groupSize();
+        float value = scales.scale()[group] * levels[2 + i] + scales.offset()[group];
+        assertThat(Float.valueOf(value)).as("weight %d", i).isEqualTo(Float.valueOf(decoded[i]));
+      }
+    }
+  }
+
   private static final org.assertj.core.data.Offset<Float> OF_ZEROS =
       org.assertj.core.data.Offset.offset(0f);
 
