@@ -353,6 +353,19 @@ class GridTest {
     }
 
     @Override
+    public BlockScales emptyScales() {
+      return new BlockScales(new float[1], new float[1], new int[0]);
+    }
+
+    @Override
+    public void read(MemorySegment source, long offset, byte[] levels, int at, BlockScales scales) {
+      scales.scale()[0] = source.get(ValueLayout.JAVA_FLOAT_UNALIGNED, offset);
+      for (int i = 0; i < 8; i++) {
+        levels[at + i] = (byte) LEVELS[source.get(ValueLayout.JAVA_BYTE, offset + 4 + i)];
+      }
+    }
+
+    @Override
     public void decode(MemorySegment source, long offset, float[] target, int at) {
       float scale = source.get(ValueLayout.JAVA_FLOAT_UNALIGNED, offset);
       for (int i = 0; i < 8; i++) {
