@@ -2,6 +2,7 @@ package ai.lathe.eval.data;
 
 import ai.lathe.model.Tokenizer;
 import java.nio.charset.StandardCharsets;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /** A token a byte, with special tokens around the text. */
@@ -44,12 +45,35 @@ public final class ByteTokenizer implements Tokenizer {
   }
 
   @Override
-  public String decode(int[] tokens) {
+  public String decode(int[] tokens, boolean special) {
     var text = new StringBuilder();
     for (int token : tokens) {
-      text.append(token == BEGIN ? "<s>" : token == END ? "</s>" : (char) token + "");
+      if (!isSpecial(token)) {
+        text.append((char) token);
+      } else if (special) {
+        text.append(token == BEGIN ? "<s>" : "</s>");
+      }
     }
     return text.toString();
+  }
+
+  @Override
+  public OptionalInt id(String token) {
+    return switch (token) {
+      case "<s>" -> OptionalInt.of(BEGIN);
+      case "</s>" -> OptionalInt.of(END);
+      default -> token.length() == 1 ? OptionalInt.of(token.charAt(0)) : OptionalInt.empty();
+    };
+  }
+
+  @Override
+  public boolean isSpecial(int token) {
+    return token >= BEGIN;
+  }
+
+  @Override
+  public boolean isByte(int token) {
+    return false;
   }
 
   @Override

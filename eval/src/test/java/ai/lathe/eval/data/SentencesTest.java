@@ -31,11 +31,12 @@ class SentencesTest {
 
   @Test
   void longTextsAreCutBetweenTheSpecialTokens() {
-    assertThat(tokenizer.decode(Sentences.encode("abcdef", tokenizer, 8)))
+    assertThat(tokenizer.decode(Sentences.encode("abcdef", tokenizer, 8), true))
         .isEqualTo("<s>abcdef</s>");
-    assertThat(tokenizer.decode(Sentences.encode("abcdef", tokenizer, 7)))
+    assertThat(tokenizer.decode(Sentences.encode("abcdef", tokenizer, 7), true))
         .isEqualTo("<s>abcde</s>");
-    assertThat(tokenizer.decode(Sentences.encode("abcdef", tokenizer, 3))).isEqualTo("<s>a</s>");
+    assertThat(tokenizer.decode(Sentences.encode("abcdef", tokenizer, 3), true))
+        .isEqualTo("<s>a</s>");
     assertThat(tokenizer.decode(Sentences.encode("abcdef", ByteTokenizer.decoder(), 4)))
         .isEqualTo("<s>abc");
     assertThatThrownBy(() -> Sentences.encode("abcdef", tokenizer, 2))

@@ -8,7 +8,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.util.BitSet;
+import java.util.HashMap;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.regex.Pattern;
 
 /** A {@code tokenizer.json} run by Hugging Face's own library. */
 public final class JsonTokenizer implements Tokenizer {
@@ -19,12 +23,41 @@ public final class JsonTokenizer implements Tokenizer {
     setUnlessSet("OPT_OUT_TRACKING", "true");
   }
 
+  /** Far above any vocabulary; ids index tables. */
+  private static final int LARGEST_ID = (1 << 24) - 1;
+
+  private static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
+
   private final HuggingFaceTokenizer library;
   private final int vocabularySize;
+  private final Map<String, Integer> added = new HashMap<>();
+  private final BitSet special = new BitSet();
+  private final BitSet bytes = new BitSet();
 
-  private JsonTokenizer(HuggingFaceTokenizer library, int vocabularySize) {
+  private JsonTokenizer(HuggingFaceTokenizer library, ObjectNode json, String where) {
     this.library = library;
-    this.vocabularySize = vocabularySize;
+    this.vocabularySize = size(json);
+    for (var token : json.path("added_tokens")) {
+      int id = id(token.path("id"), where);
+      added.put(token.path("content").asText(), id);
+      special.set(id, token.path("special").asBoolean());
+    }
+    var model = json.path("model");
+    if (model.path("byte_fallback").asBoolean()) {
+      for (var entry : model.path("vocab").properties()) {
+        if (BYTE.matcher(entry.getKey()).matches()) {
+          bytes.set(id(entry.getValue(), where));
+        }
+      }
+    }
+  }
+
+  private static int id(JsonNode id, String where) {
+    if (!id.isInt() || id.intValue() < 0 || id.intValue() > LARGEST_ID) {
+      throw new FormatException(
+          where + ": a token has id " + id + "; ids are from 0 to " + LARGEST_ID);
+    }
+    return id.intValue();
   }
 
   /**
@@ -45,7 +78,7 @@ public final class JsonTokenizer implements Tokenizer {
     var options = Map.of("truncation", "false", "padding", "false", "modelMaxLength", "2147483647");
     try {
       var input = new ByteArrayInputStream(Json.print(json));
-      return new JsonTokenizer(HuggingFaceTokenizer.newInstance(input, options), size(json));
+      return new JsonTokenizer(HuggingFaceTokenizer.newInstance(input, options), json, where);
     } catch (IOException | RuntimeException e) {
       throw new FormatException(
           where
@@ -94,12 +127,32 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   @Override
-  public String decode(int[] tokens) {
+  public String decode(int[] tokens, boolean special) {
     var wide = new long[tokens.length];
     for (int i = 0; i < tokens.length; i++) {
       wide[i] = tokens[i];
     }
-    return library.decode(wide, true);
+    return library.decode(wide, !special);
+  }
+
+  @Override
+  public OptionalInt id(String token) {
+    if (added.containsKey(token)) {
+      return OptionalInt.of(added.get(token));
+    }
+    var ids = encodePlain(token);
+    boolean one = ids.length == 1 && decode(ids).equals(token);
+    return one ? OptionalInt.of(ids[0]) : OptionalInt.empty();
+  }
+
+  @Override
+  public boolean isSpecial(int token) {
+    return token >= 0 && special.get(token);
+  }
+
+  @Override
+  public boolean isByte(int token) {
+    return token >= 0 && bytes.get(token);
   }
 
   @Override

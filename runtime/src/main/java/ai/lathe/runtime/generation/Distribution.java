@@ -11,9 +11,9 @@ import java.util.List;
  * The next token's distribution while it is shaped: first logits, then weights, of which the cut
  * ones are 0. One object serves all tokens of all sequences of a thread, one after the other.
  *
- * <p>Every cut keeps the tokens that come first in the order of falling weight, then rising id. What
- * it needs is not the order but the last weight that is kept, which a radix selection finds in a
- * few passes, however many tokens are kept.
+ * <p>Every cut keeps the tokens that come first in the order of falling weight, then rising id.
+ * What it needs is not the order but the last weight that is kept, which a radix selection finds in
+ * a few passes, however many tokens are kept.
  */
 final class Distribution {
 
@@ -49,8 +49,7 @@ final class Distribution {
    * @throws LatheException where one is not finite
    */
   void load(MemorySegment logits, long at) {
-    MemorySegment.copy(
-        logits, ValueLayout.JAVA_FLOAT, at * Float.BYTES, values, 0, values.length);
+    MemorySegment.copy(logits, ValueLayout.JAVA_FLOAT, at * Float.BYTES, values, 0, values.length);
     check();
   }
 

@@ -10,9 +10,7 @@ import java.util.List;
  */
 public record Logprobs(Entry chosen, List<Entry> top) {
 
-  /**
-   * A token and the natural logarithm of its probability.
-   */
+  /** A token and the natural logarithm of its probability. */
   public record Entry(int token, double logprob) {}
 
   public Logprobs {

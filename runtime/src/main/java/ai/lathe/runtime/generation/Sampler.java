@@ -116,7 +116,9 @@ final class Sampler {
     distribution.load(logits, at);
     double sum = distribution.logSum();
     var chosen = logits.getAtIndex(ValueLayout.JAVA_FLOAT, at + token);
-    logprobs = new Logprobs(new Logprobs.Entry(token, chosen - sum), distribution.top(sampling.logprobs(), sum));
+    logprobs =
+        new Logprobs(
+            new Logprobs.Entry(token, chosen - sum), distribution.top(sampling.logprobs(), sum));
   }
 
   /** Of the last chosen token; null where not asked for. */
