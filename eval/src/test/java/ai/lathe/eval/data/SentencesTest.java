@@ -37,7 +37,7 @@ class SentencesTest {
         .isEqualTo("<s>abcde</s>");
     assertThat(tokenizer.decode(Sentences.encode("abcdef", tokenizer, 3), true))
         .isEqualTo("<s>a</s>");
-    assertThat(tokenizer.decode(Sentences.encode("abcdef", ByteTokenizer.decoder(), 4)))
+    assertThat(tokenizer.decode(Sentences.encode("abcdef", ByteTokenizer.decoder(), 4), true))
         .isEqualTo("<s>abc");
     assertThatThrownBy(() -> Sentences.encode("abcdef", tokenizer, 2))
         .isInstanceOf(LatheException.class)
@@ -90,7 +90,7 @@ class SentencesTest {
   }
 
   private List<String> shown(Sequences sequences) {
-    return sequences.tokens().stream().map(tokenizer::decode).toList();
+    return sequences.tokens().stream().map(one -> tokenizer.decode(one, true)).toList();
   }
 
   private TextData text(String content) {

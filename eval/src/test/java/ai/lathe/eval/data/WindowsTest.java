@@ -133,7 +133,7 @@ class WindowsTest {
   }
 
   private List<String> shown(Sequences sequences) {
-    return sequences.tokens().stream().map(tokenizer::decode).toList();
+    return sequences.tokens().stream().map(one -> tokenizer.decode(one, true)).toList();
   }
 
   private static void assertRefused(Runnable action, String... messages) {
