@@ -33,13 +33,15 @@ public record BlockQuantized(BlockType type, int rows, int columns, MemorySegmen
 
   @Override
   public void decodeRows(int from, int to, float[] target, int offset) {
+    rowDecoder().decode(from, to, target, offset);
+  }
+
+  @Override
+  public RowDecoder rowDecoder() {
+    var decoder = type.decoder();
     int perRow = columns / type.size();
-    for (long block = (long) from * perRow, end = (long) to * perRow; block < end; block++) {
-      type.decode(
-          blocks,
-          block * type.bytes(),
-          target,
-          offset + (int) (block - (long) from * perRow) * type.size());
-    }
+    return (from, to, target, offset) ->
+        decoder.decode(
+            blocks, (long) from * perRow * type.bytes(), (to - from) * perRow, target, offset);
   }
 }

@@ -65,7 +65,20 @@ public interface BlockType {
   void write(BlockScales scales, byte[] codes, int at, MemorySegment target, long offset);
 
   /** Reads the block at byte {@code offset} into {@code target[at .. at + size)}. */
-  void decode(MemorySegment source, long offset, float[] target, int at);
+  default void decode(MemorySegment source, long offset, float[] target, int at) {
+    decoder().decode(source, offset, 1, target, at);
+  }
+
+  /** Reads many blocks, with memory of its own for what lies between; for one thread. */
+  Decoder decoder();
+
+  /** See {@link #decoder}. */
+  @FunctionalInterface
+  interface Decoder {
+
+    /** Reads {@code count} blocks from byte {@code offset} on into {@code target[at ..]}. */
+    void decode(MemorySegment source, long offset, int count, float[] target, int at);
+  }
 
   /** Arrays for {@link #read}. */
   BlockScales emptyScales();

@@ -74,12 +74,24 @@ public record FloatQuantized(
 
   @Override
   public void decodeRows(int from, int to, float[] target, int offset) {
+    decodeRows(from, to, target, offset, new float[scheme.tile().across(columns)]);
+  }
+
+  @Override
+  public RowDecoder rowDecoder() {
+    var scale = new float[scheme.tile().across(columns)];
+    return (from, to, target, offset) -> decodeRows(from, to, target, offset, scale);
+  }
+
+  /**
+   * @param scale memory for the scales of a row of tiles
+   */
+  private void decodeRows(int from, int to, float[] target, int offset, float[] scale) {
     var values = scheme.type().decoded();
     int mask = values.length - 1;
-    int across = scheme.tile().across(columns);
+    int across = scale.length;
     int height = scheme.tile().rows() == 0 ? rows : scheme.tile().rows();
     int width = scheme.tile().columns() == 0 ? columns : scheme.tile().columns();
-    var scale = new float[across];
     for (int row = from; row < to; row++) {
       scales.copyFloats((long) (row / height) * across, scale, 0, across);
       int at = row * columns;

@@ -101,9 +101,21 @@ public record GroupQuantized(
 
   @Override
   public void decodeRows(int from, int to, float[] target, int offset) {
-    int groups = scheme.groups(columns);
+    decodeRows(from, to, target, offset, new float[scheme.groups(columns)]);
+  }
+
+  @Override
+  public RowDecoder rowDecoder() {
+    var scale = new float[scheme.groups(columns)];
+    return (from, to, target, offset) -> decodeRows(from, to, target, offset, scale);
+  }
+
+  /**
+   * @param scale memory for the scales of a row
+   */
+  private void decodeRows(int from, int to, float[] target, int offset, float[] scale) {
+    int groups = scale.length;
     int size = scheme.groupSize() == IntegerScheme.CHANNEL ? columns : scheme.groupSize();
-    var scale = new float[groups];
     for (int row = from; row < to; row++) {
       scales.copyFloats((long) row * groups, scale, 0, groups);
       int at = row * columns;

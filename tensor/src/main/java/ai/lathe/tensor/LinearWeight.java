@@ -51,6 +51,20 @@ public sealed interface LinearWeight
   /** Decodes rows {@code [from, to)} to float32, row-major, into {@code target[offset ..]}. */
   void decodeRows(int from, int to, float[] target, int offset);
 
+  /**
+   * {@link #decodeRows} with memory of its own for what lies between, for those who decode single
+   * rows often; for one thread.
+   */
+  default RowDecoder rowDecoder() {
+    return this::decodeRows;
+  }
+
+  /** See {@link #rowDecoder}. */
+  @FunctionalInterface
+  interface RowDecoder {
+    void decode(int from, int to, float[] target, int offset);
+  }
+
   /** All of it as float32. */
   default Matrix decode() {
     var matrix = Matrix.zeros(rows(), columns());

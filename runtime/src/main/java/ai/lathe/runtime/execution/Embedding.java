@@ -18,8 +18,9 @@ final class Embedding {
 
   private final ModelConfig config;
   private final float scale;
-  private final LinearWeight tokens;
-  private final LinearWeight positions;
+  private final LinearWeight.RowDecoder tokens;
+  private final LinearWeight.RowDecoder positions;
+  private final int firstPosition;
   private final float[] segment;
   private final Norm norm;
   private final RowMath math;
@@ -33,11 +34,16 @@ final class Embedding {
     config = checkpoint.config();
     math = loader.kernels().rows();
     scale = architecture.scaledEmbedding() ? (float) Math.sqrt(config.hidden()) : 1;
-    tokens = checkpoint.matrix(Address.weight(Role.TOKEN_EMBEDDING));
-    positions =
-        architecture.has(Role.POSITION_EMBEDDING)
-            ? checkpoint.matrix(Address.weight(Role.POSITION_EMBEDDING))
-            : null;
+    tokens = checkpoint.matrix(Address.weight(Role.TOKEN_EMBEDDING)).rowDecoder();
+    if (architecture.has(Role.POSITION_EMBEDDING)) {
+      var table = checkpoint.matrix(Address.weight(Role.POSITION_EMBEDDING));
+      positions = table.rowDecoder();
+      // A longer table begins with rows for padding.
+      firstPosition = table.rows() - config.context();
+    } else {
+      positions = null;
+      firstPosition = 0;
+    }
     row = new float[config.hidden()];
     position = new float[positions == null ? 0 : config.hidden()];
     boolean segments = architecture.has(Role.TOKEN_TYPE_EMBEDDING) && config.tokenTypes() > 0;
@@ -56,14 +62,13 @@ final class Embedding {
    */
   void forward(Batch batch, MemorySegment hidden) {
     for (int t = 0; t < batch.count(); t++) {
-      tokens.decodeRows(batch.token(t), batch.token(t) + 1, row, 0);
+      tokens.decode(batch.token(t), batch.token(t) + 1, row, 0);
       for (int i = 0; scale != 1 && i < row.length; i++) {
         row[i] *= scale;
       }
       if (positions != null) {
-        // A longer table begins with rows for padding.
-        int at = positions.rows() - config.context() + batch.position(t);
-        positions.decodeRows(at, at + 1, position, 0);
+        int at = firstPosition + batch.position(t);
+        positions.decode(at, at + 1, position, 0);
         add(position);
       }
       add(segment);

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import ai.lathe.tensor.BlockScales;
 import ai.lathe.tensor.BlockType;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -139,7 +140,8 @@ abstract class PlanarBlock implements BlockType {
   @Override
   public final void read(
       MemorySegment source, long offset, byte[] target, int at, BlockScales scales) {
-    var found = takeApart(source, offset, scales);
+    var found = new byte[size];
+    takeApart(source, offset, new byte[bytes], found, scales);
     if (turned >= 0) {
       int low = levels.low();
       for (int i = 0; i < size; i++) {
@@ -153,31 +155,41 @@ abstract class PlanarBlock implements BlockType {
   }
 
   @Override
-  public final void decode(MemorySegment source, long offset, float[] target, int at) {
-    var scales = emptyScales();
-    var found = takeApart(source, offset, scales);
-    for (int g = 0; g < size / groupSize; g++) {
-      float scale = scales.scale()[g];
-      float shift = scales.offset()[g];
-      if (turned >= 0) {
-        count(found, g * groupSize, scale, shift, target, at + g * groupSize);
-      } else {
-        lookUp(found, g * groupSize, scale, shift, target, at + g * groupSize);
+  public final Decoder decoder() {
+    return new Reader();
+  }
+
+  private final class Reader implements Decoder {
+    private final byte[] block = new byte[bytes];
+    private final byte[] found = new byte[size];
+    private final BlockScales scales = emptyScales();
+
+    @Override
+    public void decode(MemorySegment source, long offset, int count, float[] target, int at) {
+      for (int i = 0; i < count; i++) {
+        takeApart(source, offset + (long) i * bytes, block, found, scales);
+        for (int first = 0, g = 0; first < size; first += groupSize, g++) {
+          int to = at + i * size + first;
+          if (turned >= 0) {
+            count(found, first, scales.scale()[g], scales.offset()[g], target, to);
+          } else {
+            lookUp(found, first, scales.scale()[g], scales.offset()[g], target, to);
+          }
+        }
       }
     }
   }
 
-  /** The block's symbols; fills {@code scales}. */
-  private byte[] takeApart(MemorySegment source, long offset, BlockScales scales) {
-    var block = new byte[bytes];
+  /** Puts the block's symbols into {@code found}, and fills {@code scales}. */
+  private void takeApart(
+      MemorySegment source, long offset, byte[] block, byte[] found, BlockScales scales) {
     MemorySegment.copy(source, JAVA_BYTE, offset, block, 0, bytes);
-    var found = new byte[size];
-    for (var plane : planes) {
-      plane.unpack(block, found);
+    Arrays.fill(found, (byte) 0);
+    for (int plane = 0; plane < planes.size(); plane++) {
+      planes.get(plane).unpack(block, found);
     }
     readScales(block, scales.stored());
     scales(scales.stored(), scales.scale(), scales.offset());
-    return found;
   }
 
   private void count(byte[] stored, int from, float scale, float shift, float[] target, int at) {
