@@ -366,7 +366,15 @@ class GridTest {
     }
 
     @Override
-    public void decode(MemorySegment source, long offset, float[] target, int at) {
+    public Decoder decoder() {
+      return (source, offset, count, target, at) -> {
+        for (int block = 0; block < count; block++) {
+          decodeOne(source, offset + (long) block * bytes(), target, at + block * size());
+        }
+      };
+    }
+
+    private void decodeOne(MemorySegment source, long offset, float[] target, int at) {
       float scale = source.get(ValueLayout.JAVA_FLOAT_UNALIGNED, offset);
       for (int i = 0; i < 8; i++) {
         target[at + i] = scale * LEVELS[source.get(ValueLayout.JAVA_BYTE, offset + 4 + i)];
