@@ -27,6 +27,8 @@ record LlamaShape(
       Map.of(
           "1.1b",
           TINY_LLAMA,
+          "492m", // what kernels are measured on
+          new LlamaShape(2048, 5632, 8, 32, 8, 32_000, 2048),
           "135m",
           new LlamaShape(576, 1536, 30, 9, 3, 49_152, 2048),
           "tiny",

@@ -28,7 +28,7 @@ import java.util.stream.IntStream;
  * measure memory and time on models of real size. The tokenizer is the embedded model's: its ids
  * are a part of the vocabulary.
  *
- * <pre>SyntheticLlama OUT [1.1b | 135m | tiny]</pre>
+ * <pre>SyntheticLlama OUT [1.1b | 492m | 135m | tiny]</pre>
  */
 public final class SyntheticLlama {
 
@@ -39,7 +39,7 @@ public final class SyntheticLlama {
 
   public static void main(String[] arguments) {
     if (arguments.length < 1 || arguments.length > 2) {
-      throw new LatheException("usage: SyntheticLlama OUT [1.1b | 135m | tiny]");
+      throw new LatheException("usage: SyntheticLlama OUT [1.1b | 492m | 135m | tiny]");
     }
     var shape = LlamaShape.named(arguments.length == 2 ? arguments[1] : "1.1b");
     write(Path.of(arguments[0]), shape);
