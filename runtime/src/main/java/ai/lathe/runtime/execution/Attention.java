@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.runtime.kernel.RowMath;
+import ai.lathe.runtime.kernel.attention.Heads;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 

@@ -8,6 +8,7 @@ import ai.lathe.model.architecture.Role;
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.Workers;
+import ai.lathe.runtime.kernel.attention.Heads;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.Map;

@@ -1,5 +1,8 @@
 package ai.lathe.runtime.kernel;
 
+import ai.lathe.runtime.kernel.attention.AttentionKernel;
+import ai.lathe.runtime.kernel.attention.AttentionShape;
+import ai.lathe.runtime.kernel.attention.KeyValueLayout;
 import ai.lathe.tensor.LinearWeight;
 import java.lang.foreign.Arena;
 
@@ -25,4 +28,7 @@ public interface KernelProvider {
 
   /** Everything that is done to rows of activations between products. */
   RowMath rows();
+
+  /** Attention for one thread, which has its own working memory. */
+  AttentionKernel attention(AttentionShape shape, KeyValueLayout layout);
 }

@@ -3,6 +3,9 @@ package ai.lathe.runtime.kernel.scalar;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.runtime.kernel.RowMath;
+import ai.lathe.runtime.kernel.attention.AttentionKernel;
+import ai.lathe.runtime.kernel.attention.AttentionShape;
+import ai.lathe.runtime.kernel.attention.KeyValueLayout;
 import ai.lathe.tensor.LinearWeight;
 import java.lang.foreign.Arena;
 
@@ -29,5 +32,10 @@ public final class ScalarProvider implements KernelProvider {
   @Override
   public RowMath rows() {
     return rows;
+  }
+
+  @Override
+  public AttentionKernel attention(AttentionShape shape, KeyValueLayout layout) {
+    return new ScalarAttention(shape, layout);
   }
 }

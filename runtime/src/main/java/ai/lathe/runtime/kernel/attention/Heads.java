@@ -1,4 +1,4 @@
-package ai.lathe.runtime.execution;
+package ai.lathe.runtime.kernel.attention;
 
 import java.lang.foreign.MemorySegment;
 
@@ -11,9 +11,9 @@ import java.lang.foreign.MemorySegment;
  * @param headStride from one head to the next
  * @param count heads of a token
  */
-record Heads(MemorySegment memory, long at, long tokenStride, int headStride, int count) {
+public record Heads(MemorySegment memory, long at, long tokenStride, int headStride, int count) {
 
-  long at(int token, int head) {
+  public long at(int token, int head) {
     return at + token * tokenStride + (long) head * headStride;
   }
 }
