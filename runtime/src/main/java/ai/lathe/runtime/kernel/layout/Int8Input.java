@@ -1,5 +1,8 @@
 package ai.lathe.runtime.kernel.layout;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import ai.lathe.runtime.kernel.InputForm;
 import ai.lathe.runtime.kernel.Workers;
 import java.lang.foreign.Arena;
@@ -10,18 +13,19 @@ import java.lang.foreign.MemorySegment;
  * zeros to a multiple of 64, with the scale and the sum of codes of each block of 32. Rows of a
  * token follow each other without gaps; every array begins at an address that 64 divides.
  *
- * <p>How codes and scales come about is a {@link Rounding}. A block that holds a NaN or an infinity
- * has the scale NaN and codes of zero, and so leads to NaN in every output.
+ * <p>How codes and scales come about is an {@link InputRule}. A block that holds a NaN or an
+ * infinity has the scale NaN and codes of zero (with one scale a token, the whole token), and so
+ * leads to NaN in every output.
  */
 public final class Int8Input implements InputForm {
 
   /** Columns of a block. */
   public static final int BLOCK = 32;
 
-  /** Rows of float32 values to codes and scales; bound to a weight's order of columns. */
+  /** An {@link InputRule} at work. */
   public interface Rounding {
     /**
-     * Fills codes and scales of a token, padding included.
+     * Fills codes, scales and sums of a token, padding included.
      *
      * @param from the first of the token's values, an element of {@code values}
      */
@@ -86,6 +90,33 @@ public final class Int8Input implements InputForm {
   /** Blocks of a token. */
   public int blocks() {
     return padded / BLOCK;
+  }
+
+  /** Where a token's codes begin. */
+  public long codeAt(int token) {
+    return (long) token * padded;
+  }
+
+  /** The element of {@link #scales} and {@link #sums} where a token's blocks begin. */
+  public long blockAt(int token) {
+    return (long) token * blocks();
+  }
+
+  /** Fills the sums of a token from its codes. */
+  public void sum(int token) {
+    for (int b = 0; b < blocks(); b++) {
+      long at = codeAt(token) + (long) b * BLOCK;
+      int low = 0;
+      int high = 0;
+      for (int k = 0; k < BLOCK / 2; k++) {
+        low += codes.get(JAVA_BYTE, at + k);
+        high += codes.get(JAVA_BYTE, at + BLOCK / 2 + k);
+      }
+      long block = blockAt(token) + b;
+      halfSums.setAtIndex(JAVA_INT, 2 * block, low);
+      halfSums.setAtIndex(JAVA_INT, 2 * block + 1, high);
+      sums.setAtIndex(JAVA_INT, block, low + high);
+    }
   }
 
   /** Int8 {@code [tokens, padded]}. */
