@@ -95,6 +95,7 @@ final class Main implements Runnable {
             .addSubcommand(new EvalCommand(console))
             .addSubcommand(new ConvertCommand(console))
             .addSubcommand(new ImatrixCommand(console))
+            .addSubcommand(new BenchCommand(console))
             .addSubcommand(new DoctorCommand(console))
             .addSubcommand(new CompletionCommand(console));
     var failures = new Failures(console);

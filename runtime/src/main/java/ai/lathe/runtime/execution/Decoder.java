@@ -31,6 +31,7 @@ public final class Decoder implements AutoCloseable {
   private final Input input;
   private final Products products;
   private final float cap;
+  private final Work work;
   private MemorySegment logits = MemorySegment.NULL;
 
   private Decoder(
@@ -50,6 +51,7 @@ public final class Decoder implements AutoCloseable {
             ? loader.norm(Address.weight(Role.OUTPUT_NORM))
             : null;
     output = loader.linear(Address.weight(Role.OUTPUT));
+    work = loader.work();
     input = new Input(workers);
     products = new Products(workers, math, stack.probe);
     cap = (float) stack.config.arithmetic().outputCap().orElse(0);
@@ -81,6 +83,11 @@ public final class Decoder implements AutoCloseable {
 
   public ModelConfig config() {
     return stack.config;
+  }
+
+  /** What a token costs. */
+  public Work work() {
+    return work;
   }
 
   /** Most tokens of a batch. */

@@ -3,19 +3,48 @@ package ai.lathe.runtime.execution;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.NormKind;
+import ai.lathe.model.architecture.Site;
 import ai.lathe.runtime.kernel.KernelProvider;
+import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/**
- * Reads parameters of a checkpoint into the form that they are executed in.
- *
- * @param arena of everything that is copied
- */
-record Loader(Checkpoint checkpoint, KernelProvider kernels, Arena arena) {
+/** Reads parameters of a checkpoint into the form that they are executed in. */
+final class Loader {
+
+  private final Checkpoint checkpoint;
+  private final KernelProvider kernels;
+  private final Arena arena;
+  private Work work = Work.NONE;
+
+  /**
+   * @param arena of everything that is copied
+   */
+  Loader(Checkpoint checkpoint, KernelProvider kernels, Arena arena) {
+    this.checkpoint = checkpoint;
+    this.kernels = kernels;
+    this.arena = arena;
+  }
+
+  Checkpoint checkpoint() {
+    return checkpoint;
+  }
+
+  KernelProvider kernels() {
+    return kernels;
+  }
+
+  Arena arena() {
+    return arena;
+  }
+
+  /** Of the matrices so far. */
+  Work work() {
+    return work;
+  }
 
   Linear linear(Address address) {
     var weight = checkpoint.matrix(address);
@@ -25,7 +54,23 @@ record Loader(Checkpoint checkpoint, KernelProvider kernels, Arena arena) {
           "%s has %d outputs and a bias of %d"
               .formatted(checkpoint.name(address), weight.rows(), bias.byteSize() / Float.BYTES));
     }
-    return new Linear(address, kernels.prepare(weight, arena), bias);
+    var packed = kernels.prepare(weight, arena);
+    count(address, packed);
+    return new Linear(address, packed, bias);
+  }
+
+  private void count(Address address, PackedMatrix packed) {
+    double operations = 2.0 * packed.rows() * packed.columns();
+    if (address.block() == Address.OUTSIDE) {
+      work = work.plusOutput(packed.bytes(), operations);
+      return;
+    }
+    double share = 1;
+    if (address.expert() != Site.NO_EXPERT) {
+      var experts = checkpoint.config().experts().orElseThrow();
+      share = (double) experts.perToken() / experts.count();
+    }
+    work = work.plusBlock(share * packed.bytes(), share * operations);
   }
 
   Norm norm(Address address) {
