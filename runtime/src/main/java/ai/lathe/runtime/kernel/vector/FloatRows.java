@@ -1,0 +1,28 @@
+package ai.lathe.runtime.kernel.vector;
+
+import java.lang.foreign.MemorySegment;
+
+/** Rows of a weight that are decoded to float32 where they are used. */
+interface FloatRows {
+
+  int rows();
+
+  int columns();
+
+  /** Bytes that one pass over all rows reads. */
+  long bytes();
+
+  /** What the weights are stored as, for people. */
+  String label();
+
+  /** Decodes columns {@code [from, to)} of a row into {@code target[at ..]}. */
+  void unpack(int row, int from, int to, float[] target, int at);
+
+  /**
+   * Products of rows {@code [from, to)} with one token.
+   *
+   * @param x {@code [columns]} float32
+   * @param out row {@code r} goes to element {@code at + r}
+   */
+  void multiply(int from, int to, MemorySegment x, MemorySegment out, long at);
+}
