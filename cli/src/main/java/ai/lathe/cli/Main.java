@@ -93,6 +93,7 @@ final class Main implements Runnable {
             .addSubcommand(new CompressCommand(console))
             .addSubcommand(new CompareCommand(console))
             .addSubcommand(new EvalCommand(console))
+            .addSubcommand(new EmbedCommand(console))
             .addSubcommand(new ConvertCommand(console))
             .addSubcommand(new ImatrixCommand(console))
             .addSubcommand(new BenchCommand(console))

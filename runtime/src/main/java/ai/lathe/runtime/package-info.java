@@ -1,0 +1,2 @@
+/** Opens a model and runs it: generation with a decoder, embeddings with an encoder. */
+package ai.lathe.runtime;
