@@ -1,9 +1,9 @@
 package ai.lathe.bench;
 
-import ai.lathe.eval.Pooling;
 import ai.lathe.eval.data.TextData;
 import ai.lathe.eval.data.Windows;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.Pooling;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.model.checkpoint.Checkpoints;

@@ -1,6 +1,7 @@
 package ai.lathe.eval;
 
 import ai.lathe.model.Encoder;
+import ai.lathe.model.Pooling;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import com.fasterxml.jackson.annotation.JsonProperty;
@@ -45,7 +46,7 @@ public final class EmbeddingFidelity {
       double min = 1;
       long tokens = 0;
       for (int i = 0; i < expected.length; i++) {
-        double value = Pooling.cosine(expected[i], given[i]);
+        double value = Embeddings.cosine(expected[i], given[i]);
         cosine.add(value);
         min = Math.min(min, value);
         tokens += sequences.get(i).length;

@@ -1,6 +1,7 @@
 package ai.lathe.eval;
 
 import ai.lathe.model.Encoder;
+import ai.lathe.model.Pooling;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.util.ArrayList;
@@ -54,6 +55,15 @@ final class Embeddings {
       task.advance(batch.size());
     }
     return embeddings;
+  }
+
+  /** Of two embeddings of length 1. */
+  static double cosine(double[] a, double[] b) {
+    double dot = 0;
+    for (int i = 0; i < a.length; i++) {
+      dot += a[i] * b[i];
+    }
+    return Math.clamp(dot, -1, 1);
   }
 
   private static void check(Encoder encoder, String name, List<int[]> sequences) {

@@ -2,6 +2,7 @@ package ai.lathe.eval;
 
 import ai.lathe.eval.data.Sentences;
 import ai.lathe.model.Encoder;
+import ai.lathe.model.Pooling;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
@@ -101,7 +102,7 @@ public final class SentenceSimilarity {
       var cosines = new double[pairs.size()];
       var scores = new double[pairs.size()];
       for (int i = 0; i < cosines.length; i++) {
-        cosines[i] = Pooling.cosine(embeddings[2 * i], embeddings[2 * i + 1]);
+        cosines[i] = Embeddings.cosine(embeddings[2 * i], embeddings[2 * i + 1]);
         scores[i] = pairs.get(i).score();
       }
       return new Result(

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.model.Encoder;
+import ai.lathe.model.Pooling;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Progress;

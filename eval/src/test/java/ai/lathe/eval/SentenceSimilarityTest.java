@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.eval.SentenceSimilarity.Pair;
 import ai.lathe.eval.data.ByteTokenizer;
+import ai.lathe.model.Pooling;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.io.IOException;

@@ -45,6 +45,11 @@ public interface Checkpoint extends AutoCloseable {
     return Map.of();
   }
 
+  /** How an encoder's states become a text's embedding. */
+  default Pooling pooling() {
+    return Pooling.of(companions());
+  }
+
   /** Exact bytes of the model's own files: weights, headers, configuration and tokenizer. */
   long bytes();
 

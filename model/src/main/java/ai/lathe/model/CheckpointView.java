@@ -60,6 +60,11 @@ public abstract class CheckpointView implements Checkpoint {
   }
 
   @Override
+  public Pooling pooling() {
+    return source.pooling();
+  }
+
+  @Override
   public long bytes() {
     return source.bytes();
   }

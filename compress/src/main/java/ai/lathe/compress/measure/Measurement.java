@@ -3,7 +3,6 @@ package ai.lathe.compress.measure;
 import ai.lathe.eval.Divergence;
 import ai.lathe.eval.EmbeddingFidelity;
 import ai.lathe.eval.Perplexity;
-import ai.lathe.eval.Pooling;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LatheException;
@@ -121,7 +120,11 @@ public sealed interface Measurement {
         case ENCODER ->
             Embedding.of(
                 EmbeddingFidelity.measure(
-                    run.encoder(), referenceRun.encoder(), sequences, Pooling.MEAN, progress));
+                    run.encoder(),
+                    referenceRun.encoder(),
+                    sequences,
+                    reference.pooling(),
+                    progress));
       };
     }
   }

@@ -7,6 +7,7 @@ import ai.lathe.model.Address;
 import ai.lathe.model.Address.Part;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.Pooling;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
@@ -127,6 +128,15 @@ final class GgufCheckpoint implements Checkpoint {
   @Override
   public Map<String, byte[]> companions() {
     return companions.files();
+  }
+
+  @Override
+  public Pooling pooling() {
+    var type = metadata().findInteger(architecture.ggufName() + ".pooling_type");
+    // 0 says that states are not pooled: an embedding is then what most encoders take, the mean.
+    return type.isEmpty() || type.getAsLong() == 0
+        ? Pooling.MEAN
+        : Pooling.ofGguf(type.getAsLong(), file.path().toString());
   }
 
   @Override

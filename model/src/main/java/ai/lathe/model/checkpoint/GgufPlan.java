@@ -124,7 +124,7 @@ record GgufPlan(
     GgufConfig.write(source.config(), source.architecture(), metadata);
     metadata.string("general.name", target.getFileName().toString().replaceFirst("\\.gguf$", ""));
     if (source.architecture().kind() == ModelKind.ENCODER) {
-      var pooling = Pooling.of(source.companions());
+      var pooling = source.pooling();
       metadata.u32(source.architecture().ggufName() + ".pooling_type", pooling.ggufId());
     }
     var most = mostUsed(source, matrices);

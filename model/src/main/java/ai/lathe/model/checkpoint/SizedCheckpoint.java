@@ -3,6 +3,7 @@ package ai.lathe.model.checkpoint;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.Pooling;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.tensor.Encoding;
@@ -140,6 +141,11 @@ public final class SizedCheckpoint implements Checkpoint {
   @Override
   public Map<String, byte[]> companions() {
     return whole.companions();
+  }
+
+  @Override
+  public Pooling pooling() {
+    return whole.pooling();
   }
 
   @Override
