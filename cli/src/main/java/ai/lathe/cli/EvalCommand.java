@@ -12,9 +12,11 @@ import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.model.checkpoint.SizedCheckpoint;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -79,6 +81,18 @@ final class EvalCommand implements Callable<Integer> {
               + " into this size, for example 3MB.")
   private Optional<String> size;
 
+  @Option(
+      names = "--executor",
+      paramLabel = "NAME",
+      defaultValue = "torch",
+      description =
+          "torch: float32 on LibTorch, one block in memory at a time. runtime: the code that serves,"
+              + " with the rounding of its kernels; a reference runs on torch either way. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private String executor;
+
+  @Mixin private RuntimeArguments runtime;
+
   @Option(names = "--json", description = Descriptions.JSON)
   private boolean json;
 
@@ -114,12 +128,21 @@ final class EvalCommand implements Callable<Integer> {
 
   private Measurement measure(Checkpoint measured, Sequences sequences) {
     if (reference.isEmpty()) {
-      return Measurement.of(Executor.TORCH, measured, sequences.tokens(), console.progress());
+      return Measurement.of(executor(), measured, sequences.tokens(), console.progress());
     }
     try (var other = Checkpoints.open(reference.get(), console.progress())) {
       return Measurement.of(
-          Executor.TORCH, measured, other, sequences.tokens(), console.progress());
+          executor(), measured, other, sequences.tokens(), console.progress());
     }
+  }
+
+  private Executor executor() {
+    return switch (executor) {
+      case "torch" -> Executor.TORCH;
+      case "runtime" -> new RuntimeExecutor(runtime.options());
+      default ->
+          throw LatheException.unknown("executor", executor, List.of("torch", "runtime"));
+    };
   }
 
   private Sequences sequences(Checkpoint measured, TextData text) {

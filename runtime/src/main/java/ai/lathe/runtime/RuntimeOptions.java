@@ -33,7 +33,8 @@ public record RuntimeOptions(int threads, Optional<String> kernels) {
     return new RuntimeOptions(threads, Optional.of(name));
   }
 
-  KernelProvider provider() {
+  /** The kernels that were asked for, or the best. */
+  public KernelProvider provider() {
     return kernels.filter("scalar"::equals).isPresent()
         ? new ScalarProvider()
         : new VectorProvider();
