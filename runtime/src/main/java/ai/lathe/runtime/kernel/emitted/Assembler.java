@@ -5,15 +5,18 @@ import ai.lathe.runtime.kernel.emitted.Operand.Zmm;
 import java.util.Arrays;
 
 /**
- * Writes machine code for x86-64: the vector instructions of {@link Instruction}, and the few others
- * that loops need. The order of operands is Intel's, the result first.
+ * Writes machine code for x86-64: the vector instructions of {@link Instruction}, and the few
+ * others that loops need. The order of operands is Intel's, the result first.
  *
- * @see <a href="https://www.intel.com/content/www/us/en/developer/articles/technical/intel-sdm.html">
+ * @see <a
+ *     href="https://www.intel.com/content/www/us/en/developer/articles/technical/intel-sdm.html">
  *     Intel's manual, volume 2, 2.1 and 2.7</a>
  */
 final class Assembler {
 
-  /** A place in the code. Jumps go back to places that are bound, or forward to ones that will be. */
+  /**
+   * A place in the code. Jumps go back to places that are bound, or forward to ones that will be.
+   */
   static final class Label {
     private int position = -1;
     private int[] jumps = new int[0];
@@ -131,12 +134,7 @@ final class Assembler {
   /** EVEX, four bytes; registers' upper bits stand inverted. */
   private void prefix(Instruction.Prefix prefix, int map, int a, int b, int c, int flags) {
     write(0x62);
-    write(
-        (~a >> 3 & 1) << 7
-            | (~c >> 4 & 1) << 6
-            | (~c >> 3 & 1) << 5
-            | (~a >> 4 & 1) << 4
-            | map);
+    write((~a >> 3 & 1) << 7 | (~c >> 4 & 1) << 6 | (~c >> 3 & 1) << 5 | (~a >> 4 & 1) << 4 | map);
     write((~b & 15) << 3 | 4 | prefix.ordinal());
     write(0x40 | (~b >> 4 & 1) << 3 | flags);
   }
@@ -188,6 +186,27 @@ final class Assembler {
     arithmetic(7, a, constant);
   }
 
+  void shiftRight(Register to, int bits) {
+    write(0x48 | high(to.ordinal()));
+    write(0xC1);
+    write(REGISTER_ONLY | 5 << 3 | low(to.ordinal()));
+    write(bits);
+  }
+
+  /** Whether all of these bits of the lowest 32 are clear: {@link Condition#ZERO}. */
+  void test(Register a, int bits) {
+    if (high(a.ordinal()) != 0) {
+      write(0x41);
+    }
+    if (a == Register.RAX) {
+      write(0xA9);
+    } else {
+      write(0xF7);
+      write(REGISTER_ONLY | low(a.ordinal()));
+    }
+    write32(bits);
+  }
+
   void push(Register from) {
     stack(0x50, from);
   }
@@ -206,6 +225,15 @@ final class Assembler {
   void jump(Condition condition, Label to) {
     write(0x0F);
     write(0x80 | condition.code);
+    distance(to);
+  }
+
+  void jump(Label to) {
+    write(0xE9);
+    distance(to);
+  }
+
+  private void distance(Label to) {
     write32(0);
     if (to.position >= 0) {
       patch(size - Integer.BYTES, to.position);

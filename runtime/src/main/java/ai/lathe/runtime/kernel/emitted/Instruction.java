@@ -1,10 +1,11 @@
 package ai.lathe.runtime.kernel.emitted;
 
 /**
- * The vector instructions that kernels use, all on 512 bits with 32-bit lanes unless their name says
- * otherwise, as EVEX encodes them.
+ * The vector instructions that kernels use, all on 512 bits with 32-bit lanes unless their name
+ * says otherwise, as EVEX encodes them.
  *
- * @see <a href="https://www.intel.com/content/www/us/en/developer/articles/technical/intel-sdm.html">
+ * @see <a
+ *     href="https://www.intel.com/content/www/us/en/developer/articles/technical/intel-sdm.html">
  *     Intel's manual, volume 2</a>
  */
 enum Instruction {

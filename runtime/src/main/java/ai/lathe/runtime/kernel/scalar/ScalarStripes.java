@@ -18,7 +18,7 @@ import java.lang.foreign.MemorySegment;
  * Integer codes of any {@link Layout} with inputs in int8: the {@link Layout}'s arithmetic in plain
  * Java, a row at a time.
  */
-record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8Input> kind)
+public record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8Input> kind)
     implements PackedMatrix {
 
   @Override

@@ -1,0 +1,139 @@
+package ai.lathe.runtime.kernel.emitted;
+
+import ai.lathe.runtime.kernel.InputForm;
+import ai.lathe.runtime.kernel.KernelProvider;
+import ai.lathe.runtime.kernel.PackedMatrix;
+import ai.lathe.runtime.kernel.RowMath;
+import ai.lathe.runtime.kernel.attention.AttentionKernel;
+import ai.lathe.runtime.kernel.attention.AttentionShape;
+import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.layout.InputRule;
+import ai.lathe.runtime.kernel.layout.Int8Input;
+import ai.lathe.runtime.kernel.layout.Layout;
+import ai.lathe.runtime.kernel.layout.Packing;
+import ai.lathe.runtime.kernel.layout.PlainRounding;
+import ai.lathe.runtime.kernel.layout.Sides;
+import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.tensor.LinearWeight;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+
+/**
+ * Multiplies integer weights by machine code that it writes for each {@link Layout} when the first
+ * such weight comes, and tests before use. All else another provider computes.
+ */
+public final class EmittedProvider implements KernelProvider {
+
+  private static final Logger LOGGER = System.getLogger(EmittedProvider.class.getName());
+
+  /** What is tested at start: if this one works, machine code does. */
+  private static final Layout COMMON = new Layout(4, 32, Sides.F16);
+
+  private final KernelProvider beside;
+  private final boolean macos;
+  private final ConcurrentMap<Layout, Optional<Kernels>> kernels = new ConcurrentHashMap<>();
+
+  /** One for each shape, so that matrices share their inputs. */
+  private final ConcurrentMap<Shape, InputForm.Kind<TiledInput>> kinds = new ConcurrentHashMap<>();
+
+  private record Shape(InputRule rule, Tile tile, int unit) {}
+
+  private EmittedProvider(KernelProvider beside, boolean macos) {
+    this.beside = beside;
+    this.macos = macos;
+  }
+
+  /**
+   * @param beside computes what machine code is not written for
+   * @throws Unavailable where machine code cannot run, or computes wrongly
+   */
+  public static EmittedProvider open(KernelProvider beside) throws Unavailable {
+    return open(beside, Platform.current());
+  }
+
+  static EmittedProvider open(KernelProvider beside, Platform platform) throws Unavailable {
+    platform.check();
+    try {
+      var missing = Cpu.read(platform.macos()).missing();
+      if (!missing.isEmpty()) {
+        throw new Unavailable("the processor lacks " + String.join(", ", missing), false);
+      }
+      var provider = new EmittedProvider(beside, platform.macos());
+      var common = provider.write(COMMON);
+      provider.kernels.put(COMMON, Optional.of(common));
+      return provider;
+    } catch (NativeCode.Refused e) {
+      throw new Unavailable(e.getMessage(), true);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "emitted";
+  }
+
+  @Override
+  public String label() {
+    return "emitted, AVX-512 VNNI; beside it " + beside.label();
+  }
+
+  @Override
+  public PackedMatrix prepare(LinearWeight weight, Arena arena) {
+    var layout = Packing.layout(weight);
+    if (layout.isEmpty() || InputRule.of(weight, null).isEmpty()) {
+      return beside.prepare(weight, arena);
+    }
+    var written = kernels.computeIfAbsent(layout.get(), this::writeOrWarn);
+    if (written.isEmpty()) {
+      return beside.prepare(weight, arena);
+    }
+    var stripes = Packing.pack(weight, arena);
+    var rule = InputRule.of(weight, stripes.order()).orElseThrow();
+    return matrix(stripes, written.get(), rule);
+  }
+
+  private EmittedStripes matrix(Stripes stripes, Kernels written, InputRule rule) {
+    var layout = stripes.layout();
+    var shape = new Shape(rule, Tile.of(layout, 1), layout.unit());
+    var kind =
+        kinds.computeIfAbsent(
+            shape,
+            _ ->
+                new InputForm.Kind<>(
+                    "inputs " + rule.label(),
+                    () -> new TiledInput(layout, new Int8Input(new PlainRounding(rule)))));
+    return new EmittedStripes(stripes, written, kind);
+  }
+
+  private Optional<Kernels> writeOrWarn(Layout layout) {
+    try {
+      return Optional.of(write(layout));
+    } catch (Unavailable | NativeCode.Refused e) {
+      LOGGER.log(
+          Level.WARNING,
+          "weights of %s run on kernels '%s': %s"
+              .formatted(layout.label(), beside.name(), e.getMessage()));
+      return Optional.empty();
+    }
+  }
+
+  Kernels write(Layout layout) throws Unavailable, NativeCode.Refused {
+    var written = new Kernels(layout, macos);
+    SelfTest.run(layout, (stripes, rule) -> matrix(stripes, written, rule));
+    return written;
+  }
+
+  @Override
+  public RowMath rows() {
+    return beside.rows();
+  }
+
+  @Override
+  public AttentionKernel attention(AttentionShape shape, KeyValueLayout layout) {
+    return beside.attention(shape, layout);
+  }
+}

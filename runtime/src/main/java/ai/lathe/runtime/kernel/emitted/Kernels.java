@@ -1,0 +1,117 @@
+package ai.lathe.runtime.kernel.emitted;
+
+import ai.lathe.runtime.kernel.layout.Layout;
+import java.io.ByteArrayOutputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.Collections;
+
+/**
+ * The kernels of one layout, in executable memory. They check no address: what they get belongs to
+ * memory that is large enough and stays open.
+ */
+final class Kernels {
+
+  /** A function begins where a cache line does. */
+  private static final int ALIGNMENT = 64;
+
+  private static final MethodHandle STRIPES = caller(8);
+  private static final MethodHandle UNPACK = caller(3);
+  private static final MethodHandle PANEL = caller(10);
+
+  private final MemorySegment[] few = new MemorySegment[Tile.FEW + 1];
+  private final MemorySegment[] many = new MemorySegment[Tile.MANY + 1];
+  private final MemorySegment unpack;
+  private final ThreadLocal<MemorySegment> panels;
+
+  Kernels(Layout layout, boolean macos) throws NativeCode.Refused {
+    var code = new ByteArrayOutputStream();
+    var starts = new int[few.length + many.length];
+    for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
+      starts[tokens] = append(code, StripeKernel.write(layout, tokens));
+    }
+    for (int tokens = Tile.MANY_LEAST; tokens <= Tile.MANY; tokens++) {
+      starts[few.length + tokens] = append(code, PanelKernel.write(layout, tokens));
+    }
+    int unpackAt = append(code, UnpackKernel.write(layout));
+    var memory = NativeCode.map(code.toByteArray(), macos);
+    for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
+      few[tokens] = memory.asSlice(starts[tokens]);
+    }
+    for (int tokens = Tile.MANY_LEAST; tokens <= Tile.MANY; tokens++) {
+      many[tokens] = memory.asSlice(starts[few.length + tokens]);
+    }
+    unpack = memory.asSlice(unpackAt);
+    int bytes = Panel.of(Tile.of(layout, 1)).allBytes();
+    panels = ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(bytes, ALIGNMENT));
+  }
+
+  private static int append(ByteArrayOutputStream code, byte[] function) {
+    code.writeBytes(new byte[-code.size() & ALIGNMENT - 1]);
+    int start = code.size();
+    code.writeBytes(function);
+    return start;
+  }
+
+  private static MethodHandle caller(int arguments) {
+    var types = Collections.nCopies(arguments, ValueLayout.JAVA_LONG);
+    return NativeCode.caller(FunctionDescriptor.ofVoid(types.toArray(MemoryLayout[]::new)));
+  }
+
+  /** The calling thread's memory for one {@link Panel}, for as long as the thread lives. */
+  long panel() {
+    return panels.get().address();
+  }
+
+  /** Calls the function of {@link StripeKernel}. */
+  void multiplyStripes(
+      int tokens,
+      long weights,
+      long tile,
+      long factors,
+      long out,
+      long units,
+      long stripes,
+      long stride,
+      long lanes) {
+    try {
+      STRIPES.invokeExact(few[tokens], weights, tile, factors, out, units, stripes, stride, lanes);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Calls the function of {@link UnpackKernel}. */
+  void unpack(long weights, long panel, long units) {
+    try {
+      UNPACK.invokeExact(unpack, weights, panel, units);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Calls the function of {@link PanelKernel}. */
+  void multiplyPanel(
+      int tokens,
+      long panel,
+      long tiles,
+      long out,
+      long stride,
+      long count,
+      long parts,
+      long stage,
+      long lanes,
+      long factors,
+      long header) {
+    try {
+      PANEL.invokeExact(
+          many[tokens], panel, tiles, out, stride, count, parts, stage, lanes, factors, header);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+}
