@@ -1,7 +1,8 @@
 package ai.lathe.runtime;
 
 import ai.lathe.runtime.kernel.KernelProvider;
-import ai.lathe.runtime.provider.Providers;
+import ai.lathe.runtime.kernel.scalar.ScalarProvider;
+import ai.lathe.runtime.kernel.vector.VectorProvider;
 import ai.lathe.tensor.LatheException;
 import java.util.Optional;
 
@@ -34,6 +35,8 @@ public record RuntimeOptions(int threads, Optional<String> kernels) {
 
   /** The kernels that were asked for, or the best. */
   public KernelProvider provider() {
-    return kernels.map(Providers::choose).orElseGet(Providers::choose);
+    return kernels.filter("scalar"::equals).isPresent()
+        ? new ScalarProvider()
+        : new VectorProvider();
   }
 }

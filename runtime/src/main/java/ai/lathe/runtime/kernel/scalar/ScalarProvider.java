@@ -7,12 +7,16 @@ import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.PlainRounding;
+import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Rotated;
 import java.lang.foreign.Arena;
+import java.nio.IntBuffer;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 
@@ -20,6 +24,8 @@ import java.util.concurrent.ConcurrentMap;
 public final class ScalarProvider implements KernelProvider {
 
   private final RowMath rows = new ScalarRowMath();
+
+  private final InputChanges changes = new InputChanges();
 
   /** One for each rule, so that matrices of one rule share their inputs. */
   private final ConcurrentMap<InputRule, InputForm.Kind<Int8Input>> kinds =
@@ -37,11 +43,24 @@ public final class ScalarProvider implements KernelProvider {
 
   @Override
   public PackedMatrix prepare(LinearWeight weight, Arena arena) {
-    if (Packing.layout(weight).isEmpty() || InputRule.of(weight, null).isEmpty()) {
-      return new ScalarDecoded(weight);
+    if (weight instanceof Rotated rotated) {
+      return changes.rotated(rotated, prepare(rotated.inner(), arena));
+    }
+    if (Packing.layout(weight).isEmpty()) {
+      return changes.rounded(weight, new ScalarDecoded(weight));
     }
     var stripes = Packing.pack(weight, arena);
-    var rule = InputRule.of(weight, stripes.order()).orElseThrow();
+    var order = stripes.order();
+    return InputRule.of(weight, order)
+        .map(rule -> integers(stripes, rule))
+        .orElseGet(
+            () -> {
+              var rule = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
+              return changes.rounded(weight, integers(stripes, rule));
+            });
+  }
+
+  private PackedMatrix integers(Stripes stripes, InputRule rule) {
     return new ScalarStripes(stripes, rule, kinds.computeIfAbsent(rule, ScalarProvider::kind));
   }
 

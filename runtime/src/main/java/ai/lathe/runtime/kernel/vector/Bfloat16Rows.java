@@ -14,7 +14,11 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Bfloat16 as it is stored: the upper half of a float32. @param data row-major, at any offset */
+/**
+ * Bfloat16 as it is stored: the upper half of a float32.
+ *
+ * @param data row-major, at any offset
+ */
 record Bfloat16Rows(int rows, int columns, MemorySegment data) implements FloatRows {
 
   private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;

@@ -8,8 +8,13 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Float32 as it is stored. @param data row-major, at any offset */
-record Float32Rows(int rows, int columns, MemorySegment data) implements FloatRows {
+/**
+ * Float32.
+ *
+ * @param label what it was before
+ * @param data row-major, at any offset
+ */
+record Float32Rows(String label, int rows, int columns, MemorySegment data) implements FloatRows {
 
   private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
   private static final int LANES = SPECIES.length();
@@ -17,11 +22,6 @@ record Float32Rows(int rows, int columns, MemorySegment data) implements FloatRo
   @Override
   public long bytes() {
     return data.byteSize();
-  }
-
-  @Override
-  public String label() {
-    return "F32";
   }
 
   @Override

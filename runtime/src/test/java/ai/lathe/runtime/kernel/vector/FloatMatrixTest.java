@@ -3,23 +3,34 @@ package ai.lathe.runtime.kernel.vector;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
 
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.FloatQuantized;
+import ai.lathe.tensor.FloatScheme;
+import ai.lathe.tensor.FloatType;
+import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ScaleTile;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
+import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.FieldSource;
 
 /** Products of stored floats against sums in double, for both ways of computing. */
 class FloatMatrixTest {
@@ -28,6 +39,15 @@ class FloatMatrixTest {
 
   /** Around every kernel's number of rows and columns; the last is wider than what is turned. */
   private static final int[][] SHAPES = {{1, 1}, {3, 5}, {5, 16}, {33, 17}, {70, 131}, {9, 300}};
+
+  @SuppressWarnings("unused") // by name
+  private static final List<ScaleTile> TILES =
+      List.of(
+          ScaleTile.TENSOR,
+          ScaleTile.CHANNEL,
+          ScaleTile.group(32),
+          ScaleTile.group(10),
+          new ScaleTile(16, 48));
 
   private final Workers workers = new Workers(2);
   private final Input input = new Input(workers);
@@ -85,15 +105,81 @@ class FloatMatrixTest {
           for (int t = 0; t < tokens; t++) {
             float value = expected[row * columns + column + t];
             float actual = out[t * matrix.rows() + row];
-            if (finite) {
-              assertThat(actual).as("row %s", row).isEqualTo(value == 0 ? 0f : value);
-            } else {
-              assertThat(Float.isFinite(actual)).as("row %s", row).isFalse();
+            if (finite ? actual != value : Float.isFinite(actual)) {
+              fail("row %s column %s: %s instead of %s", row, column + t, actual, value);
             }
           }
         }
       }
     }
+  }
+
+  @ParameterizedTest
+  @FieldSource("TILES")
+  void smallFloatsWithScalesOfTiles(ScaleTile tile) {
+    for (var type : new FloatType[] {FloatType.E4M3, FloatType.E5M2}) {
+      for (var shape : SHAPES) {
+        var weight = quantized(type, tile, shape[0], shape[1]);
+        for (var provider : new KernelProvider[] {new ScalarProvider(), new VectorProvider()}) {
+          var matrix = provider.prepare(weight, Arena.ofAuto());
+          for (int tokens : TOKENS) {
+            assertProducts(weight, matrix, gaussians(tokens * shape[1]), tokens);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void smallFloatsOfAllCodes() {
+    for (var type : new FloatType[] {FloatType.E4M3, FloatType.E5M2}) {
+      var codes = new byte[256 * 16];
+      for (int i = 0; i < codes.length; i++) {
+        codes[i] = (byte) (i >> 4);
+      }
+      var scheme = new FloatScheme(type, ScaleTile.TENSOR, GroupScale.FLOAT, Activations.NONE);
+      var scale = Tensor.ofFloats(new float[] {1}, 1, 1);
+      var weight = new FloatQuantized(scheme, 256, 16, codes, scale, 1, Float.NaN);
+      var x = new float[16];
+      x[3] = 1;
+      var matrix = new VectorProvider().prepare(weight, Arena.ofAuto());
+      assertThat(matrix.label()).contains("decoded to float32");
+      var out = multiply(matrix, x, 1);
+      for (int code = 0; code < 256; code++) {
+        float expected = type.decode((byte) code);
+        if (Float.isFinite(expected)) {
+          assertThat(out[code]).isEqualTo(expected == 0 ? 0f : expected);
+        } else {
+          assertThat(out[code]).isNaN();
+          Arrays.fill(codes, code * 16, code * 16 + 16, (byte) 1);
+        }
+      }
+      // Without those that are no numbers it stays in bytes.
+      var finite = new FloatQuantized(scheme, 256, 16, codes, scale, 1, Float.NaN);
+      var bytes = new VectorProvider().prepare(finite, Arena.ofAuto());
+      if (FloatVector.SPECIES_PREFERRED.vectorBitSize() >= 256) {
+        assertThat(bytes.label()).doesNotContain("decoded");
+      }
+      out = multiply(bytes, x, 1);
+      for (int code = 0; code < 256; code++) {
+        float expected = type.decode(codes[code * 16]);
+        assertThat(out[code]).isEqualTo(expected == 0 ? 0f : expected);
+      }
+    }
+  }
+
+  private FloatQuantized quantized(FloatType type, ScaleTile tile, int rows, int columns) {
+    var codes = new byte[rows * columns];
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] = type.encode((float) (60 * random.nextGaussian()));
+    }
+    var scales = new float[tile.down(rows) * tile.across(columns)];
+    for (int i = 0; i < scales.length; i++) {
+      scales[i] = (float) Math.exp(random.nextGaussian());
+    }
+    var scheme = new FloatScheme(type, tile, GroupScale.FLOAT, Activations.NONE);
+    var stored = Tensor.ofFloats(scales, tile.down(rows), tile.across(columns));
+    return new FloatQuantized(scheme, rows, columns, codes, stored, 1.5f, Float.NaN);
   }
 
   @Test
@@ -160,9 +246,11 @@ class FloatMatrixTest {
           sum += product;
           magnitude += Math.abs(product);
         }
-        assertThat((double) out[t * rows + r])
-            .as("%s, row %s of %s, token %s of %s", matrix.label(), r, rows, t, tokens)
-            .isBetween(sum - 1e-6 * magnitude, sum + 1e-6 * magnitude);
+        if (!(Math.abs(out[t * rows + r] - sum) <= 1e-6 * magnitude)) {
+          fail(
+              "%s: %s instead of %s for row %s of %s, %s columns, token %s of %s",
+              matrix.label(), out[t * rows + r], sum, r, rows, columns, t, tokens);
+        }
       }
     }
   }
