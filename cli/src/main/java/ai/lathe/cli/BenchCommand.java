@@ -5,13 +5,11 @@ import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.runtime.execution.Decoder;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.Workers;
-import ai.lathe.runtime.kernel.scalar.ScalarProvider;
-import ai.lathe.runtime.kernel.vector.VectorProvider;
 import ai.lathe.runtime.measure.DecoderSpeed;
 import ai.lathe.runtime.measure.MachineLimits;
 import ai.lathe.runtime.measure.MachineLoops;
+import ai.lathe.runtime.provider.Providers;
 import ai.lathe.tensor.LatheException;
-import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -69,8 +67,9 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--kernels",
       paramLabel = "NAME",
-      defaultValue = "vector",
-      description = "scalar or vector. Default: ${DEFAULT-VALUE}.")
+      description =
+          "scalar, vector or emitted. Default: the fastest that this machine can run; see lathe"
+              + " doctor.")
   private String kernels;
 
   @Option(names = "--json", description = Descriptions.JSON)
@@ -127,11 +126,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private KernelProvider provider() {
-    return switch (kernels) {
-      case "scalar" -> new ScalarProvider();
-      case "vector" -> new VectorProvider();
-      default -> throw LatheException.unknown("--kernels", kernels, List.of("scalar", "vector"));
-    };
+    return kernels == null ? Providers.choose() : Providers.choose(kernels);
   }
 
   private Speed result(

@@ -2,6 +2,7 @@ package ai.lathe.cli;
 
 import ai.lathe.model.hub.HubSettings;
 import ai.lathe.model.tokenizer.JsonTokenizer;
+import ai.lathe.runtime.provider.Providers;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.linalg.Gemm;
 import com.sun.management.OperatingSystemMXBean;
@@ -13,6 +14,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Everything that {@code lathe doctor} looks at. */
 final class Checks {
@@ -24,6 +27,7 @@ final class Checks {
           Checks::memory,
           Checks::disk,
           Checks::vectors,
+          Checks::kernels,
           TorchCheck::run,
           Checks::tokenizer,
           Checks::hub);
@@ -86,6 +90,22 @@ final class Checks {
             "vectors",
             finding.toUpperCase(Locale.ROOT) + ", SEVERAL TIMES SLOWER",
             "start Java with --add-modules jdk.incubator.vector, as ./lathe does");
+  }
+
+  /** What models run on; a refusal that another start of Java would avoid is a warning. */
+  private static Check kernels() {
+    var offers = Providers.offers();
+    var taken =
+        offers.stream().filter(offer -> offer.refusal().isEmpty()).findFirst().orElseThrow();
+    var refused = offers.subList(0, offers.indexOf(taken));
+    var finding =
+        Stream.concat(
+                Stream.of(taken.label()),
+                refused.stream().map(offer -> "not " + offer.name() + ": " + offer.refusal().get()))
+            .collect(Collectors.joining("; "));
+    return refused.stream().noneMatch(Providers.Offer::avoidable)
+        ? Check.ok("kernels", finding)
+        : Check.warn("kernels", finding, "./lathe starts Java with the options that kernels need");
   }
 
   /** A vocabulary of one word is enough to load the native library and to use it. */
