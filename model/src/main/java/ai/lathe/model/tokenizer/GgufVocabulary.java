@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -59,8 +60,8 @@ public final class GgufVocabulary {
   }
 
   /**
-   * {@code tokenizer.json} and {@code tokenizer_config.json}, by name; empty where the file holds
-   * no vocabulary.
+   * {@code tokenizer.json}, {@code tokenizer_config.json} and {@code generation_config.json}, by
+   * name; empty where the file holds no vocabulary.
    *
    * @param where names the file in messages
    */
@@ -71,7 +72,25 @@ public final class GgufVocabulary {
     var files = new LinkedHashMap<String, byte[]>();
     files.put("tokenizer.json", Json.print(tokenizerJson(metadata, where)));
     files.put("tokenizer_config.json", Json.print(tokenizerConfig(metadata, where)));
+    ends(metadata, where).ifPresent(file -> files.put("generation_config.json", Json.print(file)));
     return files;
+  }
+
+  /** Ends of texts, of turns and of messages as one list, as Hugging Face keeps them. */
+  private static Optional<ObjectNode> ends(GgufMetadata metadata, String where) {
+    int size = metadata.findStrings(PREFIX + "tokens").map(List::size).orElse(Integer.MAX_VALUE);
+    var ids =
+        Stream.of("eos", "eot", "eom")
+            .flatMap(name -> special(metadata, name, size, where).stream())
+            .distinct()
+            .toList();
+    if (ids.isEmpty()) {
+      return Optional.empty();
+    }
+    var file = Json.object();
+    var list = file.putArray("eos_token_id");
+    ids.forEach(list::add);
+    return Optional.of(file);
   }
 
   /** The {@code tokenizer.json}; throws where the vocabulary is of a kind that is not known. */
