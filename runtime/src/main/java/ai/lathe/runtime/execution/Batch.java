@@ -115,6 +115,12 @@ public final class Batch {
     return chunks.get(i);
   }
 
+  /** A chunk's tokens have been read. */
+  void advance(int i) {
+    var chunk = chunks.get(i);
+    chunk.sequence.advance(tokens, chunk.row, chunk.count);
+  }
+
   int token(int row) {
     return tokens[row];
   }

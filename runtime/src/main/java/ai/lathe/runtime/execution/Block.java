@@ -41,6 +41,7 @@ final class Block {
       Function<ModelConfig.Rope, Rotary> rotary,
       Buffers buffers,
       Workers workers,
+      AttentionWork attentionWork,
       Probe probe) {
     this.architecture = loader.checkpoint().architecture();
     this.config = loader.checkpoint().config();
@@ -72,7 +73,8 @@ final class Block {
             norms.get(Role.QUERY_NORM),
             norms.get(Role.KEY_NORM),
             rope == null ? null : rotary.apply(rope),
-            math);
+            math,
+            attentionWork);
     int head = config.headSize();
     long queries = (long) config.heads() * head;
     long keys = (long) config.keyValueHeads() * head;

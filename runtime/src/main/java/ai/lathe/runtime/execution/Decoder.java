@@ -39,11 +39,12 @@ public final class Decoder implements AutoCloseable {
       KernelProvider kernels,
       Workers workers,
       int batchTokens,
+      KvCache cache,
       Arena arena,
       Progress progress) {
     this.arena = arena;
     var loader = new Loader(checkpoint, kernels, arena);
-    stack = new Stack(loader, batchTokens, workers, progress);
+    stack = new Stack(loader, batchTokens, cache, workers, progress);
     math = kernels.rows();
     // The states of a post-norm model are normed already.
     norm =
@@ -57,25 +58,39 @@ public final class Decoder implements AutoCloseable {
     cap = (float) stack.config.arithmetic().outputCap().orElse(0);
   }
 
-  /**
-   * @param checkpoint stays open as long as the decoder, and is not closed with it
-   * @param workers likewise
-   * @param batchTokens most tokens of a pass
-   */
+  /** With {@link KvCache.Settings#DEFAULT}. */
   public static Decoder load(
       Checkpoint checkpoint,
       KernelProvider kernels,
       Workers workers,
       int batchTokens,
       Progress progress) {
+    return load(checkpoint, kernels, workers, batchTokens, KvCache.Settings.DEFAULT, progress);
+  }
+
+  /**
+   * @param checkpoint stays open as long as the decoder, and is not closed with it
+   * @param workers likewise
+   * @param batchTokens most tokens of a pass
+   * @param keysAndValues how those of all sequences are kept
+   */
+  public static Decoder load(
+      Checkpoint checkpoint,
+      KernelProvider kernels,
+      Workers workers,
+      int batchTokens,
+      KvCache.Settings keysAndValues,
+      Progress progress) {
     if (checkpoint.architecture().kind() != ModelKind.DECODER) {
       throw new LatheException(
           checkpoint.architecture().name() + " is an encoder and predicts no next token");
     }
     var arena = Arena.ofShared();
+    var cache = KvCache.of(checkpoint.config(), keysAndValues);
     try {
-      return new Decoder(checkpoint, kernels, workers, batchTokens, arena, progress);
+      return new Decoder(checkpoint, kernels, workers, batchTokens, cache, arena, progress);
     } catch (Throwable e) {
+      cache.close();
       arena.close();
       throw e;
     }
@@ -102,7 +117,20 @@ public final class Decoder implements AutoCloseable {
    *     frequencies for longer sequences, which cannot be changed once keys are kept
    */
   public Sequence newSequence(int planned) {
-    return new Sequence(stack.config, planned);
+    return stack.cache.open(planned);
+  }
+
+  /**
+   * A sequence that begins with as much of a text as the cache holds from earlier ones: {@link
+   * Sequence#length} tokens, never all of it. The caller runs the rest.
+   */
+  public Sequence newSequence(int[] text, int planned) {
+    return stack.cache.open(text, planned);
+  }
+
+  /** Keys and values of all sequences. */
+  public KvCache cache() {
+    return stack.cache;
   }
 
   /**
@@ -181,6 +209,7 @@ public final class Decoder implements AutoCloseable {
 
   @Override
   public void close() {
+    stack.cache.close();
     arena.close();
   }
 }

@@ -32,12 +32,18 @@ public final class RuntimeEncoder implements Encoder {
       Checkpoint checkpoint,
       KernelProvider kernels,
       Workers workers,
+      KvCache cache,
       Arena arena,
       Progress progress) {
     this.arena = arena;
     var loader = new Loader(checkpoint, kernels, arena);
     stack =
-        new Stack(loader, Math.max(BATCH_TOKENS, checkpoint.config().context()), workers, progress);
+        new Stack(
+            loader,
+            Math.max(BATCH_TOKENS, checkpoint.config().context()),
+            cache,
+            workers,
+            progress);
   }
 
   /**
@@ -50,9 +56,11 @@ public final class RuntimeEncoder implements Encoder {
       throw new LatheException(checkpoint.architecture().name() + " is a decoder, not an encoder");
     }
     var arena = Arena.ofShared();
+    var cache = KvCache.ofOneBlock(checkpoint.config());
     try {
-      return new RuntimeEncoder(checkpoint, kernels, workers, arena, progress);
+      return new RuntimeEncoder(checkpoint, kernels, workers, cache, arena, progress);
     } catch (Throwable e) {
+      cache.close();
       arena.close();
       throw e;
     }
@@ -82,11 +90,17 @@ public final class RuntimeEncoder implements Encoder {
         if (tokens.length == 0) {
           throw new LatheException("a sequence to encode has no tokens");
         }
-        batch.add(new Sequence(stack.config, tokens.length), tokens, 0, tokens.length, Wanted.ALL);
+        batch.add(stack.cache.open(tokens.length), tokens, 0, tokens.length, Wanted.ALL);
       }
-      stack.forward(batch);
-      for (int i = 0; i < batch.chunks(); i++) {
-        results.add(states(batch.chunk(i)));
+      try {
+        stack.forward(batch);
+        for (int i = 0; i < batch.chunks(); i++) {
+          results.add(states(batch.chunk(i)));
+        }
+      } finally {
+        for (int i = 0; i < batch.chunks(); i++) {
+          batch.chunk(i).sequence().close();
+        }
       }
     }
     return List.copyOf(results);
@@ -107,6 +121,7 @@ public final class RuntimeEncoder implements Encoder {
 
   @Override
   public void close() {
+    stack.cache.close();
     arena.close();
   }
 }

@@ -15,16 +15,22 @@ final class Stack {
   final ModelConfig config;
   final Buffers buffers;
   final Workers workers;
+  final KvCache cache;
   final Probe probe = new Probe();
   private final Embedding embedding;
   private final List<Block> blocks = new ArrayList<>();
 
-  Stack(Loader loader, int batchTokens, Workers workers, Progress progress) {
+  /**
+   * @param cache of all sequences that will be run; closed with it
+   */
+  Stack(Loader loader, int batchTokens, KvCache cache, Workers workers, Progress progress) {
+    this.cache = cache;
     this.config = loader.checkpoint().config();
     this.workers = workers;
     var architecture = loader.checkpoint().architecture();
     buffers = new Buffers(architecture, config, batchTokens, workers, loader.arena());
     embedding = new Embedding(loader);
+    var attention = new AttentionWork(loader.kernels(), cache, workers);
     Map<ModelConfig.Rope, Rotary> rotaries = new HashMap<>();
     try (var task = progress.start("loading", config.blocks())) {
       for (int block = 0; block < config.blocks(); block++) {
@@ -35,6 +41,7 @@ final class Stack {
                 rope -> rotaries.computeIfAbsent(rope, Rotary::new),
                 buffers,
                 workers,
+                attention,
                 probe));
         loader.checkpoint().release(block);
         task.advance(1);
@@ -68,7 +75,7 @@ final class Stack {
       blocks.get(i).forward(batch);
     }
     for (int i = 0; i < batch.chunks(); i++) {
-      batch.chunk(i).sequence().advance(batch.chunk(i).count());
+      batch.advance(i);
     }
   }
 

@@ -8,6 +8,8 @@ import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
+import ai.lathe.runtime.kernel.vector.VectorProvider;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.Torch;
 import ai.lathe.torch.TorchEncoder;
@@ -32,6 +34,7 @@ class GoldenTest {
   private static final Path MODELS = Path.of("../torch/src/test/resources/golden");
 
   private static final double TOLERANCE = 1e-4;
+  private static final KvCache.Settings EXACT = KvCache.Settings.DEFAULT.of(DType.F32);
   private static final Workers WORKERS = new Workers(2);
 
   @BeforeAll
@@ -54,12 +57,13 @@ class GoldenTest {
   @MethodSource("models")
   void agreesWithTorch(Path model) {
     try (var checkpoint = Checkpoints.open(model)) {
-      var provider = new ScalarProvider();
       var sequences = sequences(checkpoint);
-      if (checkpoint.architecture().kind() == ModelKind.ENCODER) {
-        compareStates(checkpoint, provider, sequences);
-      } else {
-        compareLogits(checkpoint, provider, sequences);
+      for (var provider : List.of(new ScalarProvider(), new VectorProvider())) {
+        if (checkpoint.architecture().kind() == ModelKind.ENCODER) {
+          compareStates(checkpoint, provider, sequences);
+        } else {
+          compareLogits(checkpoint, provider, sequences);
+        }
       }
     }
   }
@@ -79,7 +83,8 @@ class GoldenTest {
     // Passes of five tokens: a sequence takes several.
     try (var expected = TorchModel.of(checkpoint);
         var actual =
-            new RuntimeModel(Decoder.load(checkpoint, provider, WORKERS, 5, Progress.NONE))) {
+            new RuntimeModel(
+                Decoder.load(checkpoint, provider, WORKERS, 5, EXACT, Progress.NONE))) {
       for (var sequence : sequences) {
         int size = sequence.length * checkpoint.config().vocabulary();
         var theirs = new float[size];

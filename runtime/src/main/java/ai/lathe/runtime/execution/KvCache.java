@@ -1,0 +1,272 @@
+package ai.lathe.runtime.execution;
+
+import ai.lathe.model.ModelConfig;
+import ai.lathe.model.ModelConfig.Rope;
+import ai.lathe.runtime.kernel.attention.FloatKeyValues;
+import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.LatheException;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.IntStream;
+
+/**
+ * The keys and values of all sequences of a model: pages of {@link KeyValueLayout#POSITIONS}
+ * positions, one for each block, out of one pool. A page may belong to several sequences, which
+ * have the same tokens up to its end; who writes into a shared one gets a copy first. Blocks with a
+ * window let go of the pages that lie before it. Sequences may be opened and closed by any thread.
+ */
+public final class KvCache implements AutoCloseable {
+
+  /**
+   * Positions before its window that a block keeps, so that a sequence can be taken back by as
+   * many.
+   */
+  static final int BACK = KeyValueLayout.POSITIONS;
+
+  /**
+   * @param type of keys and values: F16, BF16 or F32
+   * @param budget bytes of all pages at most
+   * @param prefixes whether pages are kept for later sequences that begin alike, as long as the
+   *     budget allows
+   */
+  public record Settings(DType type, long budget, boolean prefixes) {
+
+    /** Float16 without a budget; nothing is kept when a sequence is closed. */
+    public static final Settings DEFAULT = new Settings(DType.F16, Long.MAX_VALUE, false);
+
+    public Settings of(DType other) {
+      return new Settings(other, budget, prefixes);
+    }
+
+    public Settings within(long bytes) {
+      return new Settings(type, bytes, prefixes);
+    }
+
+    public Settings withPrefixes() {
+      return new Settings(type, budget, true);
+    }
+  }
+
+  private final List<Rope> ropes;
+  private final KeyValueLayout layout;
+  private final PagePool pool;
+  private final int[] windows;
+  private final PrefixIndex shortPrefixes;
+  private final PrefixIndex longPrefixes;
+
+  private KvCache(
+      ModelConfig config, int[] windows, KeyValueLayout layout, long budget, boolean prefixes) {
+    ropes =
+        IntStream.range(0, config.blocks())
+            .mapToObj(config::rope)
+            .filter(Objects::nonNull)
+            .distinct()
+            .toList();
+    this.windows = windows;
+    this.layout = layout;
+    pool = new PagePool(layout.bytes(), budget);
+    shortPrefixes = prefixes ? new PrefixIndex(pool) : null;
+    longPrefixes = prefixes ? new PrefixIndex(pool) : null;
+  }
+
+  static KvCache of(ModelConfig config, Settings settings) {
+    return new KvCache(
+        config,
+        windows(config),
+        layout(config, settings.type()),
+        settings.budget(),
+        settings.prefixes());
+  }
+
+  /** For attention in both directions, which needs one block's keys and values at a time. */
+  static KvCache ofOneBlock(ModelConfig config) {
+    int[] windows = {Integer.MAX_VALUE};
+    return new KvCache(config, windows, layout(config, DType.F32), Long.MAX_VALUE, false);
+  }
+
+  private static KeyValueLayout layout(ModelConfig config, DType type) {
+    return new FloatKeyValues(type, config.keyValueHeads(), config.headSize());
+  }
+
+  private static int[] windows(ModelConfig config) {
+    var windows = new int[config.blocks()];
+    for (int block = 0; block < windows.length; block++) {
+      windows[block] = config.window(block).orElse(Integer.MAX_VALUE);
+    }
+    return windows;
+  }
+
+  /**
+   * The most bytes that one sequence takes, shared with no other.
+   *
+   * @param positions that it has in the end
+   * @param pass most tokens that are run at once, which windows must hold besides their own
+   */
+  public static long bytes(ModelConfig config, DType type, int positions, int pass) {
+    long page = layout(config, type).bytes();
+    var windows = windows(config);
+    long most = 0;
+    for (int length = 0; length < positions; length += Math.min(pass, positions - length)) {
+      int end = length + Math.min(pass, positions - length);
+      long pages = 0;
+      for (int window : windows) {
+        pages += Math.ceilDiv(end, KeyValueLayout.POSITIONS) - firstPage(window, length);
+      }
+      most = Math.max(most, pages);
+    }
+    return Math.multiplyExact(most, page);
+  }
+
+  /** The first page that a block needs when a sequence of so many positions goes on. */
+  static int firstPage(int window, int length) {
+    long first = (long) length + 1 - window - BACK;
+    return (int) Math.max(0, first) / KeyValueLayout.POSITIONS;
+  }
+
+  /**
+   * A sequence without tokens.
+   *
+   * @param planned tokens that it is expected to have in the end, 0 where nothing is known
+   */
+  public Sequence open(int planned) {
+    return new Sequence(this, planned);
+  }
+
+  /**
+   * A sequence that begins with as much of a text as the cache holds, whole pages of it, and not
+   * the text's last token, which the model has yet to read.
+   */
+  public Sequence open(int[] text, int planned) {
+    var sequence = new Sequence(this, Math.max(planned, text.length));
+    var index = prefixes(sequence.planned());
+    if (index != null) {
+      var pages = new int[text.length / KeyValueLayout.POSITIONS][];
+      synchronized (this) {
+        int found = index.find(text, text.length - 1, pages);
+        if (found > 0) {
+          sequence.begin(text, found, pages);
+        }
+      }
+    }
+    return sequence;
+  }
+
+  /** Bytes of pages that sequences or prefixes hold. */
+  public synchronized long usedBytes() {
+    return pool.used() * pool.pageBytes();
+  }
+
+  /** Bytes of pages that only prefixes of closed sequences may hold, and give up when needed. */
+  public synchronized long prefixBytes() {
+    int pages = shortPrefixes == null ? 0 : shortPrefixes.size() + longPrefixes.size();
+    return (long) pages * windows.length * pool.pageBytes();
+  }
+
+  /** For people, for example {@code float16}. */
+  public String label() {
+    return layout.label();
+  }
+
+  KeyValueLayout layout() {
+    return layout;
+  }
+
+  /** All pages by number; another array after sequences have grown. */
+  MemorySegment[] pages() {
+    return pool.pages();
+  }
+
+  int blocks() {
+    return windows.length;
+  }
+
+  int window(int block) {
+    return windows[block];
+  }
+
+  /** Whether keys of sequences of these lengths are turned alike; a length of 0 is a short one. */
+  boolean sameTurns(int length, int other) {
+    for (int i = 0; i < ropes.size(); i++) {
+      if (!ropes.get(i).sameFrequencies(length, other)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private PrefixIndex prefixes(int planned) {
+    return sameTurns(planned, 1) ? shortPrefixes : longPrefixes;
+  }
+
+  /** Full pages become what later sequences can begin with. */
+  synchronized void publish(Sequence sequence, int[] tokens, int pages) {
+    var index = prefixes(sequence.planned());
+    if (index != null) {
+      index.add(tokens, pages, sequence);
+    }
+  }
+
+  boolean keepsPrefixes() {
+    return shortPrefixes != null;
+  }
+
+  /**
+   * Makes sure that so many pages can be taken.
+   *
+   * @param positions that they are for
+   */
+  void require(int pages, int positions) {
+    while (pool.available() < pages && evict()) {
+      // One page of positions after the other.
+    }
+    if (pool.available() < pages) {
+      throw new LatheException(
+          ("the key-value cache is full: %,d more positions take %,d bytes, and %,d of its %,d bytes"
+                  + " are free; raise its budget, or close sequences")
+              .formatted(
+                  positions,
+                  pages * pool.pageBytes(),
+                  pool.available() * pool.pageBytes(),
+                  pool.capacity() * pool.pageBytes()));
+    }
+  }
+
+  private boolean evict() {
+    return shortPrefixes != null && (shortPrefixes.evict() || longPrefixes.evict());
+  }
+
+  int take() {
+    return pool.take();
+  }
+
+  void share(int page) {
+    pool.share(page);
+  }
+
+  void release(int page) {
+    pool.release(page);
+  }
+
+  /** The same page where nobody else holds it, else a copy, which takes its place. */
+  int own(int page) {
+    if (pool.holders(page) == 1) {
+      return page;
+    }
+    int copy = pool.take();
+    var pages = pool.pages();
+    layout.copy(pages[page], pages[copy]);
+    pool.release(page);
+    return copy;
+  }
+
+  boolean shared(int page) {
+    return pool.holders(page) > 1;
+  }
+
+  @Override
+  public void close() {
+    pool.close();
+  }
+}
