@@ -77,7 +77,7 @@ public final class VectorAttention implements AttentionKernel {
   private float[] scores;
   private float[] mixed;
   private float[] max;
-  private float[] sum;
+  private float[] sums;
 
   public VectorAttention(AttentionShape shape, KeyValueLayout layout) {
     this.shape = shape;
@@ -100,7 +100,8 @@ public final class VectorAttention implements AttentionKernel {
     scores = new float[rows * POSITIONS];
     mixed = new float[rows * width];
     max = new float[rows];
-    sum = new float[rows];
+    // One more, for sums that nobody reads.
+    sums = new float[(rows + 1) * LANES];
   }
 
   @Override
@@ -111,7 +112,7 @@ public final class VectorAttention implements AttentionKernel {
     load(task, padded);
     Arrays.fill(mixed, 0, padded * width, 0);
     Arrays.fill(max, 0, padded, Float.NEGATIVE_INFINITY);
-    Arrays.fill(sum, 0, padded, 0);
+    Arrays.fill(sums, 0, padded * LANES, 0);
     int last = task.position + task.tokens - 1;
     int from = Math.max(task.from, shape.from(task.position));
     int to = Math.min(task.to, shape.to(last, task.length));
@@ -125,7 +126,7 @@ public final class VectorAttention implements AttentionKernel {
         int at = task.partAt + r * (size + 2);
         System.arraycopy(mixed, r * width, task.part, at, size);
         task.part[at + size] = max[r];
-        task.part[at + size + 1] = sum[r];
+        task.part[at + size + 1] = sum(r);
       }
     }
   }
@@ -197,11 +198,12 @@ public final class VectorAttention implements AttentionKernel {
       keep[r - row] = larger == Float.NEGATIVE_INFINITY ? 0 : max[r] - larger;
       max[r] = larger;
     }
-    powers(keep, 0, keep.length, 0);
+    powers(keep, 0, keep.length, 0, 0, sums, rows * LANES);
     for (int r = row; r < row + ROWS; r++) {
+      int from = r * POSITIONS + begin;
+      int to = r * POSITIONS + end;
       float reference = max[r] == Float.NEGATIVE_INFINITY ? 0 : max[r];
-      float more = powers(scores, r * POSITIONS + begin, r * POSITIONS + end, reference);
-      sum[r] = sum[r] * keep[r - row] + more;
+      powers(scores, from, to, reference, keep[r - row], sums, r * LANES);
     }
     multiply(
         scores,
@@ -317,9 +319,14 @@ public final class VectorAttention implements AttentionKernel {
     return largest.reduceLanes(VectorOperators.MAX);
   }
 
-  /** {@code x = 2^(x - reference)}, which is at most 1; whole vectors; returns their sum. */
-  private static float powers(float[] x, int from, int to, float reference) {
-    var total = FloatVector.zero(SPECIES);
+  /**
+   * {@code x = 2^(x - reference)}, which is at most 1; whole vectors. Their sums stay apart by
+   * lanes, {@code sums = kept sums + new ones}: in which order lanes of one vector are added up is
+   * not the same in interpreted and in compiled code.
+   */
+  private static void powers(
+      float[] x, int from, int to, float reference, float kept, float[] sums, int at) {
+    var total = FloatVector.fromArray(SPECIES, sums, at).mul(kept);
     for (int i = from; i < to; i += LANES) {
       var power = FloatVector.fromArray(SPECIES, x, i).sub(reference).max(LEAST);
       var rounded = power.add(ROUND);
@@ -335,7 +342,7 @@ public final class VectorAttention implements AttentionKernel {
       value.intoArray(x, i);
       total = total.add(value);
     }
-    return total.reduceLanes(VectorOperators.ADD);
+    total.intoArray(sums, at);
   }
 
   /**
@@ -363,9 +370,17 @@ public final class VectorAttention implements AttentionKernel {
     }
   }
 
+  private float sum(int row) {
+    float sum = 0;
+    for (int i = row * LANES; i < (row + 1) * LANES; i++) {
+      sum += sums[i];
+    }
+    return sum;
+  }
+
   private void finish(AttentionTask task, int count) {
     for (int r = 0; r < count; r++) {
-      float factor = 1 / sum[r];
+      float factor = 1 / sum(r);
       for (int i = r * width; i < r * width + size; i++) {
         mixed[i] *= factor;
       }
