@@ -35,6 +35,18 @@ final class Assembler {
     }
   }
 
+  /** Of unsigned numbers. */
+  enum Order {
+    LESS(1),
+    AT_LEAST(5);
+
+    private final int code;
+
+    Order(int code) {
+      this.code = code;
+    }
+  }
+
   private static final int REGISTER_ONLY = 0xC0;
   private static final int SHORT_DISPLACEMENT = 0x40;
   private static final int LONG_DISPLACEMENT = 0x80;
@@ -59,9 +71,13 @@ final class Assembler {
     evex(instruction, a.number(), b.number(), c, 0, false);
   }
 
-  /** {@code a = f(b, constant)}, for shifts. */
+  /** {@code a = f(b, constant)}. */
   void emit(Instruction instruction, Zmm a, Operand b, int constant) {
-    evex(instruction, instruction.extension, a.number(), b, 0, false);
+    if (instruction.extension < 0) {
+      evex(instruction, a.number(), 0, b, 0, false);
+    } else {
+      evex(instruction, instruction.extension, a.number(), b, 0, false);
+    }
     write(constant);
   }
 
@@ -69,6 +85,52 @@ final class Assembler {
   void emit(Instruction instruction, Zmm a, Zmm b, Operand c, int constant) {
     evex(instruction, a.number(), b.number(), c, 0, false);
     write(constant);
+  }
+
+  /** {@code a = f(b)} in the lanes whose bit is set in mask {@code k}; the others stay. */
+  void merge(int k, Instruction instruction, Zmm a, Operand b) {
+    evex(instruction, a.number(), 0, b, k, false);
+  }
+
+  /** {@code a = f(b)} in the lanes whose bit is set in mask {@code k}; the others become zero. */
+  void zero(int k, Instruction instruction, Zmm a, Operand b) {
+    evex(instruction, a.number(), 0, b, k, true);
+  }
+
+  /** {@code a = f(b, c)} likewise. */
+  void zero(int k, Instruction instruction, Zmm a, Zmm b, Operand c) {
+    evex(instruction, a.number(), b.number(), c, k, true);
+  }
+
+  /** Mask {@code to}: where {@code b} stands in this order to {@code c}, as unsigned int32. */
+  void compare(int to, Zmm b, Operand c, Order order) {
+    compare(to, b, c, order, 0);
+  }
+
+  /** Likewise, and the bit of mask {@code k} is set. */
+  void compare(int to, Zmm b, Operand c, Order order, int k) {
+    evex(Instruction.VPCMPUD, to, b.number(), c, k, false);
+    write(order.code);
+  }
+
+  /**
+   * Stores the lanes whose bit is set in mask {@code k}, each at the base plus its own number of
+   * bytes. The mask becomes zero.
+   */
+  void scatter(Register base, Zmm bytes, Zmm a, int k) {
+    var i = Instruction.VPSCATTERDD;
+    int index = bytes.number();
+    // The index takes the places of the third operand's bit 4 and of the second one's bit 4.
+    int c = base.ordinal() & 15 | (index >> 3 & 1) << 4;
+    int b = index & 16;
+    prefix(i.prefix, i.map, a.number(), b, c, k);
+    write(i.opcode);
+    boolean none = low(base.ordinal()) != low(Register.RBP.ordinal());
+    write((none ? 0 : SHORT_DISPLACEMENT) | low(a.number()) << 3 | 4);
+    write(low(index) << 3 | low(base.ordinal()));
+    if (!none) {
+      write(0);
+    }
   }
 
   /** Loads the lanes whose bit is set in mask {@code k}, zeros into the others. */

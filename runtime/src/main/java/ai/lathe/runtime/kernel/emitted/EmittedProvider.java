@@ -8,10 +8,8 @@ import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
 import ai.lathe.runtime.kernel.layout.InputRule;
-import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Packing;
-import ai.lathe.runtime.kernel.layout.PlainRounding;
 import ai.lathe.runtime.kernel.layout.Sides;
 import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.tensor.LinearWeight;
@@ -104,8 +102,7 @@ public final class EmittedProvider implements KernelProvider {
             shape,
             _ ->
                 new InputForm.Kind<>(
-                    "inputs " + rule.label(),
-                    () -> new TiledInput(layout, new Int8Input(new PlainRounding(rule)))));
+                    "inputs " + rule.label(), () -> new TiledInput(layout, written, rule)));
     return new EmittedStripes(stripes, written, kind);
   }
 

@@ -15,11 +15,21 @@ enum Instruction {
   VMOVUPS_STORE(Prefix.NONE, 1, 0x11, 64),
   VADDPS(Prefix.NONE, 1, 0x58, 64),
   VMULPS(Prefix.NONE, 1, 0x59, 64),
+  VDIVPS(Prefix.NONE, 1, 0x5E, 64),
   /** Float32 of int32. */
   VCVTDQ2PS(Prefix.NONE, 1, 0x5B, 64),
+  /** Int32 of float32, ties to even. */
+  VCVTPS2DQ(Prefix.P66, 1, 0x5B, 64),
+  /** 16-bit numbers of int32 ones, cut to their range; both operands by turns, 4 numbers each. */
+  VPACKSSDW(Prefix.P66, 1, 0x6B, 64),
+  /** Bytes of 16-bit numbers, cut to their range; both operands by turns, 8 numbers each. */
+  VPACKSSWB(Prefix.P66, 1, 0x63, 64),
+  /** Another order within each four lanes, a constant. */
+  VPSHUFD(Prefix.P66, 1, 0x70, 64),
   VPANDD(Prefix.P66, 1, 0xDB, 64),
   VPORD(Prefix.P66, 1, 0xEB, 64),
   VPXORD(Prefix.P66, 1, 0xEF, 64),
+  VPSUBD(Prefix.P66, 1, 0xFA, 64),
   VPADDD(Prefix.P66, 1, 0xFE, 64),
   /** Shift right by a constant, zeros from the left. */
   VPSRLD(Prefix.P66, 1, 0x72, 64, 2),
@@ -36,6 +46,8 @@ enum Instruction {
   VPMOVZXWD(Prefix.P66, 2, 0x33, 32),
   /** The lower 16 bits of each lane, one after the other; the result is the operand read last. */
   VPMOVDW(Prefix.PF3, 2, 0x33, 32),
+  /** The larger one as unsigned int32. */
+  VPMAXUD(Prefix.P66, 2, 0x3F, 64),
   /** {@code a += } the sum of four products of an unsigned byte of {@code b} and a signed one. */
   VPDPBUSD(Prefix.P66, 2, 0x50, 64),
   /** Four bytes of memory as every lane. */
@@ -44,6 +56,12 @@ enum Instruction {
   VFMADD231PS(Prefix.P66, 2, 0xB8, 64),
   /** {@code a -= b c}, rounded once. */
   VFNMADD231PS(Prefix.P66, 2, 0xBC, 64),
+  /** See {@link Assembler#scatter}. */
+  VPSCATTERDD(Prefix.P66, 2, 0xA0, 4),
+  /** Compares unsigned int32; see {@link Assembler#compare(int, Zmm, Operand, Order, int)}. */
+  VPCMPUD(Prefix.P66, 3, 0x1E, 64),
+  /** Fours of lanes of {@code b}, then of {@code c}, in an order that is a constant. */
+  VSHUFI32X4(Prefix.P66, 3, 0x43, 64),
   /** Any function of three bits, its truth table a constant. */
   VPTERNLOGD(Prefix.P66, 3, 0x25, 64);
 

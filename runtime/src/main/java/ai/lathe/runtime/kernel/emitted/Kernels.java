@@ -22,10 +22,13 @@ final class Kernels {
   private static final MethodHandle STRIPES = caller(8);
   private static final MethodHandle UNPACK = caller(3);
   private static final MethodHandle PANEL = caller(10);
+  private static final MethodHandle ROUND = caller(5);
 
   private final MemorySegment[] few = new MemorySegment[Tile.FEW + 1];
   private final MemorySegment[] many = new MemorySegment[Tile.MANY + 1];
   private final MemorySegment unpack;
+  private final MemorySegment round;
+  private final MemorySegment[] places = new MemorySegment[Tile.FEW + 1];
   private final ThreadLocal<MemorySegment> panels;
 
   Kernels(Layout layout, boolean macos) throws NativeCode.Refused {
@@ -38,6 +41,8 @@ final class Kernels {
       starts[few.length + tokens] = append(code, PanelKernel.write(layout, tokens));
     }
     int unpackAt = append(code, UnpackKernel.write(layout));
+    var tile = Tile.of(layout, 1);
+    int roundAt = tile.rowScales() ? 0 : append(code, InputKernel.write(tile));
     var memory = NativeCode.map(code.toByteArray(), macos);
     for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
       few[tokens] = memory.asSlice(starts[tokens]);
@@ -46,7 +51,11 @@ final class Kernels {
       many[tokens] = memory.asSlice(starts[few.length + tokens]);
     }
     unpack = memory.asSlice(unpackAt);
-    int bytes = Panel.of(Tile.of(layout, 1)).allBytes();
+    round = tile.rowScales() ? null : memory.asSlice(roundAt);
+    for (int tokens = 1; round != null && tokens <= Tile.FEW; tokens++) {
+      places[tokens] = InputKernel.places(Tile.of(layout, tokens), Arena.ofAuto());
+    }
+    int bytes = Panel.of(tile).allBytes();
     panels = ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(bytes, ALIGNMENT));
   }
 
@@ -80,6 +89,20 @@ final class Kernels {
       long lanes) {
     try {
       STRIPES.invokeExact(few[tokens], weights, tile, factors, out, units, stripes, stride, lanes);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Whether there is a function of {@link InputKernel}: not where scales are the rows'. */
+  boolean rounds() {
+    return round != null;
+  }
+
+  /** Calls the function of {@link InputKernel}. */
+  void round(int tokens, long values, long tile, long parts, long bytes) {
+    try {
+      ROUND.invokeExact(round, values, tile, parts, places[tokens].address(), bytes);
     } catch (Throwable e) {
       throw new AssertionError(e);
     }

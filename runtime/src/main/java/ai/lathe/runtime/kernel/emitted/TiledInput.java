@@ -2,8 +2,10 @@ package ai.lathe.runtime.kernel.emitted;
 
 import ai.lathe.runtime.kernel.InputForm;
 import ai.lathe.runtime.kernel.Workers;
+import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
+import ai.lathe.runtime.kernel.layout.PlainRounding;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,13 +18,26 @@ import java.lang.foreign.ValueLayout;
 final class TiledInput implements InputForm {
 
   private static final int CHUNK = Panel.COLUMNS / Layout.COLUMNS;
+  private static final int END_BYTES = Layout.COLUMNS * Float.BYTES;
 
   private final Layout layout;
+  private final Kernels kernels;
+
+  /** Whether machine code rounds the input; otherwise {@link #codes} come first. */
+  private final boolean direct;
+
   private final Int8Input codes;
   private final Tile[] shapes = new Tile[Tile.FEW + 1];
-  private Arena arena;
+  private final Workers.Task roundTiles = (part, all) -> share(true, part, all);
+  private final Workers.Task packTiles = (part, all) -> share(false, part, all);
   private MemorySegment memory;
+
+  /** For each thread, 64 columns of which only the first ones are there. */
+  private MemorySegment ends;
+
+  private MemorySegment values;
   private int tokens;
+  private int columns;
   private int tiles;
 
   /** Times 64 columns, padding included. */
@@ -30,41 +45,104 @@ final class TiledInput implements InputForm {
 
   /**
    * @param layout of the weights
-   * @param codes an empty one; this form fills it
+   * @param kernels of that layout
    */
-  TiledInput(Layout layout, Int8Input codes) {
+  TiledInput(Layout layout, Kernels kernels, InputRule rule) {
     this.layout = layout;
-    this.codes = codes;
+    this.kernels = kernels;
+    direct = kernels.rounds() && rule.equals(InputRule.blocks(null));
+    codes = new Int8Input(new PlainRounding(rule));
     for (int t = 1; t < shapes.length; t++) {
       shapes[t] = Tile.of(layout, t);
     }
   }
 
   @Override
-  public void make(MemorySegment values, int newTokens, int columns, Workers workers) {
-    codes.make(values, newTokens, columns, workers);
+  public void make(MemorySegment newValues, int newTokens, int newColumns, Workers workers) {
+    boolean rounds = direct && newValues.isNative();
+    if (!rounds) {
+      codes.make(newValues, newTokens, newColumns, workers);
+    }
+    values = newValues.asSlice(0, (long) newTokens * newColumns * Float.BYTES);
     tokens = newTokens;
+    columns = newColumns;
     tiles = tokens <= Tile.FEW ? Math.min(tokens, 1) : Math.ceilDiv(tokens, Tile.MANY);
     parts = layout.units(columns) * (layout.unit() / Layout.COLUMNS);
-    long needed = tokens * ((long) headerBytes() + parts * partBytes());
-    if (memory == null || memory.byteSize() < needed) {
-      if (arena != null) {
-        arena.close();
-      }
-      arena = Arena.ofShared();
-      memory = arena.allocate(needed, 64);
-    }
+    resize(workers.count());
     if (tiles == 1) {
-      pack(0);
+      share(rounds, 0, 1);
     } else {
-      workers.run(this::share);
+      workers.run(rounds ? roundTiles : packTiles);
     }
   }
 
-  private void share(int part, int all) {
-    for (int i = part; i < tiles; i += all) {
-      pack(i);
+  private void resize(int threads) {
+    long needed = tokens * ((long) headerBytes() + parts * partBytes());
+    if (memory == null || memory.byteSize() < needed) {
+      // Freed when nothing reads it any more: other threads may still hold what it replaces.
+      memory = Arena.ofAuto().allocate(needed, 64);
     }
+    if (ends == null || ends.byteSize() < (long) threads * END_BYTES) {
+      ends = Arena.ofAuto().allocate((long) threads * END_BYTES, 64);
+    }
+  }
+
+  private void share(boolean rounds, int part, int all) {
+    for (int i = part; i < tiles; i += all) {
+      if (rounds) {
+        round(i, ends.asSlice((long) part * END_BYTES, END_BYTES));
+      } else {
+        pack(i);
+      }
+    }
+  }
+
+  /**
+   * By machine code.
+   *
+   * @param end memory for 64 columns
+   */
+  private void round(int index, MemorySegment end) {
+    int first = first(index);
+    int count = first(index + 1) - first;
+    int bytes = shapes[count].bytes();
+    int whole = columns / Layout.COLUMNS;
+    for (int chunk = 0; chunk < chunks(); chunk++) {
+      int begin = chunk * CHUNK;
+      int last = begin + parts(chunk);
+      long target = address(chunk, first);
+      for (int t = 0; t < count; t++) {
+        long row = (long) (first + t) * columns * Float.BYTES;
+        long source = row + (long) begin * END_BYTES;
+        if (whole > begin) {
+          kernels.round(
+              count,
+              values.address() + source,
+              target + 4 * t,
+              Math.min(whole, last) - begin,
+              bytes);
+        }
+        if (begin <= whole && whole < last && columns % Layout.COLUMNS != 0) {
+          long there = (long) columns % Layout.COLUMNS * Float.BYTES;
+          MemorySegment.copy(values, row + (long) whole * END_BYTES, end, 0, there);
+          end.asSlice(there).fill((byte) 0);
+          kernels.round(
+              count, end.address(), target + (long) (whole - begin) * bytes + 4 * t, 1, bytes);
+        }
+      }
+    }
+    fillPadding(shapes[count], first);
+  }
+
+  /** Units may be wider than what is there of the input. */
+  private void fillPadding(Tile tile, int first) {
+    for (int part = Math.ceilDiv(columns, Layout.COLUMNS); part < parts; part++) {
+      memory.asSlice(at(first, tile, part), tile.bytes()).fill((byte) 0);
+    }
+  }
+
+  private long at(int first, Tile tile, int part) {
+    return at(part / CHUNK, first) + (long) (part % CHUNK) * tile.bytes();
   }
 
   int tokens() {
@@ -129,17 +207,13 @@ final class TiledInput implements InputForm {
     return shapes[1].bytes();
   }
 
+  /** From the codes that plain Java has made. */
   private void pack(int index) {
     int first = first(index);
     int count = first(index + 1) - first;
     var tile = shapes[count];
-    int filled = codes.padded() / Layout.COLUMNS;
-    for (int part = 0; part < parts; part++) {
-      long at = at(part / CHUNK, first) + (long) (part % CHUNK) * tile.bytes();
-      if (part >= filled) {
-        memory.asSlice(at, tile.bytes()).fill((byte) 0);
-        continue;
-      }
+    for (int part = 0; part < codes.padded() / Layout.COLUMNS; part++) {
+      long at = at(first, tile, part);
       for (int t = 0; t < count; t++) {
         packCodes(tile, at, first + t, t, part);
         if (!tile.rowScales()) {
@@ -152,6 +226,7 @@ final class TiledInput implements InputForm {
         packHeader(tile, (long) first * headerBytes(), first + t, t);
       }
     }
+    fillPadding(tile, first);
   }
 
   private void packCodes(Tile tile, long at, int token, int t, int part) {

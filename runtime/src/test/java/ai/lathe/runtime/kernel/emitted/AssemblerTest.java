@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.runtime.kernel.emitted.Assembler.Condition;
 import ai.lathe.runtime.kernel.emitted.Assembler.Label;
+import ai.lathe.runtime.kernel.emitted.Assembler.Order;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -190,6 +191,66 @@ class AssemblerTest {
           expect("cmp r9, 1", "4983f901", a -> a.compare(R9, 1)),
           expect("push rbx", "53", a -> a.push(RBX)),
           expect("pop r15", "415f", a -> a.pop(R15)),
+          expect(
+              "vdivps zmm17{k2}{z}, zmm28, zmm18",
+              "62a11cc25eca",
+              a -> a.zero(2, VDIVPS, zmm(17), zmm(28), zmm(18))),
+          expect(
+              "vcvtps2dq zmm1{k2}{z}, zmm19",
+              "62b17dca5bcb",
+              a -> a.zero(2, VCVTPS2DQ, zmm(1), zmm(19))),
+          expect(
+              "vmovups zmm16{k3}, zmm27",
+              "62817c4b10c3",
+              a -> a.merge(3, VMOVUPS, zmm(16), zmm(27))),
+          expect(
+              "vpackssdw zmm0, zmm8, zmm17",
+              "62b13d486bc1",
+              a -> a.emit(VPACKSSDW, zmm(0), zmm(8), zmm(17))),
+          expect(
+              "vpacksswb zmm30, zmm2, zmm9",
+              "62416d4863f1",
+              a -> a.emit(VPACKSSWB, zmm(30), zmm(2), zmm(9))),
+          expect(
+              "vpshufd zmm19, zmm8, 0xb1",
+              "62c17d4870d8b1",
+              a -> a.emit(VPSHUFD, zmm(19), zmm(8), 0xB1)),
+          expect(
+              "vpsubd zmm19, zmm25, zmm1",
+              "62e13540fad9",
+              a -> a.emit(VPSUBD, zmm(19), zmm(25), zmm(1))),
+          expect(
+              "vpmaxud zmm18, zmm9, zmm31",
+              "628235483fd7",
+              a -> a.emit(VPMAXUD, zmm(18), zmm(9), zmm(31))),
+          expect(
+              "vpcmpud k2, zmm18, zmm30, 5",
+              "62936d401ed605",
+              a -> a.compare(2, zmm(18), zmm(30), Order.AT_LEAST)),
+          expect(
+              "vpcmpud k3{k2}, zmm8, [rdi+64], 1",
+              "62f33d4a1e5f0101",
+              a -> a.compare(3, zmm(8), RDI.at(64), Order.LESS, 2)),
+          expect(
+              "vshufi32x4 zmm19, zmm18, zmm2, 0x4e",
+              "62e36d4043da4e",
+              a -> a.emit(VSHUFI32X4, zmm(19), zmm(18), zmm(2), 0x4E)),
+          expect(
+              "vpscatterdd [rsi+zmm24]{k1}, zmm0",
+              "62b27d41a00406",
+              a -> a.scatter(RSI, zmm(24), zmm(0), 1)),
+          expect(
+              "vpscatterdd [r9+zmm7]{k2}, zmm19",
+              "62c27d4aa01c39",
+              a -> a.scatter(R9, zmm(7), zmm(19), 2)),
+          expect(
+              "vpscatterdd [rbp+zmm16]{k7}, zmm8",
+              "62727d47a0440500",
+              a -> a.scatter(RBP, zmm(16), zmm(8), 7)),
+          expect(
+              "vpscatterdd [r13+zmm9]{k7}, zmm30",
+              "62027d4fa0740d00",
+              a -> a.scatter(R13, zmm(9), zmm(30), 7)),
           expect("shr r11, 16", "49c1eb10", a -> a.shiftRight(R11, 16)),
           expect("shr rax, 4", "48c1e804", a -> a.shiftRight(RAX, 4)),
           expect("test r11d, 2", "41f7c302000000", a -> a.test(R11, 2)),
