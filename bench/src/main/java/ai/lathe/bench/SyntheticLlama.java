@@ -57,6 +57,9 @@ public final class SyntheticLlama {
         }
       }
       Files.writeString(directory.resolve("config.json"), config.huggingFace().toPrettyString());
+      Files.writeString(
+          directory.resolve("README.md"),
+          "A Llama of random weights, to measure speed and memory with.\n");
       var embedded = EmbeddedModel.cached().directory();
       for (var name : new String[] {"tokenizer.json", "tokenizer_config.json"}) {
         Files.copy(

@@ -131,8 +131,7 @@ final class EvalCommand implements Callable<Integer> {
       return Measurement.of(executor(), measured, sequences.tokens(), console.progress());
     }
     try (var other = Checkpoints.open(reference.get(), console.progress())) {
-      return Measurement.of(
-          executor(), measured, other, sequences.tokens(), console.progress());
+      return Measurement.of(executor(), measured, other, sequences.tokens(), console.progress());
     }
   }
 
@@ -140,8 +139,7 @@ final class EvalCommand implements Callable<Integer> {
     return switch (executor) {
       case "torch" -> Executor.TORCH;
       case "runtime" -> new RuntimeExecutor(runtime.options());
-      default ->
-          throw LatheException.unknown("executor", executor, List.of("torch", "runtime"));
+      default -> throw LatheException.unknown("executor", executor, List.of("torch", "runtime"));
     };
   }
 

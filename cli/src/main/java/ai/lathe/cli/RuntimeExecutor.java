@@ -22,8 +22,7 @@ record RuntimeExecutor(RuntimeOptions options) implements Executor {
       @Override
       public LanguageModel languageModel() {
         return new RuntimeModel(
-            Decoder.load(
-                model, options.provider(), workers, Decoder.BATCH_TOKENS, progress));
+            Decoder.load(model, options.provider(), workers, Decoder.BATCH_TOKENS, progress));
       }
 
       @Override

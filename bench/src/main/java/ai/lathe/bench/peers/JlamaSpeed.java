@@ -3,8 +3,11 @@ package ai.lathe.bench.peers;
 import com.github.tjake.jlama.model.AbstractModel;
 import com.github.tjake.jlama.model.ModelSupport;
 import com.github.tjake.jlama.safetensors.DType;
+import com.github.tjake.jlama.safetensors.SafeTensorSupport;
 import com.github.tjake.jlama.tensor.KvBufferCache;
-import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
@@ -12,8 +15,8 @@ import java.util.SplittableRandom;
 
 /**
  * Tokens per second of a decoder in Jlama. It reads no GGUF: it gets the directory that the GGUF
- * file was made of, and rounds the weights to its own four bits (blocks of 32, as Q4_0) or eight
- * while it loads them. Inputs are rounded to eight bits, its default.
+ * file was made of, and rounds the weights to its own four bits (blocks of 32, as Q4_0) or eight;
+ * the result stays beside the directory. Inputs are rounded to eight bits, its default.
  *
  * <pre>JlamaSpeed DIRECTORY PROMPT GENERATE THREADS Q4|I8</pre>
  */
@@ -21,17 +24,17 @@ public final class JlamaSpeed {
 
   private JlamaSpeed() {}
 
-  public static void main(String[] arguments) {
+  public static void main(String[] arguments) throws IOException {
     int prompt = Integer.parseInt(arguments[1]);
     int generate = Integer.parseInt(arguments[2]);
     int threads = Integer.parseInt(arguments[3]);
     try (var model =
             ModelSupport.loadModel(
-                new File(arguments[0]),
+                rounded(Path.of(arguments[0]), DType.valueOf(arguments[4])).toFile(),
                 null,
                 DType.F32,
                 DType.I8,
-                Optional.of(DType.valueOf(arguments[4])),
+                Optional.empty(),
                 Optional.of(threads));
         var caches = new KvBufferCache(model)) {
       var tokens =
@@ -40,6 +43,15 @@ public final class JlamaSpeed {
               .toArray();
       Samples.print(measure(model, caches, tokens, prompt));
     }
+  }
+
+  private static Path rounded(Path directory, DType type) throws IOException {
+    var rounded = directory.resolveSibling(directory.getFileName() + "-jlama-" + type);
+    if (!Files.exists(rounded)) {
+      var kept = new String[] {"embed_tokens", "norm"};
+      SafeTensorSupport.quantizeModel(directory, type, kept, null, Optional.of(rounded));
+    }
+    return rounded;
   }
 
   private static Map<String, double[]> measure(

@@ -4,6 +4,7 @@ import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.runtime.execution.Decoder;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.measure.DecoderSpeed;
+import ai.lathe.runtime.provider.Providers;
 import ai.lathe.tensor.Progress;
 import java.util.Map;
 
@@ -24,7 +25,7 @@ public final class LatheSpeed {
         var decoder =
             Decoder.load(
                 checkpoint,
-                Kernels.named(arguments[4]),
+                Providers.choose(arguments[4]),
                 workers,
                 Decoder.BATCH_TOKENS,
                 Progress.NONE)) {

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.DoubleStream;
 
 /** Rates that were measured one after the other; larger is better. */
 record Samples(List<Double> rates) {
@@ -67,10 +66,5 @@ record Samples(List<Double> rates) {
 
   private double quantile(double share) {
     return rates.get((int) Math.min(rates.size() - 1, Math.round(share * (rates.size() - 1))));
-  }
-
-  @Override
-  public String toString() {
-    return DoubleStream.of(median(), bestQuartile(), best()).boxed().toList().toString();
   }
 }

@@ -23,10 +23,13 @@ public record MachineLimits(
   private static final long READ_BYTES = 1L << 30;
 
   private static final long LEAST_BYTES = 64L << 20;
-  private static final int PASSES = 10;
-  private static final double MULTIPLY_SECONDS = 0.02;
 
-  /** Takes about a second, and a gigabyte that is given back. */
+  /** Of each measurement. Long, because at first the loops are not compiled yet. */
+  private static final double SECONDS = 1;
+
+  private static final int ROUNDS = 1 << 19;
+
+  /** Takes about two seconds, and a gigabyte that is given back. */
   public static MachineLimits measure(Workers workers, MachineLoops loops) {
     return new MachineLimits(read(workers, loops), multiply(workers, loops), loops.arithmetic());
   }
@@ -38,7 +41,8 @@ public record MachineLimits(
       var memory = arena.allocate(bytes, 1 << 12);
       memory.fill((byte) 1);
       double best = 0;
-      for (int pass = 0; pass < PASSES; pass++) {
+      long began = System.nanoTime();
+      while (System.nanoTime() - began < SECONDS * 1e9) {
         long start = System.nanoTime();
         workers.run((part, parts) -> sink.addAndGet(read(loops, memory, part, parts)));
         best = Math.max(best, bytes * 1e9 / (System.nanoTime() - start));
@@ -72,20 +76,14 @@ public record MachineLimits(
 
   private static double multiply(Workers workers, MachineLoops loops) {
     var sink = new AtomicLong();
-    int rounds = 1 << 12;
     double best = 0;
-    for (int pass = 0; pass < PASSES; ) {
-      int count = rounds;
+    long began = System.nanoTime();
+    while (System.nanoTime() - began < SECONDS * 1e9) {
       long start = System.nanoTime();
-      workers.run((_, _) -> sink.addAndGet(loops.multiply(count)));
+      workers.run((_, _) -> sink.addAndGet(loops.multiply(ROUNDS)));
       double seconds = (System.nanoTime() - start) / 1e9;
       best =
-          Math.max(best, (double) workers.count() * count * loops.operationsPerRound() / seconds);
-      if (seconds < MULTIPLY_SECONDS && rounds < 1 << 28) {
-        rounds *= 2; // too short to tell, and not yet compiled
-      } else {
-        pass++;
-      }
+          Math.max(best, (double) workers.count() * ROUNDS * loops.operationsPerRound() / seconds);
     }
     return sink.get() == Long.MIN_VALUE ? 0 : best; // what is never read is never computed
   }
