@@ -31,22 +31,28 @@ record Float32Rows(String label, int rows, int columns, MemorySegment data) impl
   }
 
   @Override
-  public void multiply(int from, int to, MemorySegment x, MemorySegment out, long at) {
+  public void multiply(int from, int to, MemorySegment x, long xAt, MemorySegment out, long at) {
     int end = SPECIES.loopBound(columns);
+    long first = xAt * Float.BYTES;
     long rowBytes = (long) columns * Float.BYTES;
     for (int row = from; row < to; row += 4) {
       // At the end the last row is computed again and not kept.
+      int rowB = Math.min(row + 1, to - 1);
+      int rowC = Math.min(row + 2, to - 1);
+      int rowD = Math.min(row + 3, to - 1);
       long a = row * rowBytes;
-      long b = Math.min(row + 1, to - 1) * rowBytes;
-      long c = Math.min(row + 2, to - 1) * rowBytes;
-      long d = Math.min(row + 3, to - 1) * rowBytes;
+      long b = rowB * rowBytes;
+      long c = rowC * rowBytes;
+      long d = rowD * rowBytes;
       var sumA = FloatVector.zero(SPECIES);
       var sumB = FloatVector.zero(SPECIES);
       var sumC = FloatVector.zero(SPECIES);
       var sumD = FloatVector.zero(SPECIES);
       for (int k = 0; k < end; k += LANES) {
         long w = (long) k * Float.BYTES;
-        var v = FloatVector.fromMemorySegment(SPECIES, x, (long) k * Float.BYTES, LITTLE_ENDIAN);
+        var v =
+            FloatVector.fromMemorySegment(
+                SPECIES, x, first + (long) k * Float.BYTES, LITTLE_ENDIAN);
         sumA = FloatVector.fromMemorySegment(SPECIES, data, a + w, LITTLE_ENDIAN).fma(v, sumA);
         sumB = FloatVector.fromMemorySegment(SPECIES, data, b + w, LITTLE_ENDIAN).fma(v, sumB);
         sumC = FloatVector.fromMemorySegment(SPECIES, data, c + w, LITTLE_ENDIAN).fma(v, sumC);
@@ -57,24 +63,17 @@ record Float32Rows(String label, int rows, int columns, MemorySegment data) impl
       float c0 = sumC.reduceLanes(ADD);
       float d0 = sumD.reduceLanes(ADD);
       for (int k = end; k < columns; k++) {
-        float v = x.get(JAVA_FLOAT_UNALIGNED, (long) k * Float.BYTES);
+        float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
         long w = (long) k * Float.BYTES;
         a0 = Math.fma(value(a + w), v, a0);
         b0 = Math.fma(value(b + w), v, b0);
         c0 = Math.fma(value(c + w), v, c0);
         d0 = Math.fma(value(d + w), v, d0);
       }
-      long first = (at + row) * Float.BYTES;
-      out.set(JAVA_FLOAT_UNALIGNED, first, a0);
-      if (row + 1 < to) {
-        out.set(JAVA_FLOAT_UNALIGNED, first + 4, b0);
-      }
-      if (row + 2 < to) {
-        out.set(JAVA_FLOAT_UNALIGNED, first + 8, c0);
-      }
-      if (row + 3 < to) {
-        out.set(JAVA_FLOAT_UNALIGNED, first + 12, d0);
-      }
+      out.set(JAVA_FLOAT_UNALIGNED, (at + row) * Float.BYTES, a0);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + rowB) * Float.BYTES, b0);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + rowC) * Float.BYTES, c0);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + rowD) * Float.BYTES, d0);
     }
   }
 

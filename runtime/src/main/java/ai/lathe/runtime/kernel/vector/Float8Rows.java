@@ -140,7 +140,7 @@ record Float8Rows(
             .intoArray(target, out + k);
       }
       for (int k = vectors; k < end; k++) {
-        target[out + k] = type.decode(codes.get(JAVA_BYTE, first + k)) * scale;
+        target[out + k] = value(first + k) * scale;
       }
     }
   }
@@ -150,57 +150,98 @@ record Float8Rows(
   }
 
   @Override
-  public void multiply(int from, int to, MemorySegment x, MemorySegment out, long at) {
+  public boolean multipliesOne() {
+    return width >= columns || Integer.bitCount(width) == 1 && width >= LANES;
+  }
+
+  @Override
+  public void multiply(int from, int to, MemorySegment x, long xAt, MemorySegment out, long at) {
     int shift = shift();
     int fields = fields();
     float input = unbias() / OUTPUT;
-    for (int row = from; row < to; row += 2) {
-      int next = Math.min(row + 1, to - 1);
+    // Of a column, the places that leave its tile.
+    int places = width >= columns ? Integer.SIZE - 1 : Integer.numberOfTrailingZeros(width);
+    int end = SPECIES.loopBound(columns);
+    long first = xAt * Float.BYTES;
+    for (int row = from; row < to; row += 4) {
+      // At the end the last row is computed again and not kept.
+      int rowB = Math.min(row + 1, to - 1);
+      int rowC = Math.min(row + 2, to - 1);
+      int rowD = Math.min(row + 3, to - 1);
       long a = (long) row * columns;
-      long b = (long) next * columns;
+      long b = (long) rowB * columns;
+      long c = (long) rowC * columns;
+      long d = (long) rowD * columns;
+      int scaleA = row / height * across;
+      int scaleB = rowB / height * across;
+      int scaleC = rowC / height * across;
+      int scaleD = rowD / height * across;
       var sumA = FloatVector.zero(SPECIES);
       var sumB = FloatVector.zero(SPECIES);
-      float restA = 0;
-      float restB = 0;
-      for (int tile = 0; tile < across; tile++) {
-        int start = tile * width;
-        int end = (int) Math.min(columns, (long) start + width);
-        int vectors = start + SPECIES.loopBound(end - start);
-        var tileA = FloatVector.zero(SPECIES);
-        var tileB = FloatVector.zero(SPECIES);
-        for (int k = start; k < vectors; k += LANES) {
-          var v =
-              FloatVector.fromMemorySegment(SPECIES, x, (long) k * Float.BYTES, LITTLE_ENDIAN)
-                  .mul(input);
-          tileA =
-              ByteVector.fromMemorySegment(Bytes.SPECIES, codes, a + k, LITTLE_ENDIAN)
-                  .convertShape(B2I, WORDS, 0)
-                  .reinterpretAsInts()
-                  .lanewise(LSHL, shift)
-                  .lanewise(AND, fields)
-                  .reinterpretAsFloats()
-                  .fma(v, tileA);
-          tileB =
-              ByteVector.fromMemorySegment(Bytes.SPECIES, codes, b + k, LITTLE_ENDIAN)
-                  .convertShape(B2I, WORDS, 0)
-                  .reinterpretAsInts()
-                  .lanewise(LSHL, shift)
-                  .lanewise(AND, fields)
-                  .reinterpretAsFloats()
-                  .fma(v, tileB);
-        }
-        float scaleA = scale(row, tile);
-        float scaleB = scale(next, tile);
-        sumA = tileA.mul(OUTPUT).fma(FloatVector.broadcast(SPECIES, scaleA), sumA);
-        sumB = tileB.mul(OUTPUT).fma(FloatVector.broadcast(SPECIES, scaleB), sumB);
-        for (int k = vectors; k < end; k++) {
-          float v = x.get(JAVA_FLOAT_UNALIGNED, (long) k * Float.BYTES);
-          restA = Math.fma(type.decode(codes.get(JAVA_BYTE, a + k)) * scaleA, v, restA);
-          restB = Math.fma(type.decode(codes.get(JAVA_BYTE, b + k)) * scaleB, v, restB);
-        }
+      var sumC = FloatVector.zero(SPECIES);
+      var sumD = FloatVector.zero(SPECIES);
+      for (int k = 0; k < end; k += LANES) {
+        int tile = k >>> places;
+        var v =
+            FloatVector.fromMemorySegment(SPECIES, x, first + (long) k * Float.BYTES, LITTLE_ENDIAN)
+                .mul(input);
+        sumA =
+            ByteVector.fromMemorySegment(Bytes.SPECIES, codes, a + k, LITTLE_ENDIAN)
+                .convertShape(B2I, WORDS, 0)
+                .reinterpretAsInts()
+                .lanewise(LSHL, shift)
+                .lanewise(AND, fields)
+                .reinterpretAsFloats()
+                .mul(v)
+                .fma(FloatVector.broadcast(SPECIES, scales[scaleA + tile]), sumA);
+        sumB =
+            ByteVector.fromMemorySegment(Bytes.SPECIES, codes, b + k, LITTLE_ENDIAN)
+                .convertShape(B2I, WORDS, 0)
+                .reinterpretAsInts()
+                .lanewise(LSHL, shift)
+                .lanewise(AND, fields)
+                .reinterpretAsFloats()
+                .mul(v)
+                .fma(FloatVector.broadcast(SPECIES, scales[scaleB + tile]), sumB);
+        sumC =
+            ByteVector.fromMemorySegment(Bytes.SPECIES, codes, c + k, LITTLE_ENDIAN)
+                .convertShape(B2I, WORDS, 0)
+                .reinterpretAsInts()
+                .lanewise(LSHL, shift)
+                .lanewise(AND, fields)
+                .reinterpretAsFloats()
+                .mul(v)
+                .fma(FloatVector.broadcast(SPECIES, scales[scaleC + tile]), sumC);
+        sumD =
+            ByteVector.fromMemorySegment(Bytes.SPECIES, codes, d + k, LITTLE_ENDIAN)
+                .convertShape(B2I, WORDS, 0)
+                .reinterpretAsInts()
+                .lanewise(LSHL, shift)
+                .lanewise(AND, fields)
+                .reinterpretAsFloats()
+                .mul(v)
+                .fma(FloatVector.broadcast(SPECIES, scales[scaleD + tile]), sumD);
       }
-      out.set(JAVA_FLOAT_UNALIGNED, (at + row) * Float.BYTES, sumA.reduceLanes(ADD) + restA);
-      out.set(JAVA_FLOAT_UNALIGNED, (at + next) * Float.BYTES, sumB.reduceLanes(ADD) + restB);
+      float a0 = sumA.reduceLanes(ADD) * OUTPUT;
+      float b0 = sumB.reduceLanes(ADD) * OUTPUT;
+      float c0 = sumC.reduceLanes(ADD) * OUTPUT;
+      float d0 = sumD.reduceLanes(ADD) * OUTPUT;
+      for (int k = end; k < columns; k++) {
+        float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
+        int tile = k >>> places;
+        a0 = Math.fma(value(a + k) * scales[scaleA + tile], v, a0);
+        b0 = Math.fma(value(b + k) * scales[scaleB + tile], v, b0);
+        c0 = Math.fma(value(c + k) * scales[scaleC + tile], v, c0);
+        d0 = Math.fma(value(d + k) * scales[scaleD + tile], v, d0);
+      }
+      out.set(JAVA_FLOAT_UNALIGNED, (at + row) * Float.BYTES, a0);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + rowB) * Float.BYTES, b0);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + rowC) * Float.BYTES, c0);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + rowD) * Float.BYTES, d0);
     }
+  }
+
+  private float value(long at) {
+    return type.decode(codes.get(JAVA_BYTE, at));
   }
 }

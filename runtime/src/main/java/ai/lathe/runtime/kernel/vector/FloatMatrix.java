@@ -6,37 +6,34 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Float32 products of rows that stay as they are stored. One token reads each row once; a few
- * tokens are dotted with a few decoded rows at a time; many are multiplied by panels, rows decoded
- * and turned so that one column of all of them is two vectors.
+ * Float32 products of rows that stay as they are stored, in one of three ways. A token or two read
+ * the rows where they are. A few tokens are turned into panels, which decoded rows are broadcast
+ * over: nothing is done to the weights. For many, it is worth turning the rows into panels, which
+ * leaves results in the order that is wanted, and tokens are broadcast.
  */
 final class FloatMatrix implements PackedMatrix {
 
   private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
   private static final int LANES = SPECIES.length();
 
-  /** Most tokens for which turning rows into panels is not worth its time. */
-  private static final int FEW = 24;
+  /** Most tokens that read the rows one by one. */
+  private static final int SINGLE = 3;
 
-  /** Floats of the panels that one pass over the tokens reads: half of a second-level cache. */
+  /** Most tokens that are turned into panels, */
+  private static final int FEW = 128;
+
+  /** and most floats of these panels: half of a second-level cache. */
   private static final int PANELS = 1 << 18;
+
+  /** Bytes of rows that stay in a cache until the next token reads them. */
+  private static final int REREAD = 1 << 18;
 
   /** Columns that are decoded before they are turned; with a panel's rows, a first-level cache. */
   private static final int TURNED = 128;
-
-  /** Of one thread. */
-  private static final class Scratch {
-    float[] rows = new float[0];
-    float[] panels = new float[0];
-    final float[] tile = new float[PanelKernel.TOKENS * PanelKernel.ROWS];
-  }
-
-  private static final ThreadLocal<Scratch> SCRATCH = ThreadLocal.withInitial(Scratch::new);
 
   private final FloatRows rows;
 
@@ -56,7 +53,7 @@ final class FloatMatrix implements PackedMatrix {
 
   @Override
   public int stripe() {
-    return PanelKernel.ROWS;
+    return PanelKernel.WIDTH;
   }
 
   @Override
@@ -69,121 +66,121 @@ final class FloatMatrix implements PackedMatrix {
     return rows.label() + ", inputs float32";
   }
 
+  private boolean single(int tokens) {
+    return tokens <= SINGLE && rows.multipliesOne();
+  }
+
+  private boolean few(int tokens) {
+    return tokens <= PanelKernel.WIDTH || tokens <= FEW && (long) tokens * rows.columns() <= PANELS;
+  }
+
   @Override
   public void prepare(Input input) {
-    if (input.tokens() > FEW) {
-      input.form(TokenTiles.KIND);
+    int tokens = input.tokens();
+    if (!single(tokens)) {
+      input.form(few(tokens) ? TokenTiles.WIDE : TokenTiles.NARROW);
     }
   }
 
   @Override
   public void multiply(Input input, int from, int to, MemorySegment out, long at, long stride) {
-    if (input.tokens() == 1) {
-      rows.multiply(from, to, input.values(), out, at);
-    } else if (input.tokens() <= FEW) {
-      dots(input, from, to, out, at, stride);
+    int tokens = input.tokens();
+    if (single(tokens)) {
+      single(input, from, to, out, at, stride);
+    } else if (few(tokens)) {
+      tokenPanels(input.made(TokenTiles.WIDE), from, to, out, at, stride);
     } else {
-      panels(input.made(TokenTiles.KIND), from, to, out, at, stride);
+      weightPanels(input.made(TokenTiles.NARROW), from, to, out, at, stride);
     }
   }
 
-  private void dots(Input input, int from, int to, MemorySegment out, long at, long stride) {
+  private void single(Input input, int from, int to, MemorySegment out, long at, long stride) {
     int columns = rows.columns();
-    var scratch = SCRATCH.get();
-    if (scratch.rows.length < DotKernel.ROWS * columns) {
-      scratch.rows = new float[DotKernel.ROWS * columns];
-    }
-    for (int row = from; row < to; row += DotKernel.ROWS) {
-      int count = Math.min(DotKernel.ROWS, to - row);
-      for (int i = 0; i < DotKernel.ROWS; i++) {
-        // What is over is computed again and not kept.
-        rows.unpack(row + Math.min(i, count - 1), 0, columns, scratch.rows, i * columns);
+    long reread = REREAD * (long) rows.rows() / Math.max(1, rows.bytes());
+    int step = (int) Math.clamp(reread, 1, Integer.MAX_VALUE / 8) * 4;
+    for (int first = from, last; first < to; first = last) {
+      last = (int) Math.min((long) first + step, to);
+      for (int t = 0; t < input.tokens(); t++) {
+        rows.multiply(first, last, input.values(), (long) t * columns, out, at + t * stride);
       }
-      for (int t = 0; t < input.tokens(); t += DotKernel.TOKENS) {
-        int tokens = Math.min(DotKernel.TOKENS, input.tokens() - t);
-        DotKernel.multiply(columns, scratch.rows, input.values(), t, tokens, scratch.tile);
+    }
+  }
+
+  private void tokenPanels(
+      TokenTiles x, int from, int to, MemorySegment out, long at, long stride) {
+    int columns = rows.columns();
+    var scratch = Scratch.get();
+    var decoded = scratch.rows(PanelKernel.BROADCAST * columns);
+    var tile = scratch.tile;
+    for (int row = from; row < to; row += PanelKernel.BROADCAST) {
+      int count = Math.min(PanelKernel.BROADCAST, to - row);
+      for (int i = 0; i < PanelKernel.BROADCAST; i++) {
+        // At the end the last row is computed again and not kept.
+        rows.unpack(row + Math.min(i, count - 1), 0, columns, decoded, i * columns);
+      }
+      for (int t = 0; t < x.tokens(); t += PanelKernel.WIDTH) {
+        int tokens = Math.min(PanelKernel.WIDTH, x.tokens() - t);
+        if (tokens <= LANES) {
+          PanelKernel.multiplyRowsNarrow(columns, x.values(), t * columns, decoded, tile);
+        } else {
+          PanelKernel.multiplyRows(columns, x.values(), t * columns, decoded, tile);
+        }
         for (int j = 0; j < tokens; j++) {
+          long first = (at + (t + j) * stride + row) * Float.BYTES;
           for (int i = 0; i < count; i++) {
-            out.set(
-                JAVA_FLOAT_UNALIGNED,
-                (at + (t + j) * stride + row + i) * Float.BYTES,
-                scratch.tile[j * DotKernel.ROWS + i]);
+            float sum = tile[i * PanelKernel.WIDTH + j];
+            out.set(JAVA_FLOAT_UNALIGNED, first + (long) i * Float.BYTES, sum);
           }
         }
       }
     }
   }
 
-  private void panels(TokenTiles x, int from, int to, MemorySegment out, long at, long stride) {
+  private void weightPanels(
+      TokenTiles x, int from, int to, MemorySegment out, long at, long stride) {
     int columns = rows.columns();
-    int panel = PanelKernel.ROWS * columns;
-    int panels =
-        Math.clamp(Math.ceilDiv(to - from, PanelKernel.ROWS), 1, Math.max(1, PANELS / panel));
-    var scratch = SCRATCH.get();
-    if (scratch.panels.length < panels * panel) {
-      scratch.panels = new float[panels * panel];
-    }
-    if (scratch.rows.length < PanelKernel.ROWS * TURNED) {
-      scratch.rows = new float[PanelKernel.ROWS * TURNED];
-    }
-    for (int first = from; first < to; first += panels * PanelKernel.ROWS) {
-      int last = Math.min(first + panels * PanelKernel.ROWS, to);
-      for (int row = first; row < last; row += PanelKernel.ROWS) {
-        int count = Math.min(PanelKernel.ROWS, last - row);
-        unpack(row, count, scratch, (row - first) * columns);
+    int panel = PanelKernel.WIDTH * columns;
+    int count = Math.ceilDiv(to - from, PanelKernel.WIDTH);
+    int step = Math.clamp(PANELS / panel, 1, Math.max(1, count)) * PanelKernel.WIDTH;
+    var scratch = Scratch.get();
+    var panels = scratch.panels(step * columns);
+    for (int first = from; first < to; first += step) {
+      int last = Math.min(first + step, to);
+      for (int row = first; row < last; row += PanelKernel.WIDTH) {
+        turn(row, Math.min(PanelKernel.WIDTH, last - row), panels, (row - first) * columns);
       }
-      for (int t = 0; t < x.tokens(); t += PanelKernel.TOKENS) {
-        int tokens = Math.min(PanelKernel.TOKENS, x.tokens() - t);
-        for (int row = first; row < last; row += PanelKernel.ROWS) {
-          PanelKernel.multiply(
-              columns,
-              scratch.panels,
-              (row - first) * columns,
-              x.values(),
-              t * columns,
-              scratch.tile);
-          int count = Math.min(PanelKernel.ROWS, last - row);
-          store(scratch.tile, tokens, count, out, at + t * stride + row, stride);
+      for (int t = 0; t < x.tokens(); t += PanelKernel.BROADCAST) {
+        int tokens = Math.min(PanelKernel.BROADCAST, x.tokens() - t);
+        for (int row = first; row < last; row += PanelKernel.WIDTH) {
+          int panelAt = (row - first) * columns;
+          PanelKernel.multiply(columns, panels, panelAt, x.values(), t * columns, scratch.tile);
+          int kept = Math.min(PanelKernel.WIDTH, last - row);
+          store(scratch.tile, tokens, kept, out, at + t * stride + row, stride);
         }
       }
     }
   }
 
-  /** A panel {@code [columns][rows]}, of zeros where there are no more rows. */
-  private void unpack(int row, int count, Scratch scratch, int at) {
+  /** Decodes rows into a panel. */
+  private void turn(int row, int count, float[] panels, int at) {
     int columns = rows.columns();
-    var decoded = scratch.rows;
-    var panel = scratch.panels;
-    if (count < PanelKernel.ROWS) {
-      Arrays.fill(panel, at, at + PanelKernel.ROWS * columns, 0);
-    }
+    var decoded = Scratch.get().rows(PanelKernel.WIDTH * TURNED);
     for (int from = 0; from < columns; from += TURNED) {
       int width = Math.min(TURNED, columns - from);
       for (int i = 0; i < count; i++) {
         rows.unpack(row + i, from, from + width, decoded, i * TURNED);
       }
-      turn(decoded, width, count, panel, at + from * PanelKernel.ROWS);
-    }
-  }
-
-  /** By pieces of a cache line of each row. */
-  private static void turn(float[] decoded, int width, int count, float[] panel, int at) {
-    for (int from = 0; from < width; from += 16) {
-      int to = Math.min(from + 16, width);
-      for (int i = 0; i < count; i++) {
-        for (int k = from; k < to; k++) {
-          panel[at + k * PanelKernel.ROWS + i] = decoded[i * TURNED + k];
-        }
-      }
+      int to = at + from * PanelKernel.WIDTH;
+      Panels.turn(decoded, TURNED, count, width, panels, to, PanelKernel.WIDTH);
     }
   }
 
   private static void store(
       float[] tile, int tokens, int count, MemorySegment out, long at, long stride) {
     for (int t = 0; t < tokens; t++) {
-      int from = t * PanelKernel.ROWS;
+      int from = t * PanelKernel.WIDTH;
       long to = (at + t * stride) * Float.BYTES;
-      if (count == PanelKernel.ROWS) {
+      if (count == PanelKernel.WIDTH) {
         FloatVector.fromArray(SPECIES, tile, from).intoMemorySegment(out, to, LITTLE_ENDIAN);
         FloatVector.fromArray(SPECIES, tile, from + LANES)
             .intoMemorySegment(out, to + (long) LANES * Float.BYTES, LITTLE_ENDIAN);

@@ -18,11 +18,16 @@ interface FloatRows {
   /** Decodes columns {@code [from, to)} of a row into {@code target[at ..]}. */
   void unpack(int row, int from, int to, float[] target, int at);
 
+  /** Whether {@link #multiply} is there; where not, one token is multiplied like several. */
+  default boolean multipliesOne() {
+    return true;
+  }
+
   /**
    * Products of rows {@code [from, to)} with one token.
    *
-   * @param x {@code [columns]} float32
+   * @param x float32, {@code columns} of them from element {@code xAt}
    * @param out row {@code r} goes to element {@code at + r}
    */
-  void multiply(int from, int to, MemorySegment x, MemorySegment out, long at);
+  void multiply(int from, int to, MemorySegment x, long xAt, MemorySegment out, long at);
 }

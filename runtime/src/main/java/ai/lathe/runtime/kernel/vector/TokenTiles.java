@@ -5,65 +5,66 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import ai.lathe.runtime.kernel.InputForm;
 import ai.lathe.runtime.kernel.Workers;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 
-/** Tokens in tiles of {@link PanelKernel#TOKENS}, {@code [tile][columns][token]}. */
+/** Tokens in tiles of a few, {@code [tile][columns][width]}; those that are not there are zeros. */
 final class TokenTiles implements InputForm, Workers.Task {
 
-  static final Kind<TokenTiles> KIND = new Kind<>("tiles of tokens", TokenTiles::new);
+  /** What is broadcast over panels of weights. */
+  static final Kind<TokenTiles> NARROW =
+      new Kind<>("tiles of tokens", () -> new TokenTiles(PanelKernel.BROADCAST));
 
-  private static final int WIDTH = PanelKernel.TOKENS;
+  /** Panels of tokens. */
+  static final Kind<TokenTiles> WIDE =
+      new Kind<>("panels of tokens", () -> new TokenTiles(PanelKernel.WIDTH));
 
   /** Columns that are turned at a time, so that the source stays in a first-level cache. */
-  private static final int TURNED = 256;
+  private static final int TURNED = 128;
 
+  /** Values for which waking another thread is worth its time. */
+  private static final int SHARED = 1 << 14;
+
+  private final int width;
   private float[] values = new float[0];
   private MemorySegment source;
   private int tokens;
   private int columns;
+
+  private TokenTiles(int width) {
+    this.width = width;
+  }
 
   @Override
   public void make(MemorySegment newValues, int newTokens, int newColumns, Workers workers) {
     source = newValues;
     tokens = newTokens;
     columns = newColumns;
-    int length = Math.multiplyExact(Math.ceilDiv(tokens, WIDTH) * WIDTH, columns);
+    int length = Math.multiplyExact(Math.ceilDiv(tokens, width) * width, columns);
     if (values.length < length) {
       values = new float[length];
     }
-    workers.run(this);
+    if ((long) tokens * columns < SHARED) {
+      run(0, 1);
+    } else {
+      workers.run(this);
+    }
   }
 
   @Override
   public void run(int part, int parts) {
-    int tiles = Math.ceilDiv(tokens, WIDTH);
-    var rows = new float[WIDTH * TURNED];
-    for (int tile = tiles * part / parts; tile < tiles * (part + 1) / parts; tile++) {
-      int count = Math.min(WIDTH, tokens - tile * WIDTH);
-      // Tokens that are not there are zeros.
-      Arrays.fill(rows, 0);
+    var rows = Scratch.get().rows(width * TURNED);
+    int tiles = Math.ceilDiv(tokens, width);
+    int end = (int) ((long) tiles * (part + 1) / parts);
+    for (int tile = (int) ((long) tiles * part / parts); tile < end; tile++) {
+      int first = tile * width;
+      int count = Math.min(width, tokens - first);
       for (int from = 0; from < columns; from += TURNED) {
-        int width = Math.min(TURNED, columns - from);
+        int turned = Math.min(TURNED, columns - from);
         for (int t = 0; t < count; t++) {
-          long at = ((long) (tile * WIDTH + t) * columns + from) * Float.BYTES;
-          MemorySegment.copy(source, JAVA_FLOAT_UNALIGNED, at, rows, t * TURNED, width);
+          long at = ((long) (first + t) * columns + from) * Float.BYTES;
+          MemorySegment.copy(source, JAVA_FLOAT_UNALIGNED, at, rows, t * TURNED, turned);
         }
-        turn(rows, width, values, (tile * columns + from) * WIDTH);
+        Panels.turn(rows, TURNED, count, turned, values, first * columns + from * width, width);
       }
-    }
-  }
-
-  private static void turn(float[] rows, int width, float[] target, int at) {
-    for (int k = 0; k < width; k++) {
-      int to = at + k * WIDTH;
-      target[to] = rows[k];
-      target[to + 1] = rows[TURNED + k];
-      target[to + 2] = rows[2 * TURNED + k];
-      target[to + 3] = rows[3 * TURNED + k];
-      target[to + 4] = rows[4 * TURNED + k];
-      target[to + 5] = rows[5 * TURNED + k];
-      target[to + 6] = rows[6 * TURNED + k];
-      target[to + 7] = rows[7 * TURNED + k];
     }
   }
 

@@ -1,0 +1,35 @@
+package ai.lathe.runtime.kernel.vector;
+
+/** Memory of one thread for what is decoded; kept from one product to the next. */
+final class Scratch {
+
+  private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);
+
+  private float[] rows = new float[0];
+  private float[] panels = new float[0];
+
+  /** Sums of one tile. */
+  final float[] tile = new float[PanelKernel.BROADCAST * PanelKernel.WIDTH];
+
+  private Scratch() {}
+
+  static Scratch get() {
+    return OF_THREAD.get();
+  }
+
+  /** At least so many floats; what was in them is lost. */
+  float[] rows(int length) {
+    if (rows.length < length) {
+      rows = new float[length];
+    }
+    return rows;
+  }
+
+  /** Others than {@link #rows}. */
+  float[] panels(int length) {
+    if (panels.length < length) {
+      panels = new float[length];
+    }
+    return panels;
+  }
+}
