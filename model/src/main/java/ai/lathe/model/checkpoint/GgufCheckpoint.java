@@ -19,6 +19,7 @@ import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -78,7 +79,16 @@ final class GgufCheckpoint implements Checkpoint {
     var embedding = architecture.parameter(Role.TOKEN_EMBEDDING);
     var name =
         naming.write(naming.stem(embedding, Address.weight(Role.TOKEN_EMBEDDING)), Part.WEIGHT);
-    long rows = file.info(name).shape()[0];
+    var shape = file.info(name).shape();
+    if (shape.length != 2) {
+      throw new FormatException(
+          file.path()
+              + ": tensor '"
+              + name
+              + "' should be a matrix, but has shape "
+              + Arrays.toString(shape));
+    }
+    requireTokens(file, name, shape[0]);
     boolean output =
         architecture.has(Role.OUTPUT)
             && file.has(
@@ -93,7 +103,18 @@ final class GgufCheckpoint implements Checkpoint {
             factors, IntStream.range(0, values.length).mapToObj(i -> (double) values[i]).toList());
       }
     }
-    return new GgufConfig.Tensors(rows, output, plainType(file), divisors);
+    return new GgufConfig.Tensors(shape[0], output, plainType(file), divisors);
+  }
+
+  /** Tokens without an embedding could not be read, and those without a text not be written. */
+  private static void requireTokens(GgufFile file, String embedding, long rows) {
+    var key = "tokenizer.ggml.tokens";
+    long tokens = file.metadata().findStrings(key).map(List::size).orElse((int) rows);
+    if (tokens != rows) {
+      throw new FormatException(
+          "%s: tensor '%s' has %d rows, one for each token, but '%s' holds %d tokens"
+              .formatted(file.path(), embedding, rows, key, tokens));
+    }
   }
 
   /** The type of matrices that are not in blocks; float16 where all are. */

@@ -128,8 +128,8 @@ public final class GgufConfig {
             window(keys, architecture, blocks, rope),
             arithmetic(keys, architecture, blocks, hidden, heads, headSize),
             tensors.dtype(),
-            keys.token("bos_token_id"),
-            keys.token("eos_token_id"),
+            keys.token("bos_token_id", tensors.vocabulary()),
+            keys.token("eos_token_id", tensors.vocabulary()),
             null);
     Limits.check(config, where);
     return config.rope() != null && config.rope().scaling() instanceof Scaling.PerFrequency
@@ -457,11 +457,18 @@ public final class GgufConfig {
       return Optional.of(values[0]);
     }
 
-    OptionalInt token(String key) {
+    /** Files of models that have no such token state one that no vocabulary holds. */
+    OptionalInt token(String key, long vocabulary) {
       var value = metadata.findInteger("tokenizer.ggml." + key);
-      return value.isPresent() && value.getAsLong() >= 0 && value.getAsLong() < Limits.VOCABULARY
-          ? OptionalInt.of((int) value.getAsLong())
-          : OptionalInt.empty();
+      if (value.isEmpty() || value.getAsLong() < 0 || value.getAsLong() >= Limits.VOCABULARY) {
+        return OptionalInt.empty();
+      }
+      if (value.getAsLong() >= vocabulary) {
+        throw new FormatException(
+            "%s: 'tokenizer.ggml.%s' is %d; tokens are from 0 to %d"
+                .formatted(where, key, value.getAsLong(), vocabulary - 1));
+      }
+      return OptionalInt.of((int) value.getAsLong());
     }
   }
 }
