@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  lathe demo",
+      "  lathe run model.gguf -p \"Once upon a time\" -n 64",
       "  lathe inspect model.gguf",
       "  lathe compress path/to/model -o small --scheme W4A16 --data text.txt",
       "  lathe eval small --data heldout.txt --reference path/to/model",
@@ -89,6 +90,7 @@ final class Main implements Runnable {
     var line =
         new CommandLine(main)
             .addSubcommand(new DemoCommand(console))
+            .addSubcommand(new RunCommand(console))
             .addSubcommand(new InspectCommand(console))
             .addSubcommand(new CompressCommand(console))
             .addSubcommand(new CompareCommand(console))

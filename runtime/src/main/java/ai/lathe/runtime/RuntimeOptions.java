@@ -2,8 +2,7 @@ package ai.lathe.runtime;
 
 import ai.lathe.runtime.generation.Limits;
 import ai.lathe.runtime.kernel.KernelProvider;
-import ai.lathe.runtime.kernel.scalar.ScalarProvider;
-import ai.lathe.runtime.kernel.vector.VectorProvider;
+import ai.lathe.runtime.provider.Providers;
 import ai.lathe.tensor.LatheException;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -75,8 +74,6 @@ public record RuntimeOptions(
 
   /** The kernels that were asked for, or the best. */
   public KernelProvider provider() {
-    return kernels.filter("scalar"::equals).isPresent()
-        ? new ScalarProvider()
-        : new VectorProvider();
+    return kernels.map(Providers::choose).orElseGet(Providers::choose);
   }
 }

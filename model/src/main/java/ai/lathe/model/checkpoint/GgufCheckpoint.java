@@ -1,5 +1,6 @@
 package ai.lathe.model.checkpoint;
 
+import ai.lathe.format.FormatException;
 import ai.lathe.format.gguf.GgufFile;
 import ai.lathe.format.gguf.GgufMetadata;
 import ai.lathe.format.gguf.GgufTensor;
