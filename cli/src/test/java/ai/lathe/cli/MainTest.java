@@ -69,7 +69,7 @@ class MainTest {
   }
 
   /** One line on standard error, nothing on standard output, exit code 2. */
-  static void assertMistake(Invocation invocation, String message) {
+  static void assertMistake(Invocation invocation, String... message) {
     assertThat(invocation.err()).startsWith("lathe: ").contains(message).hasLineCount(1);
     assertThat(invocation.out()).isEmpty();
     assertThat(invocation.code()).isEqualTo(2);
