@@ -135,6 +135,7 @@ final class RunCommand implements Callable<Integer> {
     var started = System.nanoTime();
     try (var opened = TextModel.open(model, runtime.options(), console.progress())) {
       double loading = (System.nanoTime() - started) * 1e-9;
+      requireRoom(opened, text);
       var result = opened.generate(text, options, json ? GenerationListener.NONE : printer());
       if (json) {
         console.json(written(opened, result, options, loading));
@@ -153,6 +154,15 @@ final class RunCommand implements Callable<Integer> {
       }
     }
     return Main.OK;
+  }
+
+  private void requireRoom(TextModel opened, String text) {
+    int tokens = truncate ? 0 : opened.tokens(text, /* special= */ true).length;
+    if (tokens >= opened.contextLength()) {
+      throw new LatheException(
+          "the prompt has %d tokens, and the context of %d has to hold the output too; shorten it, or leave out its beginning with --truncate"
+              .formatted(tokens, opened.contextLength()));
+    }
   }
 
   private GenerationOptions options() {

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.model.EmbeddedModel;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.IntStream;
@@ -116,17 +115,15 @@ class RunCommandTest {
   @Test
   void thePromptMayStandInAFile() throws IOException {
     var file = Files.writeString(folder.resolve("prompt.txt"), "Zażółć 🦊 once");
-    var run = run("--prompt-file", file.toString(), "-n", "8", "--temperature", "0");
-    assertThat(run.out()).isEqualTo(greedy("Zażółć 🦊 once", "-n", "8").out());
+    var run = run("--prompt-file", file.toString(), "-n", "12", "--temperature", "0");
+    assertThat(run.out()).isNotBlank().isEqualTo(greedy("Zażółć 🦊 once").out());
   }
 
   @Test
   void whatIsNotUtf8IsNamedByItsPlace() throws IOException {
     var file = folder.resolve("latin.txt");
-    Files.write(file, "za\u017c caf\u00e9".getBytes(StandardCharsets.ISO_8859_1));
     Files.write(file, new byte[] {'c', 'a', 'f', (byte) 0xe9, '!'});
-    assertMistake(
-        run("--prompt-file", file.toString()), "not UTF-8 text: byte 0xe9 at position 3");
+    assertMistake(run("--prompt-file", file.toString()), "not UTF-8 text: byte 0xe9 at position 3");
   }
 
   @Test
@@ -145,6 +142,12 @@ class RunCommandTest {
     assertThat(run.json().get("text").textValue()).isNotEmpty();
   }
 
+  @Test
+  void kernelsAreNamed() {
+    assertMistake(
+        Invocation.of("run", model, "-p", "x", "--kernels", "scaler"), "did you mean 'scalar'?");
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -157,7 +160,6 @@ class RunCommandTest {
         "-p x --json --logprobs -2 | --logprobs is 0",
         "-p x --context 1 | 2 is the least",
         "-p x --threads 0 | at least one thread",
-        "-p x --kernels cuda | unknown kernels 'cuda'",
         "-p x --prompt-file y | leave one out",
         "-n 4 | there is no prompt",
         "--prompt-file nowhere.txt | there is no file nowhere.txt",
