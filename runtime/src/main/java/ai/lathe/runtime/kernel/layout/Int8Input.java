@@ -1,6 +1,7 @@
 package ai.lathe.runtime.kernel.layout;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import ai.lathe.runtime.kernel.InputForm;
@@ -100,6 +101,14 @@ public final class Int8Input implements InputForm {
   /** The element of {@link #scales} and {@link #sums} where a token's blocks begin. */
   public long blockAt(int token) {
     return (long) token * blocks();
+  }
+
+  /** Zeros from a column on, a multiple of 32, to the end of a token. */
+  public void pad(int token, int from) {
+    codes.asSlice(codeAt(token) + from, padded - from).fill((byte) 0);
+    for (int b = from / BLOCK; b < blocks(); b++) {
+      scales.setAtIndex(JAVA_FLOAT, blockAt(token) + b, 0);
+    }
   }
 
   /** Fills the sums of a token from its codes. */
