@@ -5,7 +5,6 @@ import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.vector.VectorProvider;
-import ai.lathe.runtime.measure.MachineLimits;
 import ai.lathe.runtime.measure.MachineLoops;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
@@ -24,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Products of float weights alone: {@code tools/bench FloatKernels THREADS COLUMNS ROWS TOKENS...}.
@@ -48,14 +48,8 @@ final class FloatKernels {
     int columns = Integer.parseInt(args[1]);
     int rows = Integer.parseInt(args[2]);
     try (var workers = new Workers(threads)) {
-      var limits = MachineLimits.measure(workers, MachineLoops.best());
-      System.out.printf(
-          "%d threads read %.1f GB/s and multiply %.0f G/s (%s)%n",
-          threads,
-          limits.readBytesPerSecond() / 1e9,
-          limits.operationsPerSecond() / 1e9,
-          limits.arithmetic());
       var runs = new ArrayList<Run>();
+      var peaks = new Peaks(workers);
       KernelProvider provider = new VectorProvider();
       for (var weight : weights(rows, columns)) {
         runs.add(new Run(provider.prepare(weight, Arena.ofAuto()), workers));
@@ -65,7 +59,9 @@ final class FloatKernels {
         runs.forEach(run -> run.start(tokens));
         for (int round = 0; round < ROUNDS; round++) {
           runs.forEach(Run::sample);
+          peaks.sample();
         }
+        peaks.print();
         runs.forEach(Run::print);
       }
     }
@@ -107,6 +103,43 @@ final class FloatKernels {
               Float.NaN));
     }
     return weights;
+  }
+
+  /** The processor time that a thread got, where there is one; the clock's where others help it. */
+  private static long now(Workers workers) {
+    return workers.count() == 1 ? THREADS.getCurrentThreadCpuTime() : System.nanoTime();
+  }
+
+  /** What the multipliers can do, measured between the others' samples. */
+  private static final class Peaks {
+    private final MachineLoops loops = MachineLoops.best();
+    private final Workers workers;
+    private final AtomicLong sink = new AtomicLong();
+    private final double[] rates = new double[ROUNDS];
+    private int samples;
+
+    Peaks(Workers workers) {
+      this.workers = workers;
+      while (workers.count() * loops.operationsPerRound() * 1e5 > 1e7 * samples++) {
+        workers.run((_, _) -> sink.addAndGet(loops.multiply(100_000)));
+      }
+      samples = 0;
+    }
+
+    void sample() {
+      int rounds = (int) (1e9 / loops.operationsPerRound());
+      long start = now(workers);
+      workers.run((_, _) -> sink.addAndGet(loops.multiply(rounds)));
+      double operations = (double) workers.count() * rounds * loops.operationsPerRound();
+      rates[samples++ % ROUNDS] = operations / (now(workers) - start);
+    }
+
+    void print() {
+      Arrays.sort(rates);
+      System.out.printf(
+          "multipliers  %6.1f / %6.1f GFLOP/s, %s%n",
+          rates[ROUNDS - 1], rates[ROUNDS / 2], loops.arithmetic());
+    }
   }
 
   private static final class Run {
@@ -164,16 +197,11 @@ final class FloatKernels {
     }
 
     private double time(int times) {
-      long start = now();
+      long start = now(workers);
       for (int i = 0; i < times; i++) {
         multiply();
       }
-      return (now() - start) / 1e9 / times;
-    }
-
-    /** Of one thread the time it was running: others may take the processor meanwhile. */
-    private long now() {
-      return workers.count() == 1 ? THREADS.getCurrentThreadCpuTime() : System.nanoTime();
+      return (now(workers) - start) / 1e9 / times;
     }
 
     void sample() {

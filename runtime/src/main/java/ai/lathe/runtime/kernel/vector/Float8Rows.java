@@ -150,8 +150,9 @@ record Float8Rows(
   }
 
   @Override
-  public boolean multipliesOne() {
-    return width >= columns || Integer.bitCount(width) == 1 && width >= LANES;
+  public int single() {
+    boolean tiles = Integer.bitCount(width) == 1 && width >= LANES;
+    return tiles || width >= columns ? 3 : 0;
   }
 
   @Override

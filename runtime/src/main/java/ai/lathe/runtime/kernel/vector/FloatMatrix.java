@@ -20,9 +20,6 @@ final class FloatMatrix implements PackedMatrix {
   private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
   private static final int LANES = SPECIES.length();
 
-  /** Most tokens that read the rows one by one. */
-  private static final int SINGLE = 3;
-
   /** Most tokens that are turned into panels, */
   private static final int FEW = 128;
 
@@ -67,7 +64,7 @@ final class FloatMatrix implements PackedMatrix {
   }
 
   private boolean single(int tokens) {
-    return tokens <= SINGLE && rows.multipliesOne();
+    return tokens <= rows.single();
   }
 
   private boolean few(int tokens) {
@@ -118,9 +115,9 @@ final class FloatMatrix implements PackedMatrix {
         // At the end the last row is computed again and not kept.
         rows.unpack(row + Math.min(i, count - 1), 0, columns, decoded, i * columns);
       }
-      for (int t = 0; t < x.tokens(); t += PanelKernel.WIDTH) {
-        int tokens = Math.min(PanelKernel.WIDTH, x.tokens() - t);
-        if (tokens <= LANES) {
+      for (int t = 0; t < x.tokens(); t += x.width()) {
+        int tokens = Math.min(x.width(), x.tokens() - t);
+        if (x.width() == LANES) {
           PanelKernel.multiplyRowsNarrow(columns, x.values(), t * columns, decoded, tile);
         } else {
           PanelKernel.multiplyRows(columns, x.values(), t * columns, decoded, tile);
@@ -128,7 +125,7 @@ final class FloatMatrix implements PackedMatrix {
         for (int j = 0; j < tokens; j++) {
           long first = (at + (t + j) * stride + row) * Float.BYTES;
           for (int i = 0; i < count; i++) {
-            float sum = tile[i * PanelKernel.WIDTH + j];
+            float sum = tile[i * x.width() + j];
             out.set(JAVA_FLOAT_UNALIGNED, first + (long) i * Float.BYTES, sum);
           }
         }

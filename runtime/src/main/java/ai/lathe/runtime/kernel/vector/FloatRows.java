@@ -18,10 +18,11 @@ interface FloatRows {
   /** Decodes columns {@code [from, to)} of a row into {@code target[at ..]}. */
   void unpack(int row, int from, int to, float[] target, int at);
 
-  /** Whether {@link #multiply} is there; where not, one token is multiplied like several. */
-  default boolean multipliesOne() {
-    return true;
-  }
+  /**
+   * Most tokens that {@link #multiply} is called for one by one, before it is faster to decode a
+   * row once for all of them; 0 where it is not there.
+   */
+  int single();
 
   /**
    * Products of rows {@code [from, to)} with one token.

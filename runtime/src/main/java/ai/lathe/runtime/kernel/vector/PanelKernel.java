@@ -164,7 +164,7 @@ final class PanelKernel {
     q7.intoArray(out, 7 * WIDTH + LANES);
   }
 
-  /** As {@link #multiplyRows} with the first half of the panel's width. */
+  /** As {@link #multiplyRows}, panel and result being one vector wide. */
   static void multiplyRowsNarrow(
       int columns, float[] panel, int panelAt, float[] rows, float[] out) {
     var p0 = FloatVector.zero(SPECIES);
@@ -183,7 +183,7 @@ final class PanelKernel {
     int r6 = 6 * columns;
     int r7 = 7 * columns;
     for (int k = 0; k < columns; k++) {
-      var p = FloatVector.fromArray(SPECIES, panel, panelAt + k * WIDTH);
+      var p = FloatVector.fromArray(SPECIES, panel, panelAt + k * LANES);
       var x0 = FloatVector.broadcast(SPECIES, rows[k]);
       p0 = p.fma(x0, p0);
       var x1 = FloatVector.broadcast(SPECIES, rows[r1 + k]);
@@ -202,12 +202,12 @@ final class PanelKernel {
       p7 = p.fma(x7, p7);
     }
     p0.intoArray(out, 0);
-    p1.intoArray(out, WIDTH);
-    p2.intoArray(out, 2 * WIDTH);
-    p3.intoArray(out, 3 * WIDTH);
-    p4.intoArray(out, 4 * WIDTH);
-    p5.intoArray(out, 5 * WIDTH);
-    p6.intoArray(out, 6 * WIDTH);
-    p7.intoArray(out, 7 * WIDTH);
+    p1.intoArray(out, LANES);
+    p2.intoArray(out, 2 * LANES);
+    p3.intoArray(out, 3 * LANES);
+    p4.intoArray(out, 4 * LANES);
+    p5.intoArray(out, 5 * LANES);
+    p6.intoArray(out, 6 * LANES);
+    p7.intoArray(out, 7 * LANES);
   }
 }

@@ -23,14 +23,15 @@ final class TokenTiles implements InputForm, Workers.Task {
   /** Values for which waking another thread is worth its time. */
   private static final int SHARED = 1 << 14;
 
-  private final int width;
+  private final int widest;
+  private int width;
   private float[] values = new float[0];
   private MemorySegment source;
   private int tokens;
   private int columns;
 
-  private TokenTiles(int width) {
-    this.width = width;
+  private TokenTiles(int widest) {
+    this.widest = widest;
   }
 
   @Override
@@ -38,6 +39,8 @@ final class TokenTiles implements InputForm, Workers.Task {
     source = newValues;
     tokens = newTokens;
     columns = newColumns;
+    // A panel of few tokens is one vector wide.
+    width = widest == PanelKernel.WIDTH && tokens <= widest / 2 ? widest / 2 : widest;
     int length = Math.multiplyExact(Math.ceilDiv(tokens, width) * width, columns);
     if (values.length < length) {
       values = new float[length];
@@ -70,6 +73,10 @@ final class TokenTiles implements InputForm, Workers.Task {
 
   float[] values() {
     return values;
+  }
+
+  int width() {
+    return width;
   }
 
   int tokens() {

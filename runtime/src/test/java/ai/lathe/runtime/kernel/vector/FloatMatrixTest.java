@@ -19,6 +19,7 @@ import ai.lathe.tensor.FloatType;
 import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.ScaleTile;
+import ai.lathe.tensor.Sum;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -35,7 +36,7 @@ import org.junit.jupiter.params.provider.FieldSource;
 /** Products of stored floats against sums in double, for both ways of computing. */
 class FloatMatrixTest {
 
-  private static final int[] TOKENS = {1, 2, 3, 4, 5, 8, 9, 17, 33, 129};
+  private static final int[] TOKENS = {1, 2, 3, 4, 6, 8, 9, 17, 33, 129};
 
   /** Around every kernel's number of rows and columns; the last is wider than what is turned. */
   private static final int[][] SHAPES = {{1, 1}, {3, 5}, {5, 16}, {33, 17}, {70, 131}, {9, 300}};
@@ -180,6 +181,24 @@ class FloatMatrixTest {
     var scheme = new FloatScheme(type, tile, GroupScale.FLOAT, Activations.NONE);
     var stored = Tensor.ofFloats(scales, tile.down(rows), tile.across(columns));
     return new FloatQuantized(scheme, rows, columns, codes, stored, 1.5f, Float.NaN);
+  }
+
+  @Test
+  void whatHasNoKernelIsDecodedOnceAndSaysSo() {
+    var sum = new Sum(List.of(dense(DType.F16, 19, 21), dense(DType.F32, 19, 21)));
+    var matrix = new VectorProvider().prepare(sum, Arena.ofAuto());
+    assertThat(matrix.label())
+        .isEqualTo(sum.encoding().label() + " decoded to float32, inputs float32");
+    for (int tokens : TOKENS) {
+      assertProducts(sum, matrix, gaussians(tokens * 21), tokens);
+    }
+  }
+
+  @Test
+  void weightsOnTheHeapAreTakenToo() {
+    var weight = Dense.of(dense(DType.F32, 20, 30).decode());
+    var matrix = new VectorProvider().prepare(weight, Arena.ofAuto());
+    assertProducts(weight, matrix, gaussians(30), 1);
   }
 
   @Test
