@@ -3,6 +3,8 @@ package ai.lathe.runtime;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.Tokenizer;
+import ai.lathe.model.chat.ChatTemplate;
+import ai.lathe.model.chat.Message;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.model.tokenizer.EndTokens;
 import ai.lathe.runtime.execution.Decoder;
@@ -19,6 +21,9 @@ import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * A language model that writes. May be used by several threads at once: their sequences are
@@ -32,6 +37,7 @@ public final class TextModel implements AutoCloseable {
   private final DecoderModel model;
   private final Engine engine;
   private final Gate gate;
+  private Optional<ChatTemplate> template;
 
   private TextModel(
       Checkpoint checkpoint,
@@ -168,6 +174,56 @@ public final class TextModel implements AutoCloseable {
     return gate.within(() -> run(prompt, new TextStream(tokenizer, prompt), options, listener));
   }
 
+  /** The assistant's answer to a conversation. */
+  public Generation chat(List<Message> messages, GenerationOptions options) {
+    return chat(Conversation.of(messages), options, GenerationListener.NONE);
+  }
+
+  /**
+   * The assistant's answer to a conversation, by the model's own chat template.
+   *
+   * @throws LatheException where the model has no chat template, or its template fails or refuses
+   *     the conversation, and as {@link #generate(String, GenerationOptions, GenerationListener)}
+   *     does
+   */
+  public Generation chat(
+      Conversation conversation, GenerationOptions options, GenerationListener listener) {
+    return gate.within(
+        () -> run(prompt(conversation), new TextStream(tokenizer), options, listener));
+  }
+
+  /** The tokens that the answer to a conversation follows. */
+  public int[] tokens(Conversation conversation) {
+    return gate.within(() -> prompt(conversation));
+  }
+
+  /** The template spells out the special tokens itself: the tokenizer adds none. */
+  private int[] prompt(Conversation conversation) {
+    var text =
+        template()
+            .orElseThrow(
+                () ->
+                    new LatheException(
+                        "the model has no chat template; generate goes on from a plain text"))
+            .render(
+                conversation.messages(),
+                conversation.tools(),
+                /* addGenerationPrompt= */ true,
+                conversation.variables());
+    return encode(text, /* special= */ false);
+  }
+
+  /** Whether the model has a chat template. */
+  public boolean canChat() {
+    return gate.within(() -> template().isPresent());
+  }
+
+  /** Read when it is first asked for: a template that does not parse keeps nobody from the rest. */
+  private synchronized Optional<ChatTemplate> template() {
+    template = template == null ? ChatTemplate.of(checkpoint) : template;
+    return template;
+  }
+
   private Generation run(
       int[] prompt, TextStream stream, GenerationOptions options, GenerationListener listener) {
     return engine.generate(fit(prompt, options), stream, options, listener);
@@ -182,7 +238,7 @@ public final class TextModel implements AutoCloseable {
     int room = context - Math.clamp(options.maxTokens(), 1, Math.max(1, context / 2));
     var end = new int[room];
     System.arraycopy(prompt, prompt.length - room, end, 0, room);
-    if (config().beginToken().equals(java.util.OptionalInt.of(prompt[0]))) {
+    if (config().beginToken().equals(OptionalInt.of(prompt[0]))) {
       end[0] = prompt[0];
     }
     return end;

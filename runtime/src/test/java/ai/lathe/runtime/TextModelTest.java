@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.model.EmbeddedModel;
+import ai.lathe.model.chat.Message;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.runtime.generation.FinishReason;
 import ai.lathe.runtime.generation.GenerationListener;
@@ -352,5 +353,42 @@ class TextModelTest {
     assertThatThrownBy(() -> TextModel.open(location, TWO.withDraft(other, 3), Progress.NONE))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("cannot draft for");
+  }
+
+  @Test
+  void chatFollowsTheTemplate() throws IOException {
+    assertThat(model.canChat()).isFalse();
+    assertThatThrownBy(() -> model.chat(List.of(Message.user("Hi")), GREEDY))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("no chat template");
+    var talker = EmbeddedModel.extract(folder.resolve("talker")).directory();
+    Files.writeString(
+        talker.resolve("chat_template.jinja"),
+        "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+            + "{% if add_generation_prompt %}assistant:{% endif %}");
+    try (var own = TextModel.open(talker.toString(), TWO, Progress.NONE)) {
+      var messages = List.of(Message.system("Be brief."), Message.user("Who are you?"));
+      var prompt = own.tokens(Conversation.of(messages));
+      // The template has the BOS, and nothing puts another before it.
+      assertThat(prompt).startsWith(0).satisfies(tokens -> assertThat(tokens[1]).isNotZero());
+      assertThat(own.text(prompt)).isEqualTo("system: Be brief.\nuser: Who are you?\nassistant:");
+      var answer = own.chat(messages, GREEDY);
+      var expected = own.generate(prompt, GREEDY, GenerationListener.NONE);
+      assertThat(answer.tokens()).isEqualTo(expected.tokens());
+    }
+  }
+
+  /** What a file names as its ends, and the ends of turns that its vocabulary has. */
+  @Test
+  void endTokensEndTexts() throws IOException {
+    var ending = EmbeddedModel.extract(folder.resolve("ending")).directory();
+    int third = model.generate("The first", GREEDY).tokens().get(2);
+    Files.writeString(
+        ending.resolve("generation_config.json"), "{\"eos_token_id\": [1, " + third + "]}");
+    try (var own = TextModel.open(ending.toString(), TWO, Progress.NONE)) {
+      var ended = own.generate("The first", GREEDY.withIgnoreEnd(false));
+      assertThat(ended.reason()).isEqualTo(FinishReason.END);
+      assertThat(ended.tokens()).doesNotContain(third).hasSizeLessThan(3);
+    }
   }
 }
