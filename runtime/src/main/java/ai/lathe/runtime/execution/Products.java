@@ -13,6 +13,9 @@ final class Products implements Workers.Task {
   /** Query, key and value. */
   private static final int MOST = 3;
 
+  /** Of the rows, for each thread: what disturbs one of them then delays all by a piece. */
+  private static final int PIECES = 4;
+
   private final Workers workers;
   private final RowMath math;
   private final Linear[] linears = new Linear[MOST];
@@ -44,7 +47,7 @@ final class Products implements Workers.Task {
   }
 
   void run() {
-    workers.run(this);
+    workers.run(this, PIECES * workers.count());
     for (int i = 0; i < count; i++) {
       long elements = (long) input.tokens() * linears[i].matrix().rows();
       probe.look(linears[i].address(), outs[i], elements);

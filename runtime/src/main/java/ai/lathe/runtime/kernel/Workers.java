@@ -1,36 +1,51 @@
 package ai.lathe.runtime.kernel;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Threads that compute one task together, the caller among them. Between tasks they wait for a
- * short time without sleeping, because within a token the next task comes in microseconds, then
- * give way to others, then sleep: without a bound on spinning, one other busy process would cost
- * many times its share. For one caller at a time.
+ * Threads that compute one task together, the caller among them. Each takes the next part that
+ * nobody has taken, so that a thread which the system has set aside for another process delays
+ * others by one part at most. Between tasks threads wait for a short time without sleeping, because
+ * within a token the next task comes in microseconds, then sleep: without a bound on spinning, one
+ * other busy process would cost many times its share, and a thread that sleeps leaves its core to
+ * the one that is waited for. For one caller at a time.
  */
 public final class Workers implements AutoCloseable {
 
-  /** One thread's share of a task. */
+  /** One part of a task. */
   @FunctionalInterface
   public interface Task {
     /**
-     * @param part which share, from 0
+     * @param part which part, from 0; each is run once, by any thread
      * @param parts how many
      */
     void run(int part, int parts);
   }
 
-  private static final int SPINS = 2_000;
-  private static final int YIELDS = 50;
+  /** How long a thread waits for the next task before it sleeps. Waking it costs about as much. */
+  private static final long SPIN_NANOS = 100_000;
 
-  private final Thread[] threads;
+  /** How long the caller waits for the last parts. */
+  private static final long CALLER_SPIN_NANOS = 50_000;
+
+  /** Between two looks at the clock. */
+  private static final int SPINS = 32;
+
+  private final Worker[] workers;
+
+  /** The round in the upper half, in the lower the part that is taken next. */
+  private final AtomicLong claims = new AtomicLong();
+
   private final AtomicInteger unfinished = new AtomicInteger();
-  private volatile int round;
   private volatile boolean closed;
   private volatile Throwable failure;
-  private volatile Thread caller;
+  private volatile Thread sleepingCaller;
+
+  // Of the present round; published by claims.
   private Task task;
+  private int parts;
 
   /**
    * @param count threads in all, the caller's included
@@ -39,41 +54,50 @@ public final class Workers implements AutoCloseable {
     if (count < 1) {
       throw new IllegalArgumentException("at least one thread computes, not " + count);
     }
-    threads = new Thread[count - 1];
-    for (int i = 0; i < threads.length; i++) {
-      int part = i + 1;
-      threads[i] =
-          Thread.ofPlatform().daemon().name("lathe-worker-" + part).start(() -> work(part));
+    workers = new Worker[count - 1];
+    for (int i = 0; i < workers.length; i++) {
+      workers[i] = new Worker();
+      workers[i].thread =
+          Thread.ofPlatform().daemon().name("lathe-worker-" + (i + 1)).start(workers[i]);
     }
   }
 
   /** Threads in all. */
   public int count() {
-    return threads.length + 1;
+    return workers.length + 1;
   }
 
-  /** Runs all parts of a task, and throws what one of them threw. */
+  /** Runs a task in as many parts as there are threads. */
   public void run(Task next) {
-    if (threads.length == 0) {
-      next.run(0, 1);
+    run(next, count());
+  }
+
+  /**
+   * Runs all parts of a task, and throws what one of them threw.
+   *
+   * @param count of parts; several for each thread even out what disturbs one of them
+   */
+  public void run(Task next, int count) {
+    if (workers.length == 0 || count == 1) {
+      for (int part = 0; part < count; part++) {
+        next.run(part, count);
+      }
       return;
     }
     task = next;
+    parts = count;
     failure = null;
-    caller = Thread.currentThread();
-    unfinished.set(threads.length);
-    round++;
-    for (var thread : threads) {
-      LockSupport.unpark(thread);
+    unfinished.set(count);
+    long round = (claims.get() >>> 32) + 1 & 0xFFFF_FFFFL;
+    claims.set(round << 32);
+    for (var worker : workers) {
+      if (worker.sleeping) {
+        LockSupport.unpark(worker.thread);
+      }
     }
-    try {
-      next.run(0, threads.length + 1);
-    } catch (Throwable e) {
-      failure = e;
-    }
-    for (int waited = 0; unfinished.get() > 0; waited++) {
-      pause(waited);
-    }
+    takeParts(round);
+    awaitOthers();
+    task = null;
     switch (failure) {
       case null -> {}
       case RuntimeException e -> throw e;
@@ -82,42 +106,89 @@ public final class Workers implements AutoCloseable {
     }
   }
 
-  private void work(int part) {
-    int seen = 0;
+  /**
+   * Until none is left of that round. A thread that comes late finds the next round's parts, and
+   * takes none: its claim is of the round it has seen.
+   */
+  private void takeParts(long round) {
     while (true) {
-      for (int waited = 0; round == seen && !closed; waited++) {
-        pause(waited);
-      }
-      if (closed) {
+      long claim = claims.get();
+      int part = (int) claim;
+      int count = parts;
+      if (claim >>> 32 != round || part >= count) {
         return;
       }
-      seen = round;
-      try {
-        task.run(part, threads.length + 1);
-      } catch (Throwable e) {
-        failure = e;
-      }
-      if (unfinished.decrementAndGet() == 0) {
-        LockSupport.unpark(caller);
+      if (claims.compareAndSet(claim, claim + 1)) {
+        try {
+          task.run(part, count);
+        } catch (Throwable e) {
+          failure = e;
+        }
+        if (unfinished.decrementAndGet() == 0) {
+          LockSupport.unpark(sleepingCaller);
+        }
       }
     }
   }
 
-  private static void pause(int waited) {
-    if (waited < SPINS) {
-      Thread.onSpinWait();
-    } else if (waited < SPINS + YIELDS) {
-      Thread.yield();
-    } else {
-      LockSupport.park();
+  private void awaitOthers() {
+    long began = 0;
+    for (int waited = 1; unfinished.get() > 0; waited++) {
+      if (waited % SPINS != 0) {
+        Thread.onSpinWait();
+      } else if (began == 0) {
+        began = System.nanoTime();
+      } else if (System.nanoTime() - began > CALLER_SPIN_NANOS) {
+        sleepingCaller = Thread.currentThread();
+        while (unfinished.get() > 0) {
+          LockSupport.park(this);
+        }
+        sleepingCaller = null;
+      }
+    }
+  }
+
+  private final class Worker implements Runnable {
+    private Thread thread;
+    private volatile boolean sleeping;
+
+    @Override
+    public void run() {
+      long seen = 0;
+      while (!closed) {
+        awaitRound(seen);
+        seen = claims.get() >>> 32;
+        takeParts(seen);
+      }
+    }
+
+    private void awaitRound(long seen) {
+      long began = 0;
+      for (int waited = 1; claims.get() >>> 32 == seen && !closed; waited++) {
+        if (waited % SPINS != 0) {
+          Thread.onSpinWait();
+        } else if (began == 0) {
+          began = System.nanoTime();
+        } else if (System.nanoTime() - began > SPIN_NANOS) {
+          // Whoever publishes a round afterwards sees that this thread sleeps.
+          sleeping = true;
+          while (claims.get() >>> 32 == seen && !closed) {
+            LockSupport.park(Workers.this);
+          }
+          sleeping = false;
+        } else {
+          // The caller itself may be waiting for this core: a thread is often woken on its waker's.
+          Thread.yield();
+        }
+      }
     }
   }
 
   @Override
   public void close() {
     closed = true;
-    for (var thread : threads) {
-      LockSupport.unpark(thread);
+    for (var worker : workers) {
+      LockSupport.unpark(worker.thread);
     }
   }
 }
