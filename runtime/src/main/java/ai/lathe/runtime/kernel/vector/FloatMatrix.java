@@ -29,9 +29,6 @@ final class FloatMatrix implements PackedMatrix {
   /** Bytes of rows that stay in a cache until the next token reads them. */
   private static final int REREAD = 1 << 18;
 
-  /** Columns that are decoded before they are turned; with a panel's rows, a first-level cache. */
-  private static final int TURNED = 128;
-
   private final FloatRows rows;
 
   FloatMatrix(FloatRows rows) {
@@ -161,14 +158,14 @@ final class FloatMatrix implements PackedMatrix {
   /** Decodes rows into a panel. */
   private void turn(int row, int count, float[] panels, int at) {
     int columns = rows.columns();
-    var decoded = Scratch.get().rows(PanelKernel.WIDTH * TURNED);
-    for (int from = 0; from < columns; from += TURNED) {
-      int width = Math.min(TURNED, columns - from);
+    var decoded = Scratch.get().rows(Panels.space(PanelKernel.WIDTH));
+    for (int from = 0; from < columns; from += Panels.COLUMNS) {
+      int width = Math.min(Panels.COLUMNS, columns - from);
       for (int i = 0; i < count; i++) {
-        rows.unpack(row + i, from, from + width, decoded, i * TURNED);
+        rows.unpack(row + i, from, from + width, decoded, i * Panels.COLUMNS);
       }
       int to = at + from * PanelKernel.WIDTH;
-      Panels.turn(decoded, TURNED, count, width, panels, to, PanelKernel.WIDTH);
+      Panels.turn(decoded, count, width, panels, to, PanelKernel.WIDTH);
     }
   }
 

@@ -17,9 +17,6 @@ final class TokenTiles implements InputForm, Workers.Task {
   static final Kind<TokenTiles> WIDE =
       new Kind<>("panels of tokens", () -> new TokenTiles(PanelKernel.WIDTH));
 
-  /** Columns that are turned at a time, so that the source stays in a first-level cache. */
-  private static final int TURNED = 128;
-
   /** Values for which waking another thread is worth its time. */
   private static final int SHARED = 1 << 14;
 
@@ -54,19 +51,19 @@ final class TokenTiles implements InputForm, Workers.Task {
 
   @Override
   public void run(int part, int parts) {
-    var rows = Scratch.get().rows(width * TURNED);
+    var rows = Scratch.get().rows(Panels.space(width));
     int tiles = Math.ceilDiv(tokens, width);
     int end = (int) ((long) tiles * (part + 1) / parts);
     for (int tile = (int) ((long) tiles * part / parts); tile < end; tile++) {
       int first = tile * width;
       int count = Math.min(width, tokens - first);
-      for (int from = 0; from < columns; from += TURNED) {
-        int turned = Math.min(TURNED, columns - from);
+      for (int from = 0; from < columns; from += Panels.COLUMNS) {
+        int turned = Math.min(Panels.COLUMNS, columns - from);
         for (int t = 0; t < count; t++) {
           long at = ((long) (first + t) * columns + from) * Float.BYTES;
-          MemorySegment.copy(source, JAVA_FLOAT_UNALIGNED, at, rows, t * TURNED, turned);
+          MemorySegment.copy(source, JAVA_FLOAT_UNALIGNED, at, rows, t * Panels.COLUMNS, turned);
         }
-        Panels.turn(rows, TURNED, count, turned, values, first * columns + from * width, width);
+        Panels.turn(rows, count, turned, values, first * columns + from * width, width);
       }
     }
   }
