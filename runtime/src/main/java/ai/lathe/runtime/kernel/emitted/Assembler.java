@@ -305,6 +305,16 @@ final class Assembler {
     }
   }
 
+  /** Asks for the cache line there, to be read soon. */
+  void prefetch(Memory at) {
+    if (high(at.base().ordinal()) != 0) {
+      write(0x41);
+    }
+    write(0x0F);
+    write(0x18);
+    memory(1, at, 1);
+  }
+
   void cpuid() {
     write(0x0F);
     write(0xA2);

@@ -2,8 +2,8 @@ package ai.lathe.runtime.kernel.emitted;
 
 import static ai.lathe.runtime.kernel.emitted.Register.*;
 
+import ai.lathe.runtime.kernel.memory.Pages;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
@@ -41,13 +41,10 @@ record Cpu(boolean avx512, boolean vnni, boolean bf16, boolean saved) {
   }
 
   /** Asks the processor, by code that any x86-64 can run. */
-  static Cpu read(boolean macos) throws NativeCode.Refused {
-    var cpuid = NativeCode.map(cpuidCode(), macos);
-    var xgetbv = NativeCode.map(xgetbvCode(), macos);
-    var call =
-        NativeCode.caller(
-            FunctionDescriptor.ofVoid(
-                ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+  static Cpu read() throws Pages.Refused {
+    var cpuid = Pages.executable(cpuidCode());
+    var xgetbv = Pages.executable(xgetbvCode());
+    var call = NativeCall.withLongs(3);
     try (var arena = Arena.ofConfined()) {
       var out = arena.allocate(4 * ValueLayout.JAVA_LONG.byteSize(), 8);
       long leaves = ask(call, cpuid, 0, 0, out)[0];

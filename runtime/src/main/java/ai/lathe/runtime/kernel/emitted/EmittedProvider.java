@@ -12,6 +12,7 @@ import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.Sides;
 import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.runtime.kernel.memory.Pages;
 import ai.lathe.tensor.LinearWeight;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -32,7 +33,6 @@ public final class EmittedProvider implements KernelProvider {
   private static final Layout COMMON = new Layout(4, 32, Sides.F16);
 
   private final KernelProvider beside;
-  private final boolean macos;
   private final ConcurrentMap<Layout, Optional<Kernels>> kernels = new ConcurrentHashMap<>();
 
   /** One for each shape, so that matrices share their inputs. */
@@ -40,9 +40,8 @@ public final class EmittedProvider implements KernelProvider {
 
   private record Shape(InputRule rule, Tile tile, int unit) {}
 
-  private EmittedProvider(KernelProvider beside, boolean macos) {
+  private EmittedProvider(KernelProvider beside) {
     this.beside = beside;
-    this.macos = macos;
   }
 
   /**
@@ -56,15 +55,15 @@ public final class EmittedProvider implements KernelProvider {
   static EmittedProvider open(KernelProvider beside, Platform platform) throws Unavailable {
     platform.check();
     try {
-      var missing = Cpu.read(platform.macos()).missing();
+      var missing = Cpu.read().missing();
       if (!missing.isEmpty()) {
         throw new Unavailable("the processor lacks " + String.join(", ", missing), false);
       }
-      var provider = new EmittedProvider(beside, platform.macos());
+      var provider = new EmittedProvider(beside);
       var common = provider.write(COMMON);
       provider.kernels.put(COMMON, Optional.of(common));
       return provider;
-    } catch (NativeCode.Refused e) {
+    } catch (Pages.Refused e) {
       throw new Unavailable(e.getMessage(), true);
     }
   }
@@ -109,7 +108,7 @@ public final class EmittedProvider implements KernelProvider {
   private Optional<Kernels> writeOrWarn(Layout layout) {
     try {
       return Optional.of(write(layout));
-    } catch (Unavailable | NativeCode.Refused e) {
+    } catch (Unavailable | Pages.Refused e) {
       LOGGER.log(
           Level.WARNING,
           "weights of %s run on kernels '%s': %s"
@@ -118,8 +117,8 @@ public final class EmittedProvider implements KernelProvider {
     }
   }
 
-  Kernels write(Layout layout) throws Unavailable, NativeCode.Refused {
-    var written = new Kernels(layout, macos);
+  Kernels write(Layout layout) throws Unavailable, Pages.Refused {
+    var written = new Kernels(layout);
     SelfTest.run(layout, (stripes, rule) -> matrix(stripes, written, rule));
     return written;
   }

@@ -1,14 +1,11 @@
 package ai.lathe.runtime.kernel.emitted;
 
 import ai.lathe.runtime.kernel.layout.Layout;
+import ai.lathe.runtime.kernel.memory.Pages;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.util.Collections;
 
 /**
  * The kernels of one layout, in executable memory. They check no address: what they get belongs to
@@ -19,10 +16,10 @@ final class Kernels {
   /** A function begins where a cache line does. */
   private static final int ALIGNMENT = 64;
 
-  private static final MethodHandle STRIPES = caller(8);
-  private static final MethodHandle UNPACK = caller(3);
-  private static final MethodHandle PANEL = caller(10);
-  private static final MethodHandle ROUND = caller(5);
+  private static final MethodHandle STRIPES = NativeCall.withLongs(8);
+  private static final MethodHandle UNPACK = NativeCall.withLongs(3);
+  private static final MethodHandle PANEL = NativeCall.withLongs(10);
+  private static final MethodHandle ROUND = NativeCall.withLongs(5);
 
   private final MemorySegment[] few = new MemorySegment[Tile.FEW + 1];
   private final MemorySegment[] many = new MemorySegment[Tile.MANY + 1];
@@ -31,7 +28,7 @@ final class Kernels {
   private final MemorySegment[] places = new MemorySegment[Tile.FEW + 1];
   private final ThreadLocal<MemorySegment> panels;
 
-  Kernels(Layout layout, boolean macos) throws NativeCode.Refused {
+  Kernels(Layout layout) throws Pages.Refused {
     var code = new ByteArrayOutputStream();
     var starts = new int[few.length + many.length];
     for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
@@ -43,7 +40,7 @@ final class Kernels {
     int unpackAt = append(code, UnpackKernel.write(layout));
     var tile = Tile.of(layout, 1);
     int roundAt = tile.rowScales() ? 0 : append(code, InputKernel.write(tile));
-    var memory = NativeCode.map(code.toByteArray(), macos);
+    var memory = Pages.executable(code.toByteArray());
     for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
       few[tokens] = memory.asSlice(starts[tokens]);
     }
@@ -64,11 +61,6 @@ final class Kernels {
     int start = code.size();
     code.writeBytes(function);
     return start;
-  }
-
-  private static MethodHandle caller(int arguments) {
-    var types = Collections.nCopies(arguments, ValueLayout.JAVA_LONG);
-    return NativeCode.caller(FunctionDescriptor.ofVoid(types.toArray(MemoryLayout[]::new)));
   }
 
   /** The calling thread's memory for one {@link Panel}, for as long as the thread lives. */

@@ -42,6 +42,15 @@ final class StripeKernel {
   private static final int ALL_LANES = 0xFFFF;
   private static final int LANES = 1;
 
+  /** Bytes of a cache line. */
+  private static final int LINE = 64;
+
+  /**
+   * Bytes from the weights in use to those that are asked for. The processor itself looks ahead no
+   * further than the end of a page of 4 KB; measured, this is worth a quarter at 4 bits.
+   */
+  private static final int AHEAD = 4608;
+
   private final Assembler a = new Assembler();
   private final Layout layout;
   private final Tile tile;
@@ -133,6 +142,7 @@ final class StripeKernel {
         if (!tile.rowScales() && quad % groupQuads == 0) {
           start(inputs, group);
         }
+        prefetch(part * Tile.QUADS + quad);
         var weights = reader.codes(part, quad);
         for (int t = 0; t < tokens; t++) {
           a.emit(
@@ -145,6 +155,15 @@ final class StripeKernel {
           finish(part, inputs, group);
         }
       }
+    }
+  }
+
+  /** Asks for this step's share of a unit's cache lines, so that they are there in time. */
+  private void prefetch(int step) {
+    int steps = layout.unit() / Layout.COLUMNS * Tile.QUADS;
+    int lines = layout.unitBytes() / LINE;
+    for (int line = lines * step / steps; line < lines * (step + 1) / steps; line++) {
+      a.prefetch(WEIGHTS.at(AHEAD + LINE * line));
     }
   }
 

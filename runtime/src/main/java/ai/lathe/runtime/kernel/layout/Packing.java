@@ -1,5 +1,6 @@
 package ai.lathe.runtime.kernel.layout;
 
+import ai.lathe.runtime.kernel.memory.Pages;
 import ai.lathe.tensor.BlockQuantized;
 import ai.lathe.tensor.FloatQuantized;
 import ai.lathe.tensor.GroupQuantized;
@@ -57,7 +58,7 @@ public final class Packing {
     int rows = weight.rows();
     int columns = weight.columns();
     int stripes = Layout.stripes(rows);
-    var codes = arena.allocate(layout.bytes(rows, columns), 64);
+    var codes = Pages.allocate(layout.bytes(rows, columns), arena);
     var factors = arena.allocate((long) stripes * Layout.ROWS * Float.BYTES, 64);
     var stripe =
         IntStream.range(0, Layout.ROWS)

@@ -256,6 +256,8 @@ class AssemblerTest {
           expect("test r11d, 2", "41f7c302000000", a -> a.test(R11, 2)),
           expect("test edx, 1", "f7c201000000", a -> a.test(RDX, 1)),
           expect("test eax, 1", "a901000000", a -> a.test(RAX, 1)),
+          expect("prefetcht0 [rdi+4608]", "0f188f00120000", a -> a.prefetch(RDI.at(4608))),
+          expect("prefetcht0 [r9+64]", "410f184940", a -> a.prefetch(R9.at(64))),
           expect("cpuid", "0fa2", a -> a.cpuid()),
           expect("xgetbv", "0f01d0", a -> a.xgetbv()),
           expect("ret", "c3", a -> a.ret()));

@@ -69,7 +69,7 @@ class PlatformTest {
     assumeTrue(
         platform.architecture().equals("amd64") && !platform.listed().isEmpty(),
         "only Linux on x86-64 lists features");
-    var cpu = Cpu.read(false);
+    var cpu = Cpu.read();
     assertThat(cpu.avx512()).isEqualTo(platform.listed().contains("avx512f"));
     assertThat(cpu.vnni()).isEqualTo(platform.listed().contains("avx512_vnni"));
     assertThat(cpu.bf16()).isEqualTo(platform.listed().contains("avx512_bf16"));

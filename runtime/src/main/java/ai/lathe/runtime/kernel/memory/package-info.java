@@ -1,0 +1,2 @@
+/** Memory straight from the operating system, in pages. */
+package ai.lathe.runtime.kernel.memory;
