@@ -5,6 +5,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Random;
 
 /** One sequence of random queries, keys and values, its pages, and attention by the book. */
@@ -19,6 +21,7 @@ final class AttentionCase {
   final MemorySegment[] pages;
   final int[] table;
   final Heads queryHeads;
+  private final Map<Integer, double[]> expected = new HashMap<>();
 
   AttentionCase(AttentionShape shape, DType type, int length, long seed) {
     this.shape = shape;
@@ -110,8 +113,12 @@ final class AttentionCase {
     return out;
   }
 
-  /** By the formula, in double, on keys and values as the pages hold them. */
-  double[] expected(int token, int head) {
+  private double[] expected(int token, int head) {
+    return expected.computeIfAbsent(token * shape.heads() + head, _ -> formula(token, head));
+  }
+
+  /** In double, on keys and values as the pages hold them. */
+  private double[] formula(int token, int head) {
     int size = shape.headSize();
     int keyHead = head / (shape.heads() / shape.keyValueHeads());
     int from = shape.causal() ? Math.max(0, token + 1 - shape.window()) : 0;
@@ -146,7 +153,7 @@ final class AttentionCase {
     return mix;
   }
 
-  float held(float value) {
+  private float held(float value) {
     return switch (((FloatKeyValues) layout).type()) {
       case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
       case BF16 -> {
