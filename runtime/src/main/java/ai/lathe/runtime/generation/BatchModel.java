@@ -14,8 +14,15 @@ public interface BatchModel {
     /** Tokens that the model has read. */
     int length();
 
-    /** Forgets tokens from {@code to} on. */
+    /** Forgets tokens from {@code to} on; not to less than {@link #earliest}, other than 0. */
     void truncate(int to);
+
+    /**
+     * The shortest that it can be taken back to: sliding windows leave earlier positions behind.
+     */
+    default int earliest() {
+      return 0;
+    }
 
     /** Whether it can go on as a sequence of this many tokens in the end. */
     default boolean canBecome(int tokens) {

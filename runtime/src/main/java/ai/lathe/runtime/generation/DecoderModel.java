@@ -40,6 +40,11 @@ public final class DecoderModel implements BatchModel {
       sequence.truncate(to);
     }
 
+    @Override
+    public int earliest() {
+      return sequence.earliest();
+    }
+
     /** LongRoPE turns the keys of a longer text by other angles. */
     @Override
     public boolean canBecome(int tokens) {

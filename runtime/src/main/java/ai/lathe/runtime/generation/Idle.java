@@ -32,7 +32,9 @@ final class Idle {
           Arrays.mismatch(entry.tokens, 0, entry.tokens.length, task.tokens, 0, task.count - 1);
       common = common < 0 ? entry.tokens.length : common;
       // Taking a state costs it what goes beyond: not worth it for a BOS alone.
-      boolean worth = 2L * common >= Math.min(entry.tokens.length, task.count);
+      boolean worth =
+          2L * common >= Math.min(entry.tokens.length, task.count)
+              && common >= entry.state.earliest();
       if (common > longest && worth && entry.state.canBecome(task.mostTokens)) {
         best = entry;
         longest = common;
@@ -46,7 +48,8 @@ final class Idle {
     task.state.truncate(longest);
     task.draft = best.draft;
     if (task.draft != null) {
-      task.draft.truncate(Math.min(longest, task.draft.length()));
+      int kept = Math.min(longest, task.draft.length());
+      task.draft.truncate(kept < task.draft.earliest() ? 0 : kept);
     }
     task.reused = task.state.length();
   }
