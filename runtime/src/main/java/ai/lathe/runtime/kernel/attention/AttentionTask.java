@@ -43,8 +43,9 @@ public final class AttentionTask {
 
   /**
    * Where other tasks read the other positions: {@code [tokens * group, head size + 2]}, for each
-   * token and query head the sum of values times {@code 2^(s - max)}, then max, then the sum of the
-   * powers. {@code s} are scores times log2(e). Else null.
+   * token and query head the sum of values times {@code 2^(s - r)}, then {@code r}, then the sum of
+   * the powers. {@code s} are scores times log2(e), {@code r} is their maximum or near it. Else
+   * null.
    */
   public float[] part;
 
