@@ -10,7 +10,6 @@ import ai.lathe.runtime.kernel.attention.KeyValueLayout;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Packing;
-import ai.lathe.runtime.kernel.layout.Sides;
 import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.runtime.kernel.memory.Pages;
 import ai.lathe.tensor.LinearWeight;
@@ -29,9 +28,6 @@ public final class EmittedProvider implements KernelProvider {
 
   private static final Logger LOGGER = System.getLogger(EmittedProvider.class.getName());
 
-  /** What is tested at start: if this one works, machine code does. */
-  private static final Layout COMMON = new Layout(4, 32, Sides.F16);
-
   private final KernelProvider beside;
   private final ConcurrentMap<Layout, Optional<Kernels>> kernels = new ConcurrentHashMap<>();
 
@@ -46,7 +42,7 @@ public final class EmittedProvider implements KernelProvider {
 
   /**
    * @param beside computes what machine code is not written for
-   * @throws Unavailable where machine code cannot run, or computes wrongly
+   * @throws Unavailable where machine code cannot run, which asking the processor already is
    */
   public static EmittedProvider open(KernelProvider beside) throws Unavailable {
     return open(beside, Platform.current());
@@ -59,10 +55,7 @@ public final class EmittedProvider implements KernelProvider {
       if (!missing.isEmpty()) {
         throw new Unavailable("the processor lacks " + String.join(", ", missing), false);
       }
-      var provider = new EmittedProvider(beside);
-      var common = provider.write(COMMON);
-      provider.kernels.put(COMMON, Optional.of(common));
-      return provider;
+      return new EmittedProvider(beside);
     } catch (Pages.Refused e) {
       throw new Unavailable(e.getMessage(), true);
     }

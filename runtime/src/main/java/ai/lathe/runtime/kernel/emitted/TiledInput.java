@@ -9,6 +9,7 @@ import ai.lathe.runtime.kernel.layout.PlainRounding;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 
 /**
  * An int8 input in {@link Tile}s: one of up to {@link Tile#FEW} tokens; or of more tokens, as even
@@ -63,7 +64,9 @@ final class TiledInput implements InputForm {
     if (!rounds) {
       codes.make(newValues, newTokens, newColumns, workers);
     }
-    values = newValues.asSlice(0, (long) newTokens * newColumns * Float.BYTES);
+    Objects.checkFromIndexSize(
+        0, (long) newTokens * newColumns * Float.BYTES, newValues.byteSize());
+    values = newValues;
     tokens = newTokens;
     columns = newColumns;
     tiles = tokens <= Tile.FEW ? Math.min(tokens, 1) : Math.ceilDiv(tokens, Tile.MANY);
@@ -90,7 +93,7 @@ final class TiledInput implements InputForm {
   private void share(boolean rounds, int part, int all) {
     for (int i = part; i < tiles; i += all) {
       if (rounds) {
-        round(i, ends.asSlice((long) part * END_BYTES, END_BYTES));
+        round(i, (long) part * END_BYTES);
       } else {
         pack(i);
       }
@@ -100,9 +103,9 @@ final class TiledInput implements InputForm {
   /**
    * By machine code.
    *
-   * @param end memory for 64 columns
+   * @param end where in {@link #ends} there is room for 64 columns
    */
-  private void round(int index, MemorySegment end) {
+  private void round(int index, long end) {
     int first = first(index);
     int count = first(index + 1) - first;
     int bytes = shapes[count].bytes();
@@ -123,21 +126,37 @@ final class TiledInput implements InputForm {
               bytes);
         }
         if (begin <= whole && whole < last && columns % Layout.COLUMNS != 0) {
-          long there = (long) columns % Layout.COLUMNS * Float.BYTES;
-          MemorySegment.copy(values, row + (long) whole * END_BYTES, end, 0, there);
-          end.asSlice(there).fill((byte) 0);
+          copyEnd(row + (long) whole * END_BYTES, end);
           kernels.round(
-              count, end.address(), target + (long) (whole - begin) * bytes + 4 * t, 1, bytes);
+              count,
+              ends.address() + end,
+              target + (long) (whole - begin) * bytes + 4 * t,
+              1,
+              bytes);
         }
       }
     }
     fillPadding(shapes[count], first);
   }
 
+  /** The last columns, filled up with zeros. */
+  private void copyEnd(long source, long end) {
+    long there = (long) columns % Layout.COLUMNS * Float.BYTES;
+    MemorySegment.copy(values, source, ends, end, there);
+    clear(ends, end + there, END_BYTES - there);
+  }
+
   /** Units may be wider than what is there of the input. */
   private void fillPadding(Tile tile, int first) {
     for (int part = Math.ceilDiv(columns, Layout.COLUMNS); part < parts; part++) {
-      memory.asSlice(at(first, tile, part), tile.bytes()).fill((byte) 0);
+      clear(memory, at(first, tile, part), tile.bytes());
+    }
+  }
+
+  /** Without a slice, which would be an object for each token. */
+  private static void clear(MemorySegment of, long at, long bytes) {
+    for (long end = at + bytes; at < end; at += Integer.BYTES) {
+      of.set(ValueLayout.JAVA_INT, at, 0);
     }
   }
 

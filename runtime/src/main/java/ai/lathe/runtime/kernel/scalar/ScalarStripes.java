@@ -57,6 +57,7 @@ public record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8
     var layout = stripes.layout();
     // Of one row: memory of a thread's own, of which there is no other in plain Java.
     var codes = new int[columns()];
+    var inputs = x.codes().asSlice(0, x.codeAt(x.tokens())).toArray(JAVA_BYTE);
     for (int r = from; r < to; r++) {
       for (int k = 0; k < codes.length; k++) {
         codes[k] = stripes.code(r, k);
@@ -64,22 +65,23 @@ public record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8
       for (int t = 0; t < x.tokens(); t++) {
         float y =
             layout.sides() == Sides.ROW
-                ? sum(codes, x, t, 0, codes.length)
+                ? sum(codes, inputs, (int) x.codeAt(t), 0, codes.length)
                     * (x.scales().getAtIndex(JAVA_FLOAT, x.blockAt(t)) * stripes.factor(r))
-                : grouped(codes, x, t, r) * stripes.factor(r);
+                : grouped(codes, inputs, x, t, r) * stripes.factor(r);
         out.setAtIndex(JAVA_FLOAT, at + t * stride + r, y);
       }
     }
   }
 
-  private float grouped(int[] codes, Int8Input x, int token, int row) {
+  private float grouped(int[] codes, byte[] inputs, Int8Input x, int token, int row) {
     int group = stripes.layout().group();
     boolean minima = stripes.layout().sides().minima();
     boolean halves = group < Int8Input.BLOCK;
     float y = 0;
     for (int k = 0; k < codes.length; k += group) {
       float a = x.scales().getAtIndex(JAVA_FLOAT, x.blockAt(token) + k / Int8Input.BLOCK);
-      int sum = sum(codes, x, token, k, Math.min(k + group, codes.length));
+      int from = (int) x.codeAt(token);
+      int sum = sum(codes, inputs, from, k, Math.min(k + group, codes.length));
       y = Math.fma((float) sum, stripes.scale(row, k) * a, y);
       if (minima) {
         int all =
@@ -92,10 +94,10 @@ public record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8
     return y;
   }
 
-  private static int sum(int[] codes, Int8Input x, int token, int from, int to) {
+  private static int sum(int[] codes, byte[] inputs, int first, int from, int to) {
     int sum = 0;
     for (int k = from; k < to; k++) {
-      sum += codes[k] * x.codes().get(JAVA_BYTE, x.codeAt(token) + k);
+      sum += codes[k] * inputs[first + k];
     }
     return sum;
   }
