@@ -40,6 +40,9 @@ class CheckChatTemplates {
       var differences = new ArrayList<String>();
       for (var conversation : conversations) {
         var name = conversation.get("name").asText();
+        if (!entry.getValue().has(name)) {
+          continue;
+        }
         compare(entry.getKey(), text, conversation, entry.getValue().get(name))
             .ifPresent(difference -> differences.add("  " + name + ": " + difference));
       }

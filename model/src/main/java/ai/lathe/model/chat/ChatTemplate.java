@@ -5,10 +5,9 @@ import ai.lathe.format.Json;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.chat.jinja.Template;
+import ai.lathe.model.tokenizer.ChatTemplateTexts;
 import ai.lathe.tensor.LatheException;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.util.LinkedHashMap;
@@ -25,7 +24,6 @@ import java.util.Optional;
  */
 public final class ChatTemplate {
 
-  private static final String DEFAULT = "default";
   private static final String TOOL_USE = "tool_use";
   private static final int LONGEST = 1 << 20;
 
@@ -75,18 +73,11 @@ public final class ChatTemplate {
 
   static Optional<ChatTemplate> of(
       Map<String, byte[]> companions, Map<String, Object> tokens, Clock clock) {
-    var settings = settings(companions, "tokenizer_config.json");
-    var texts = new LinkedHashMap<String, String>();
-    var file = companions.get("chat_template.jinja");
-    if (file != null) {
-      texts.put(DEFAULT, new String(file, StandardCharsets.UTF_8));
-    } else if (!collect(settings.path("chat_template"), texts)) {
-      collect(settings(companions, "chat_template.json").path("chat_template"), texts);
-    }
+    var texts = ChatTemplateTexts.of(companions);
     if (texts.isEmpty()) {
       return Optional.empty();
     }
-    putTokens(settings, tokens);
+    putTokens(settings(companions, "tokenizer_config.json"), tokens);
     putTokens(settings(companions, "special_tokens_map.json"), tokens);
     var templates = new LinkedHashMap<String, Template>();
     texts.forEach((name, text) -> templates.put(name, parse(name, text)));
@@ -98,21 +89,9 @@ public final class ChatTemplate {
     return file == null ? Json.object() : Json.parse(file, name);
   }
 
-  /** One text, or a list of them with names; whether there is any. */
-  private static boolean collect(JsonNode value, Map<String, String> texts) {
-    if (value.isTextual()) {
-      texts.put(DEFAULT, value.textValue());
-    }
-    for (var entry : value) {
-      if (entry.path("name").isTextual() && entry.path("template").isTextual()) {
-        texts.put(entry.get("name").textValue(), entry.get("template").textValue());
-      }
-    }
-    return !texts.isEmpty();
-  }
-
   private static Template parse(String name, String text) {
-    var full = name.equals(DEFAULT) ? "chat template" : "chat template '" + name + "'";
+    var full =
+        name.equals(ChatTemplateTexts.DEFAULT) ? "chat template" : "chat template '" + name + "'";
     if (text.length() > LONGEST) {
       throw new FormatException(
           full + ": " + text.length() + " characters; at most " + LONGEST + " are read");
@@ -172,7 +151,7 @@ public final class ChatTemplate {
 
   private Template template(boolean tools) {
     var template = tools ? templates.get(TOOL_USE) : null;
-    template = template == null ? templates.get(DEFAULT) : template;
+    template = template == null ? templates.get(ChatTemplateTexts.DEFAULT) : template;
     if (template == null) {
       throw new LatheException(
           "the model has no default chat template, only " + String.join(", ", templates.keySet()));

@@ -65,12 +65,7 @@ public final class GgufTokenizerKeys {
             config,
             metadata);
     keys.put();
-    var template = companions.get("chat_template.jinja");
-    if (template != null) {
-      metadata.string(GgufVocabulary.CHAT_TEMPLATE, new String(template, StandardCharsets.UTF_8));
-    } else if (keys.settings.path("chat_template").isTextual()) {
-      metadata.string(GgufVocabulary.CHAT_TEMPLATE, keys.settings.get("chat_template").textValue());
-    }
+    ChatTemplateTexts.put(ChatTemplateTexts.of(companions), metadata);
   }
 
   private void put() {

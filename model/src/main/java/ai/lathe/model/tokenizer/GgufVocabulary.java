@@ -26,8 +26,6 @@ public final class GgufVocabulary {
   /** A whole tokenizer.json, which some files carry beside the other keys. */
   static final String EMBEDDED = "tokenizer.huggingface.json";
 
-  static final String CHAT_TEMPLATE = "tokenizer.chat_template";
-
   /** What SentencePiece writes for a space. */
   static final String SPACE = "\u2581";
 
@@ -391,7 +389,7 @@ public final class GgufVocabulary {
             (gguf, huggingFace) ->
                 special(metadata, gguf, tokens.size(), where)
                     .ifPresent(id -> config.put(huggingFace + "_token", tokens.get(id))));
-    metadata.findString(CHAT_TEMPLATE).ifPresent(text -> config.put("chat_template", text));
+    ChatTemplateTexts.put(metadata, config);
     return config;
   }
 }

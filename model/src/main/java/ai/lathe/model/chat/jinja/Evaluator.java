@@ -107,7 +107,7 @@ final class Evaluator {
     if (value instanceof Undefined undefined && undefined.message().startsWith("unsafe")) {
       throw undefined.failure();
     }
-    return (String) limits.made(value instanceof Undefined ? "" : Printing.text(value));
+    return (String) limits.made(Printing.text(value));
   }
 
   Object call(Object function, Arguments arguments) {

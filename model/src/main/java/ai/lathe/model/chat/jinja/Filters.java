@@ -145,7 +145,7 @@ final class Filters {
   }
 
   private static String text(Object value) {
-    return value instanceof Undefined ? "" : Printing.text(value);
+    return Printing.text(value);
   }
 
   private static Object length(Object value) {

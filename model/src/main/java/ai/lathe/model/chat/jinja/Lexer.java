@@ -83,9 +83,11 @@ final class Lexer {
         end--;
       }
     } else if (sign != '+' && kind != '{') {
-      int begin = source.lastIndexOf('\n', tag - 1) + 1;
-      if (begin > at || begin <= at && lineStart) {
-        begin = Math.max(begin, at);
+      int begin = tag;
+      while (begin > at && source.charAt(begin - 1) != '\n') {
+        begin--;
+      }
+      if (begin > at || lineStart) {
         int i = begin;
         while (i < tag && Characters.isSpace(source.charAt(i))) {
           i++;
@@ -208,11 +210,7 @@ final class Lexer {
       } else if (Character.isUnicodeIdentifierStart(c) || c == '_') {
         name();
       } else {
-        var operator =
-            OPERATORS.stream()
-                .filter(o -> source.startsWith(o, at))
-                .findFirst()
-                .orElseThrow(() -> new SyntaxFailure("unexpected character '" + c + "'", line));
+        var operator = operator();
         tokens.add(new Token(Type.OPERATOR, operator, line));
         at += operator.length();
         brackets += "([{".contains(operator) ? 1 : ")]}".contains(operator) ? -1 : 0;
@@ -221,6 +219,15 @@ final class Lexer {
         }
       }
     }
+  }
+
+  private String operator() {
+    for (var operator : OPERATORS) {
+      if (source.startsWith(operator, at)) {
+        return operator;
+      }
+    }
+    throw new SyntaxFailure("unexpected character '" + source.charAt(at) + "'", line);
   }
 
   private void name() {

@@ -14,7 +14,7 @@ final class Limits {
   /** Of macros and blocks that call one another. */
   static final int DEEPEST_CALL = 200;
 
-  private static final long STEPS = 20_000_000;
+  private static final long STEPS = 10_000_000;
   private static final long CHARACTERS = 512L << 20;
 
   private long steps;

@@ -11,7 +11,11 @@ final class Printing {
 
   /** {@code str(value)}. */
   static String text(Object value) {
-    return value instanceof String text ? text : representation(value);
+    return switch (value) {
+      case String text -> text;
+      case Undefined undefined -> "";
+      case null, default -> representation(value);
+    };
   }
 
   /** {@code repr(value)}. */
@@ -30,7 +34,7 @@ final class Printing {
       case Boolean flag -> out.append(flag ? "True" : "False");
       case Double number -> out.append(real(number));
       case String text -> quoted(text, out);
-      case Undefined undefined -> {}
+      case Undefined undefined -> out.append("Undefined");
       case Tuple tuple -> {
         out.append('(');
         items(tuple, out);

@@ -91,7 +91,7 @@ final class StringMethods {
     if (arguments.get(0, "sep", null) == null) {
       int at = skip(text, 0, true);
       while (at < text.length()) {
-        int end = left-- == 0 ? strippedEnd(text) : skip(text, at, false);
+        int end = left-- == 0 ? text.length() : skip(text, at, false);
         parts.add(text.substring(at, end));
         at = skip(text, end, true);
       }
@@ -141,10 +141,6 @@ final class StringMethods {
       at++;
     }
     return at;
-  }
-
-  private static int strippedEnd(String text) {
-    return Characters.strip(text, null, false, true).length();
   }
 
   static List<Object> lines(String text, boolean keepEnds) {
@@ -239,8 +235,7 @@ final class StringMethods {
       if (strict && !(item instanceof String)) {
         throw Operators.undefined(item, item, "'join' expects strings, not " + Printing.type(item));
       }
-      out.append(i == 0 ? "" : separator)
-          .append(item instanceof Undefined ? "" : Printing.text(item));
+      out.append(i == 0 ? "" : separator).append(Printing.text(item));
       if (out.length() > Limits.LONGEST_TEXT) {
         limits.text(out.length());
       }
