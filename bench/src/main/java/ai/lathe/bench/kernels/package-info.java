@@ -1,0 +1,2 @@
+/** JMH benchmarks of kernels. */
+package ai.lathe.bench.kernels;

@@ -1,0 +1,2 @@
+/** Lathe beside other projects, in one run on one machine. */
+package ai.lathe.bench.peers;
