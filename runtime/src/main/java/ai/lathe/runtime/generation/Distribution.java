@@ -15,7 +15,7 @@ import java.util.List;
  * What it needs is not the order but the last weight that is kept, which a radix selection finds in
  * a few passes, however many tokens are kept.
  */
-final class Distribution {
+public final class Distribution {
 
   /** Bits of a value's key that one pass of the selection decides. */
   private static final int DIGIT = 11;
@@ -31,11 +31,22 @@ final class Distribution {
   private static final float LN2_LOW = -2.12194440e-4f;
 
   private final float[] values;
+
+  /** Where few tokens are left: which, in the order of their ids, and their values. */
+  private final int[] ids;
+
+  private final float[] few;
+
+  /** How many; less than 0 where all are still there. */
+  private int left;
+
   private final double[] histogram = new double[1 << DIGIT];
   private double total;
 
-  Distribution(int vocabulary) {
+  public Distribution(int vocabulary) {
     values = new float[vocabulary];
+    ids = new int[vocabulary];
+    few = new float[vocabulary];
   }
 
   int size() {
@@ -99,7 +110,7 @@ final class Distribution {
     float largest = values[best()];
     double sum = 0;
     for (float logit : values) {
-      sum += exp(logit - largest);
+      sum += exp(Math.max(logit - largest, LOWEST));
     }
     return largest + Math.log(sum);
   }
@@ -141,46 +152,95 @@ final class Distribution {
       Arrays.fill(values, 0);
       values[best] = 1;
       total = 1;
+      ids[0] = best;
+      few[0] = 1;
+      left = 1;
       return;
     }
+    left = -1;
     if (sampling.topK() > 0 && sampling.topK() < values.length) {
-      keep(sampling.topK(), /* byWeight= */ false, Float.NEGATIVE_INFINITY);
+      selectFew(sampling.topK());
     }
-    weigh(largest, (float) (1 / sampling.temperature()));
+    var weights = left < 0 ? values : few;
+    int n = left < 0 ? values.length : left;
+    weigh(weights, n, largest, (float) (1 / sampling.temperature()));
     if (sampling.topP() < 1) {
-      keep(sampling.topP() * sum(), /* byWeight= */ true, 0);
+      keep(weights, n, sampling.topP() * sum(weights, n), /* byWeight= */ true, 0);
     }
     if (sampling.minP() > 0) {
       // The best token's weight is 1.
       float least = (float) sampling.minP();
-      for (int i = 0; i < values.length; i++) {
-        values[i] = values[i] < least ? 0 : values[i];
+      for (int i = 0; i < n; i++) {
+        weights[i] = weights[i] < least ? 0 : weights[i];
       }
     }
-    total = sum();
-  }
-
-  private void weigh(float largest, float factor) {
-    for (int i = 0; i < values.length; i++) {
-      values[i] = exp((values[i] - largest) * factor);
+    total = sum(weights, n);
+    if (left >= 0) {
+      Arrays.fill(values, 0);
+      for (int i = 0; i < left; i++) {
+        values[ids[i]] = few[i];
+      }
     }
   }
 
-  private double sum() {
+  /** The largest values, by collecting what may be among them and thinning that out. */
+  private void selectFew(int count) {
+    int most = (int) Math.min(2L * count, values.length);
+    float least = Float.NEGATIVE_INFINITY;
+    left = 0;
+    for (int i = 0; i < values.length; i++) {
+      // A later token that equals the last one kept comes behind it.
+      if (values[i] > least) {
+        ids[left] = i;
+        few[left++] = values[i];
+        if (left == most) {
+          least = thinOut(count);
+        }
+      }
+    }
+    thinOut(count);
+  }
+
+  /** Returns the least value that is kept. */
+  private float thinOut(int count) {
+    if (left <= count) {
+      return Float.NEGATIVE_INFINITY;
+    }
+    float least = keep(few, left, count, /* byWeight= */ false, Float.NEGATIVE_INFINITY);
+    int kept = 0;
+    for (int i = 0; i < left; i++) {
+      if (few[i] > Float.NEGATIVE_INFINITY) {
+        ids[kept] = ids[i];
+        few[kept++] = few[i];
+      }
+    }
+    left = kept;
+    return least;
+  }
+
+  private static void weigh(float[] weights, int n, float largest, float factor) {
+    float nothing = exp(LOWEST);
+    for (int i = 0; i < n; i++) {
+      float x = Math.max((weights[i] - largest) * factor, LOWEST);
+      weights[i] = Math.max(exp(x) - nothing, 0);
+    }
+  }
+
+  private static double sum(float[] weights, int n) {
     double sum = 0;
-    for (float value : values) {
-      sum += value;
+    for (int i = 0; i < n; i++) {
+      sum += weights[i];
     }
     return sum;
   }
 
   /**
-   * Keeps the first tokens in the order of falling value until their count or sum is {@code need},
-   * at least one.
+   * Keeps the first in the order of falling value until their count or sum is {@code need}, at
+   * least one; returns the last one's value.
    *
    * @param dropped what the others become
    */
-  private void keep(double need, boolean byWeight, float dropped) {
+  private float keep(float[] list, int n, double need, boolean byWeight, float dropped) {
     int prefix = 0;
     int known = 0;
     double above = 0;
@@ -189,10 +249,10 @@ final class Distribution {
       int shift = Integer.SIZE - known - bits;
       int mask = (1 << bits) - 1;
       Arrays.fill(histogram, 0);
-      for (float value : values) {
-        int key = key(value);
+      for (int i = 0; i < n; i++) {
+        int key = key(list[i]);
         if (known == 0 || key >>> shift + bits == prefix) {
-          histogram[key >>> shift & mask] += byWeight ? value : 1;
+          histogram[key >>> shift & mask] += byWeight ? list[i] : 1;
         }
       }
       int digit = mask;
@@ -213,11 +273,12 @@ final class Distribution {
     float least = value(prefix);
     int equals = (int) Math.ceil((need - above) / (byWeight ? least : 1));
     equals = Math.max(equals, 1);
-    for (int i = 0; i < values.length; i++) {
-      if (values[i] < least || values[i] == least && --equals < 0) {
-        values[i] = dropped;
+    for (int i = 0; i < n; i++) {
+      if (list[i] < least || list[i] == least && --equals < 0) {
+        list[i] = dropped;
       }
     }
+    return least;
   }
 
   /** Orders floats as unsigned numbers. */
@@ -248,12 +309,16 @@ final class Distribution {
    * @param uniform in {@code [0, 1)}
    */
   int draw(double uniform) {
-    return draw(values, uniform * total);
+    if (left < 0) {
+      return draw(values, values.length, uniform * total);
+    }
+    int place = draw(few, left, uniform * total);
+    return place < 0 ? place : ids[place];
   }
 
-  private static int draw(float[] weights, double rest) {
+  private static int draw(float[] weights, int n, double rest) {
     int last = -1;
-    for (int i = 0; i < weights.length; i++) {
+    for (int i = 0; i < n; i++) {
       if (weights[i] > 0) {
         last = i;
         rest -= weights[i];
@@ -285,17 +350,15 @@ final class Distribution {
       sum += values[i];
     }
     total = sum;
+    left = -1;
     return draw(uniform);
   }
 
   /**
-   * The exponential of what is not positive, to 2 units in the last place: {@code e^x = 2^k e^r}
+   * The exponential of {@link #LOWEST} to 0, to 2 units in the last place: {@code e^x = 2^k e^r}
    * with {@code |r| <= ln(2) / 2}, by Cephes' polynomial. The same operations on every machine.
    */
   private static float exp(float x) {
-    if (!(x > LOWEST)) {
-      return 0;
-    }
     int k = (int) (x * LOG2_E - 0.5f);
     float r = x - k * LN2_HIGH - k * LN2_LOW;
     float series = 1.9875691500E-4f;

@@ -5,8 +5,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 
-/** Chooses the tokens of one sequence. */
-final class Sampler {
+/** Chooses the tokens of one sequence. For one thread at a time. */
+public final class Sampler {
 
   private final Sampling sampling;
   private final SplitMix random;
@@ -24,7 +24,7 @@ final class Sampler {
   /**
    * @param distribution to work in, shared with others of the same thread
    */
-  Sampler(Sampling sampling, Distribution distribution) {
+  public Sampler(Sampling sampling, Distribution distribution) {
     this.sampling = sampling;
     this.distribution = distribution;
     this.random = new SplitMix(sampling.seed());
@@ -45,7 +45,7 @@ final class Sampler {
   }
 
   /** A token of the prompt. */
-  void prompt(int token) {
+  public void prompt(int token) {
     if (seen != null) {
       prompted.set(token);
       seen.set(token);
@@ -53,7 +53,7 @@ final class Sampler {
   }
 
   /** A token that became part of the output. */
-  void accept(int token) {
+  public void accept(int token) {
     if (seen != null) {
       seen.set(token);
       counts[token]++;
@@ -72,7 +72,7 @@ final class Sampler {
    *
    * @param at element of the first logit
    */
-  int next(MemorySegment logits, long at) {
+  public int next(MemorySegment logits, long at) {
     shape(logits, at);
     int token = distribution.draw(random.uniform());
     report(logits, at, token);
