@@ -3,7 +3,6 @@ package ai.lathe.runtime.kernel.vector;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
-import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
@@ -112,10 +111,10 @@ record Bfloat16Rows(int rows, int columns, MemorySegment data) implements FloatR
                 .reinterpretAsFloats()
                 .fma(v, sumD);
       }
-      float a0 = sumA.reduceLanes(ADD);
-      float b0 = sumB.reduceLanes(ADD);
-      float c0 = sumC.reduceLanes(ADD);
-      float d0 = sumD.reduceLanes(ADD);
+      float a0 = Lanes.sum(sumA);
+      float b0 = Lanes.sum(sumB);
+      float c0 = Lanes.sum(sumC);
+      float d0 = Lanes.sum(sumD);
       for (int k = end; k < columns; k++) {
         float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
         long w = (long) k * Short.BYTES;

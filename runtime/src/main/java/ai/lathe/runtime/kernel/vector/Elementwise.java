@@ -1,6 +1,5 @@
 package ai.lathe.runtime.kernel.vector;
 
-import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LSHL;
@@ -96,7 +95,7 @@ final class Elementwise {
     for (int i = 0; i < n; i += LANES) {
       sum = sum.add(FloatVector.fromArray(SPECIES, x, i));
     }
-    return sum.reduceLanes(ADD);
+    return Lanes.sum(sum);
   }
 
   /** {@code x = exp(x)}, within two units in the last place. */

@@ -3,7 +3,6 @@ package ai.lathe.runtime.kernel.vector;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
-import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.AND;
 import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.FMA;
@@ -186,10 +185,10 @@ record Float16Rows(int rows, int columns, MemorySegment data) implements FloatRo
                     bitsD.lanewise(AND, EXPONENT).compare(EQ, 0).cast(SPECIES))
                 .fma(v, sumD);
       }
-      float a0 = sumA.reduceLanes(ADD) * OUTPUT;
-      float b0 = sumB.reduceLanes(ADD) * OUTPUT;
-      float c0 = sumC.reduceLanes(ADD) * OUTPUT;
-      float d0 = sumD.reduceLanes(ADD) * OUTPUT;
+      float a0 = Lanes.sum(sumA) * OUTPUT;
+      float b0 = Lanes.sum(sumB) * OUTPUT;
+      float c0 = Lanes.sum(sumC) * OUTPUT;
+      float d0 = Lanes.sum(sumD) * OUTPUT;
       for (int k = end; k < columns; k++) {
         float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
         long w = (long) k * Short.BYTES;

@@ -2,7 +2,6 @@ package ai.lathe.runtime.kernel.vector;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
-import static jdk.incubator.vector.VectorOperators.ADD;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
@@ -63,10 +62,10 @@ record Float32Rows(String label, int rows, int columns, MemorySegment data) impl
         sumC = FloatVector.fromMemorySegment(SPECIES, data, c + w, LITTLE_ENDIAN).fma(v, sumC);
         sumD = FloatVector.fromMemorySegment(SPECIES, data, d + w, LITTLE_ENDIAN).fma(v, sumD);
       }
-      float a0 = sumA.reduceLanes(ADD);
-      float b0 = sumB.reduceLanes(ADD);
-      float c0 = sumC.reduceLanes(ADD);
-      float d0 = sumD.reduceLanes(ADD);
+      float a0 = Lanes.sum(sumA);
+      float b0 = Lanes.sum(sumB);
+      float c0 = Lanes.sum(sumC);
+      float d0 = Lanes.sum(sumD);
       for (int k = end; k < columns; k++) {
         float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
         long w = (long) k * Float.BYTES;

@@ -3,7 +3,6 @@ package ai.lathe.runtime.kernel.vector;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
-import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.AND;
 import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.LSHL;
@@ -223,10 +222,10 @@ record Float8Rows(
                 .mul(v)
                 .fma(FloatVector.broadcast(SPECIES, scales[scaleD + tile]), sumD);
       }
-      float a0 = sumA.reduceLanes(ADD) * OUTPUT;
-      float b0 = sumB.reduceLanes(ADD) * OUTPUT;
-      float c0 = sumC.reduceLanes(ADD) * OUTPUT;
-      float d0 = sumD.reduceLanes(ADD) * OUTPUT;
+      float a0 = Lanes.sum(sumA) * OUTPUT;
+      float b0 = Lanes.sum(sumB) * OUTPUT;
+      float c0 = Lanes.sum(sumC) * OUTPUT;
+      float d0 = Lanes.sum(sumD) * OUTPUT;
       for (int k = end; k < columns; k++) {
         float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
         int tile = k >>> places;

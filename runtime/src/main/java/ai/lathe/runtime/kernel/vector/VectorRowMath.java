@@ -2,7 +2,6 @@ package ai.lathe.runtime.kernel.vector;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
-import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.MAX;
 
 import ai.lathe.model.architecture.Architecture.Activation;
@@ -72,7 +71,7 @@ final class VectorRowMath implements RowMath {
           sums.add(
               FloatVector.fromMemorySegment(SPECIES, x, (xAt + i) * Float.BYTES, LITTLE_ENDIAN));
     }
-    double sum = sums.reduceLanes(ADD);
+    double sum = Lanes.sum(sums);
     for (int i = end; i < n; i++) {
       sum += get(x, xAt + i);
     }
@@ -84,7 +83,7 @@ final class VectorRowMath implements RowMath {
               .sub(mean);
       squares = deviation.fma(deviation, squares);
     }
-    double square = squares.reduceLanes(ADD);
+    double square = Lanes.sum(squares);
     for (int i = end; i < n; i++) {
       float deviation = get(x, xAt + i) - mean;
       square += deviation * deviation;
@@ -269,7 +268,7 @@ final class VectorRowMath implements RowMath {
           FloatVector.fromMemorySegment(SPECIES, x, xByte, LITTLE_ENDIAN)
               .fma(FloatVector.fromMemorySegment(SPECIES, y, yByte, LITTLE_ENDIAN), sum1);
     }
-    double sum = sum0.add(sum1).reduceLanes(ADD);
+    double sum = Lanes.sum(sum0.add(sum1));
     for (int i = pairs; i < n; i++) {
       sum += (double) get(x, xAt + i) * get(y, yAt + i);
     }
