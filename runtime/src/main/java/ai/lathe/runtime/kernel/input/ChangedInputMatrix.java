@@ -5,7 +5,7 @@ import ai.lathe.runtime.kernel.InputForm;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import java.lang.foreign.MemorySegment;
 
-/** A matrix of a changed input. @param label of the change */
+/** A matrix of a changed input. */
 record ChangedInputMatrix(PackedMatrix inner, InputForm.Kind<ChangedInput> kind)
     implements PackedMatrix {
 
