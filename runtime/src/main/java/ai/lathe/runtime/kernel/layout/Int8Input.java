@@ -108,7 +108,16 @@ public final class Int8Input implements InputForm {
     codes.asSlice(codeAt(token) + from, padded - from).fill((byte) 0);
     for (int b = from / BLOCK; b < blocks(); b++) {
       scales.setAtIndex(JAVA_FLOAT, blockAt(token) + b, 0);
+      setSums(token, b, 0, 0);
     }
+  }
+
+  /** The sums of a block's two halves, and of both. */
+  public void setSums(int token, int block, int low, int high) {
+    long at = blockAt(token) + block;
+    halfSums.setAtIndex(JAVA_INT, 2 * at, low);
+    halfSums.setAtIndex(JAVA_INT, 2 * at + 1, high);
+    sums.setAtIndex(JAVA_INT, at, low + high);
   }
 
   /** Fills the sums of a token from its codes. */
@@ -121,10 +130,7 @@ public final class Int8Input implements InputForm {
         low += codes.get(JAVA_BYTE, at + k);
         high += codes.get(JAVA_BYTE, at + BLOCK / 2 + k);
       }
-      long block = blockAt(token) + b;
-      halfSums.setAtIndex(JAVA_INT, 2 * block, low);
-      halfSums.setAtIndex(JAVA_INT, 2 * block + 1, high);
-      sums.setAtIndex(JAVA_INT, block, low + high);
+      setSums(token, b, low, high);
     }
   }
 

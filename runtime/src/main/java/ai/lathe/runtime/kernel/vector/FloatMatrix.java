@@ -134,8 +134,9 @@ final class FloatMatrix implements PackedMatrix {
       TokenTiles x, int from, int to, MemorySegment out, long at, long stride) {
     int columns = rows.columns();
     int panel = PanelKernel.WIDTH * columns;
-    int count = Math.ceilDiv(to - from, PanelKernel.WIDTH);
-    int step = Math.clamp(PANELS / panel, 1, Math.max(1, count)) * PanelKernel.WIDTH;
+    int count = Math.max(1, Math.ceilDiv(to - from, PanelKernel.WIDTH));
+    int passes = Math.ceilDiv(count, Math.max(1, PANELS / panel));
+    int step = Math.ceilDiv(count, passes) * PanelKernel.WIDTH;
     var scratch = Scratch.get();
     var panels = scratch.panels(step * columns);
     for (int first = from; first < to; first += step) {

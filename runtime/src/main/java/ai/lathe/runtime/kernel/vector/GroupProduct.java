@@ -23,6 +23,7 @@ final class GroupProduct {
    * @param sums {@code I}, {@code [groups][16 rows]}
    * @param scales likewise
    * @param minima likewise, or null
+   * @param from where the stripe begins in these three
    * @param shift {@code 1 << shift} groups share an input scale
    * @param a input scales from {@code aAt}
    * @param products {@code a * S} of each group from {@code productAt}
@@ -33,6 +34,7 @@ final class GroupProduct {
       float[] sums,
       float[] scales,
       float[] minima,
+      int from,
       int shift,
       float[] a,
       int aAt,
@@ -43,7 +45,7 @@ final class GroupProduct {
     for (int lane = 0; lane < Layout.ROWS; lane += LANES) {
       var sum = FloatVector.fromArray(FLOATS, y, yAt + lane);
       for (int g = 0; g < groups; g++) {
-        int at = g * Layout.ROWS + lane;
+        int at = from + g * Layout.ROWS + lane;
         var s = FloatVector.fromArray(FLOATS, scales, at).mul(a[aAt + (g >> shift)]);
         sum = FloatVector.fromArray(FLOATS, sums, at).fma(s, sum);
         if (minima != null) {

@@ -14,10 +14,8 @@ import java.util.Arrays;
  */
 final class VectorInput implements InputForm {
 
-  /** Tokens that are multiplied without a panel, in sets of {@link #SET}. */
-  static final int FEW = 8;
-
-  static final int SET = 4;
+  /** Tokens that are multiplied without a panel. */
+  static final int FEW = 4;
 
   private final Int8Input int8;
   private Workers workers;
@@ -56,7 +54,7 @@ final class VectorInput implements InputForm {
     int8.make(values, tokens, columns, newWorkers);
     hasPairs = false;
     hasFloats = false;
-    int unit = many() ? PanelProduct.TOKENS : SET;
+    int unit = many() ? PanelProduct.TOKENS : 1;
     int filled = Math.ceilDiv(tokens, unit) * unit;
     int n = filled * int8.padded();
     int blocks = filled * int8.blocks();
@@ -76,7 +74,7 @@ final class VectorInput implements InputForm {
       workers.run(this::tile);
     } else {
       MemorySegment.copy(int8.codes(), ValueLayout.JAVA_BYTE, 0, codes, 0, tokens * int8.padded());
-      few(tokens, filled);
+      few(tokens);
     }
   }
 
@@ -97,13 +95,11 @@ final class VectorInput implements InputForm {
     return int8.blocks();
   }
 
-  private void few(int tokens, int filled) {
+  private void few(int tokens) {
     int blocks = tokens * blocks();
     MemorySegment.copy(int8.scales(), ValueLayout.JAVA_FLOAT, 0, scales, 0, blocks);
     MemorySegment.copy(int8.halfSums(), ValueLayout.JAVA_INT, 0, halfSums, 0, 2 * blocks);
-    Arrays.fill(scales, blocks, filled * blocks(), 0);
-    Arrays.fill(halfSums, 2 * blocks, 2 * filled * blocks(), 0);
-    for (int b = 0; b < filled * blocks(); b++) {
+    for (int b = 0; b < blocks; b++) {
       products16[2 * b] = scales[b] * halfSums[2 * b];
       products16[2 * b + 1] = scales[b] * halfSums[2 * b + 1];
       products32[b] = scales[b] * (halfSums[2 * b] + halfSums[2 * b + 1]);
@@ -111,30 +107,44 @@ final class VectorInput implements InputForm {
   }
 
   private void tile(int part, int parts) {
-    int tokens = PanelProduct.TOKENS;
-    int count = Math.ceilDiv(tokens(), tokens);
+    int step = PanelProduct.TOKENS;
+    int n = padded();
+    int count = Math.ceilDiv(tokens(), step);
     int end = (int) ((long) count * (part + 1) / parts);
     for (int tile = (int) ((long) count * part / parts); tile < end; tile++) {
-      for (int i = 0; i < tokens; i++) {
-        token(tile, i, tile * tokens + i);
+      int real = Math.min(step, tokens() - tile * step) * n;
+      int from = tile * step * n;
+      MemorySegment.copy(int8.codes(), ValueLayout.JAVA_BYTE, from, codes, from, real);
+      interleave(codes, from, n, tiles);
+      for (int i = 0; i < step; i++) {
+        sides(tile, i, tile * step + i);
       }
     }
   }
 
-  private void token(int tile, int i, int token) {
-    int step = PanelProduct.TOKENS;
-    int n = padded();
-    int from = token * n;
-    int to = tile * step * n + i;
-    if (token < tokens()) {
-      MemorySegment.copy(int8.codes(), ValueLayout.JAVA_BYTE, from, codes, from, n);
-    }
+  /** Six tokens side by side. */
+  private static void interleave(byte[] codes, int from, int n, float[] tiles) {
+    int second = from + n;
+    int third = second + n;
+    int fourth = third + n;
+    int fifth = fourth + n;
+    int sixth = fifth + n;
     for (int k = 0; k < n; k++) {
-      tiles[to + k * step] = codes[from + k];
+      int to = from + k * PanelProduct.TOKENS;
+      tiles[to] = codes[from + k];
+      tiles[to + 1] = codes[second + k];
+      tiles[to + 2] = codes[third + k];
+      tiles[to + 3] = codes[fourth + k];
+      tiles[to + 4] = codes[fifth + k];
+      tiles[to + 5] = codes[sixth + k];
     }
-    to = tile * step * blocks() + i;
+  }
+
+  private void sides(int tile, int i, int token) {
+    int step = PanelProduct.TOKENS;
+    int to = tile * step * blocks() + i;
+    boolean real = token < tokens();
     for (int b = 0; b < blocks(); b++, to += step) {
-      boolean real = token < tokens();
       long at = int8.blockAt(token) + b;
       float a = real ? int8.scales().getAtIndex(ValueLayout.JAVA_FLOAT, at) : 0;
       int low = real ? int8.halfSums().getAtIndex(ValueLayout.JAVA_INT, 2 * at) : 0;
@@ -152,7 +162,7 @@ final class VectorInput implements InputForm {
     if (hasPairs) {
       return;
     }
-    int n = Math.ceilDiv(tokens(), SET) * SET * padded();
+    int n = tokens() * padded();
     if (pairs.length < n / 2) {
       pairs = new int[n / 2];
     }
@@ -170,7 +180,7 @@ final class VectorInput implements InputForm {
     if (hasFloats) {
       return;
     }
-    int n = Math.ceilDiv(tokens(), SET) * SET * padded();
+    int n = tokens() * padded();
     if (floats.length < n) {
       floats = new float[n];
     }

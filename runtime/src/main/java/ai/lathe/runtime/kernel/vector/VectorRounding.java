@@ -24,6 +24,8 @@ final class VectorRounding implements Int8Input.Rounding {
   /** Adding it leaves no bits for a fraction; ties go to the even number. */
   private static final float MAGIC = 0x1.8p23f;
 
+  private static final int MAGIC_BITS = Float.floatToIntBits(MAGIC);
+
   private static final int ABSOLUTE = 0x7FFFFFFF;
   private static final int INFINITY = 0x7F800000;
 
@@ -59,19 +61,29 @@ final class VectorRounding implements Int8Input.Rounding {
       boolean finite = bits < INFINITY;
       boolean zeros = !finite || largest < InputRule.LEAST;
       float factor = zeros ? 0 : InputRule.LARGEST / largest;
-      for (int i = 0; i < BLOCK; i += LANES) {
-        var x = FloatVector.fromMemorySegment(FLOATS, values, at + i * Float.BYTES, ORDER);
-        // In 1.5 * 2^23 + n the lowest byte is n's.
-        var sum = zeros ? FloatVector.broadcast(FLOATS, MAGIC) : x.mul(factor).add(MAGIC);
-        sum.reinterpretAsInts()
-            .convertShape(VectorOperators.I2B, Width.BYTES, 0)
-            .reinterpretAsBytes()
-            .intoMemorySegment(codes, code + k + i, ORDER);
+      int low = 0;
+      int high = 0;
+      for (int half = 0; half < BLOCK; half += BLOCK / 2) {
+        var sum = IntVector.zero(INTS);
+        for (int i = half; i < half + BLOCK / 2; i += LANES) {
+          var x = FloatVector.fromMemorySegment(FLOATS, values, at + i * Float.BYTES, ORDER);
+          // Zero times what is no number is none.
+          var rounded = zeros ? FloatVector.broadcast(FLOATS, MAGIC) : x.mul(factor).add(MAGIC);
+          // The bits of 1.5 * 2^23 + n are n more than those of 1.5 * 2^23.
+          var whole = rounded.reinterpretAsInts().sub(MAGIC_BITS);
+          whole
+              .convertShape(VectorOperators.I2B, Width.BYTES, 0)
+              .reinterpretAsBytes()
+              .intoMemorySegment(codes, code + k + i, ORDER);
+          sum = sum.add(whole);
+        }
+        low = high;
+        high = sum.reduceLanes(VectorOperators.ADD);
       }
+      target.setSums(token, k / BLOCK, low, high);
       float a = finite ? zeros ? 0 : largest / InputRule.LARGEST : Float.NaN;
       scales.set(ValueLayout.JAVA_FLOAT, scale, a);
     }
     target.pad(token, columns);
-    target.sum(token);
   }
 }

@@ -57,10 +57,10 @@ final class VectorStripes implements PackedMatrix {
     return stripes.columns();
   }
 
-  /** Two vectors of rows, and whole stripes. */
+  /** Two stripes, or two vectors of rows. */
   @Override
   public int stripe() {
-    return Math.max(PanelProduct.ROWS, Layout.ROWS);
+    return Math.max(PanelProduct.ROWS, 2 * Layout.ROWS);
   }
 
   @Override
@@ -107,73 +107,111 @@ final class VectorStripes implements PackedMatrix {
     int unit = layout.unit();
     int units = layout.units(columns());
     int most = SPAN / layout.group() * rows;
-    var sums = scratch.sums(most);
-    var scales = scratch.scales(most);
-    var minima = layout.sides().minima() ? scratch.minima(most) : null;
-    var results = scratch.results(tokens * rows);
-    var totals = scratch.totals(tokens * rows);
+    var sums = scratch.sums(2 * most);
+    var scales = scratch.scales(2 * most);
+    var minima = layout.sides().minima() ? scratch.minima(2 * most) : null;
+    var results = scratch.results(2 * tokens * rows);
+    var totals = scratch.totals(2 * tokens * rows);
     boolean plain = layout.sides() == Sides.ROW;
-    int shift = layout.group() == 16 ? 1 : 0;
-    var products = x.products(layout.group());
-    for (int row = from; row < to; row += rows) {
-      Arrays.fill(results, 0, tokens * rows, 0);
-      Arrays.fill(totals, 0, tokens * rows, 0);
-      long stripe = row / rows * stripes.stripeBytes();
+    for (int row = from; row < to; row += 2 * rows) {
+      // Where there is no second stripe, the first is computed twice.
+      int stripesHere = row + rows < to ? 2 : 1;
+      long second = (stripesHere - 1) * stripes.stripeBytes();
+      Arrays.fill(results, 0, 2 * tokens * rows, 0);
+      Arrays.fill(totals, 0, 2 * tokens * rows, 0);
       for (int u = 0; u < units; u += SPAN / unit) {
         int count = Math.min(SPAN / unit, units - u);
         int groups = count * layout.groups();
-        long w = stripe + (long) u * layout.unitBytes();
-        for (int lane = 0; lane < rows; lane += LANES) {
-          GroupSides.read(layout, stripes.codes(), w, lane, count, scales, minima, lane, rows);
-        }
         int column = u * unit;
+        long w = row / rows * stripes.stripeBytes() + (long) u * layout.unitBytes();
+        for (int i = 0; i < stripesHere; i++) {
+          for (int lane = 0; lane < rows; lane += LANES) {
+            int to16 = i * most + lane;
+            GroupSides.read(
+                layout, stripes.codes(), w + i * second, lane, count, scales, minima, to16, rows);
+          }
+        }
         for (int t = 0; t < tokens; t++) {
-          sum(x, t, w, count, column, sums);
-          if (plain) {
-            GroupProduct.total(groups, rows, sums, 0, totals, t * rows);
-          } else {
-            int scale = t * x.blocks() + column / Int8Input.BLOCK;
-            int product = (t * x.blocks() << shift) + column / layout.group();
-            GroupProduct.add(
-                groups,
-                sums,
-                scales,
-                minima,
-                shift,
-                x.scales(),
-                scale,
-                products,
-                product,
-                results,
-                t * rows);
+          sum(x, t, w, second, count, column, sums, most);
+          for (int i = 0; i < stripesHere; i++) {
+            int y = (2 * t + i) * rows;
+            if (plain) {
+              GroupProduct.total(groups, rows, sums, i * most, totals, y);
+            } else {
+              add(x, t, column, groups, sums, scales, minima, i * most, results, y);
+            }
           }
         }
       }
-      int end = Math.min(row + rows, to);
       for (int t = 0; t < tokens; t++) {
-        long o = at + t * stride + row;
-        if (plain) {
-          float a = x.scales()[t * x.blocks()];
-          GroupProduct.finish(totals, t * rows, a, stripes.factors(), row, end, out, o);
-        } else {
-          GroupProduct.finish(results, t * rows, stripes.factors(), row, end, out, o);
+        for (int i = 0; i < stripesHere; i++) {
+          int first = row + i * rows;
+          int end = Math.min(first + rows, to);
+          int y = (2 * t + i) * rows;
+          long o = at + t * stride + first;
+          if (plain) {
+            float a = x.scales()[t * x.blocks()];
+            GroupProduct.finish(totals, y, a, stripes.factors(), first, end, out, o);
+          } else {
+            GroupProduct.finish(results, y, stripes.factors(), first, end, out, o);
+          }
         }
       }
     }
   }
 
-  /** Sums of a span's groups for one token. */
-  private void sum(VectorInput x, int token, long at, int units, int column, float[] sums) {
+  /** Adds a span of a stripe for one token. */
+  private void add(
+      VectorInput x,
+      int token,
+      int column,
+      int groups,
+      float[] sums,
+      float[] scales,
+      float[] minima,
+      int from,
+      float[] results,
+      int y) {
+    int shift = layout.group() < Int8Input.BLOCK ? 1 : 0;
+    int scale = token * x.blocks() + column / Int8Input.BLOCK;
+    int product = (token * x.blocks() << shift) + column / layout.group();
+    var products = x.products(layout.group());
+    GroupProduct.add(
+        groups,
+        sums,
+        scales,
+        minima,
+        from,
+        shift,
+        x.scales(),
+        scale,
+        products,
+        product,
+        results,
+        y);
+  }
+
+  /** Sums of a span's groups for one token and two stripes. */
+  private void sum(
+      VectorInput x,
+      int token,
+      long at,
+      long second,
+      int units,
+      int column,
+      float[] sums,
+      int other) {
     var codes = stripes.codes();
     int blocks = layout.unit() / Layout.COLUMNS;
     int bytes = layout.unitBytes();
     int first = token * x.padded() + column;
-    boolean halves = layout.group() == 16;
+    boolean halves = layout.group() < Int8Input.BLOCK;
     switch (layout.bits()) {
       case 4 ->
           CodeSums.four(
               codes,
               at,
+              second,
               units,
               blocks,
               bytes,
@@ -184,10 +222,12 @@ final class VectorStripes implements PackedMatrix {
               x.halfSums(),
               first / 16,
               sums,
-              0);
-      case 6 -> CodeSums.six(codes, at, units, blocks, bytes, x.pairs(), first / 2, sums, 0);
+              other);
+      case 6 ->
+          CodeSums.six(codes, at, second, units, blocks, bytes, x.pairs(), first / 2, sums, other);
       default ->
-          CodeSums.eight(codes, at, units, blocks, bytes, halves, x.floats(), first, sums, 0);
+          CodeSums.eight(
+              codes, at, second, units, blocks, bytes, halves, x.floats(), first, sums, other);
     }
   }
 

@@ -71,7 +71,7 @@ class VectorStripesTest {
     var scalar = packed(new ScalarProvider(), weight);
     var vector = packed(new VectorProvider(), weight);
     assertThat(vector).isInstanceOf(VectorStripes.class);
-    for (int tokens : new int[] {1, 2, 3, 4, 5, 8, 9, 13}) {
+    for (int tokens : new int[] {1, 3, 5, 13}) {
       var x = values(tokens * weight.columns(), tokens);
       assertThat(multiply(vector, x, 0, weight.rows()))
           .as("%s, %d tokens", weight.encoding().label(), tokens)
