@@ -96,11 +96,12 @@ final class GroupSides {
       float[] out,
       int to,
       int stride) {
-    int o = to;
-    for (int u = 0; u < units; u++) {
-      long unit = at + (long) u * unitBytes + 4 * lane;
-      for (int p = 0; p < pairs; p++, o += 2 * stride) {
-        var both = IntVector.fromMemorySegment(INTS, codes, unit + p * VECTOR, ORDER);
+    for (int p = 0; p < pairs; p++) {
+      long first = at + (long) p * VECTOR + 4L * lane;
+      int o = to + 2 * p * stride;
+      // The long loop inside: a unit has one pair or two.
+      for (int u = 0; u < units; u++, o += 2 * pairs * stride) {
+        var both = IntVector.fromMemorySegment(INTS, codes, first + (long) u * unitBytes, ORDER);
         both.lanewise(VectorOperators.LSHL, 16)
             .lanewise(VectorOperators.ASHR, 3)
             .and(MASK)

@@ -29,7 +29,7 @@ class VectorStripesTest {
 
   /** An odd number of rows, columns that are no multiple of 64. */
   static List<LinearWeight> weights() {
-    return Weights.all(53, 1120, 6);
+    return Weights.all(37, 1120, 6);
   }
 
   private static float[] values(int n, long seed) {
@@ -71,7 +71,7 @@ class VectorStripesTest {
     var scalar = packed(new ScalarProvider(), weight);
     var vector = packed(new VectorProvider(), weight);
     assertThat(vector).isInstanceOf(VectorStripes.class);
-    for (int tokens : new int[] {1, 3, 5, 13}) {
+    for (int tokens : new int[] {1, 3, 7}) {
       var x = values(tokens * weight.columns(), tokens);
       assertThat(multiply(vector, x, 0, weight.rows()))
           .as("%s, %d tokens", weight.encoding().label(), tokens)
@@ -85,7 +85,7 @@ class VectorStripesTest {
     var scalar = packed(new ScalarProvider(), weight);
     var vector = packed(new VectorProvider(), weight);
     int step = vector.stripe();
-    for (int tokens : new int[] {1, 10}) {
+    for (int tokens : new int[] {1, 5}) {
       var x = values(tokens * weight.columns(), 3);
       for (int from = 0; from < weight.rows(); from += step) {
         int to = Math.min(from + step, weight.rows());
@@ -103,17 +103,17 @@ class VectorStripesTest {
         for (boolean symmetric : new boolean[] {true, false}) {
           for (int group : new int[] {0, 32, 16}) {
             var weight =
-                Weights.groups(bits, group, symmetric, activations, DType.F16, 40, 1024, random);
+                Weights.groups(bits, group, symmetric, activations, DType.F16, 40, 320, random);
             for (int i = 0; i < weight.codes().length; i++) {
-              boolean low = i / 1024 % 3 == 0 || i / 1024 % 3 == 1 && random.nextInt(8) > 0;
+              boolean low = i / 320 % 3 == 0 || i / 320 % 3 == 1 && random.nextInt(8) > 0;
               weight.codes()[i] = (byte) (low ? weight.scheme().min() : weight.scheme().max());
             }
             var scalar = packed(new ScalarProvider(), weight);
             var vector = packed(new VectorProvider(), weight);
             for (int tokens : new int[] {1, 4, 12}) {
-              var x = new float[tokens * 1024];
+              var x = new float[tokens * 320];
               for (int i = 0; i < x.length; i++) {
-                x[i] = i / 1024 % 2 == 0 ? -1 : random.nextInt(16) == 0 ? 1 : -1;
+                x[i] = i / 320 % 2 == 0 ? -1 : random.nextInt(16) == 0 ? 1 : -1;
               }
               assertThat(multiply(vector, x, 0, 40)).isEqualTo(multiply(scalar, x, 0, 40));
             }
