@@ -34,7 +34,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class FloatKernels {
 
-  private static final int ROUNDS = 9;
+  static final int ROUNDS = 9;
 
   /** Of one sample. */
   private static final double SECONDS = 0.03;
@@ -111,7 +111,7 @@ final class FloatKernels {
   }
 
   /** What the multipliers can do, measured between the others' samples. */
-  private static final class Peaks {
+  static final class Peaks {
     private final MachineLoops loops = MachineLoops.best();
     private final Workers workers;
     private final AtomicLong sink = new AtomicLong();
@@ -142,7 +142,7 @@ final class FloatKernels {
     }
   }
 
-  private static final class Run {
+  static final class Run {
     private final PackedMatrix matrix;
     private final Workers workers;
     private final Input input;

@@ -3,8 +3,10 @@ package ai.lathe.runtime.provider;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.emitted.EmittedProvider;
 import ai.lathe.runtime.kernel.emitted.Unavailable;
+import ai.lathe.runtime.kernel.layout.PlainRounding;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
 import ai.lathe.runtime.kernel.vector.VectorProvider;
+import ai.lathe.runtime.kernel.vector.VectorRounding;
 import ai.lathe.tensor.LatheException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -117,9 +119,11 @@ public final class Providers {
   }
 
   private static Attempt emitted() {
-    var beside = Found.VECTOR instanceof Attempt.Runs(var vector) ? vector : Found.SCALAR;
     try {
-      return new Attempt.Runs(EmittedProvider.open(beside));
+      return new Attempt.Runs(
+          Found.VECTOR instanceof Attempt.Runs(var vector)
+              ? EmittedProvider.open(vector, VectorRounding::new)
+              : EmittedProvider.open(Found.SCALAR, PlainRounding::new));
     } catch (Unavailable e) {
       return new Attempt.Refused(e.getMessage(), e.avoidable());
     }

@@ -7,18 +7,23 @@ import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.InputRule;
+import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.runtime.kernel.memory.Pages;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Rotated;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
+import java.nio.IntBuffer;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.function.Function;
 
 /**
  * Multiplies integer weights by machine code that it writes for each {@link Layout} when the first
@@ -29,6 +34,8 @@ public final class EmittedProvider implements KernelProvider {
   private static final Logger LOGGER = System.getLogger(EmittedProvider.class.getName());
 
   private final KernelProvider beside;
+  private final Function<InputRule, Int8Input.Rounding> roundings;
+  private final InputChanges changes = new InputChanges();
   private final ConcurrentMap<Layout, Optional<Kernels>> kernels = new ConcurrentHashMap<>();
 
   /** One for each shape, so that matrices share their inputs. */
@@ -36,26 +43,32 @@ public final class EmittedProvider implements KernelProvider {
 
   private record Shape(InputRule rule, Tile tile, int unit) {}
 
-  private EmittedProvider(KernelProvider beside) {
+  private EmittedProvider(
+      KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings) {
     this.beside = beside;
+    this.roundings = roundings;
   }
 
   /**
    * @param beside computes what machine code is not written for
+   * @param roundings makes what rounds inputs where machine code does not
    * @throws Unavailable where machine code cannot run, which asking the processor already is
    */
-  public static EmittedProvider open(KernelProvider beside) throws Unavailable {
-    return open(beside, Platform.current());
+  public static EmittedProvider open(
+      KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings) throws Unavailable {
+    return open(beside, roundings, Platform.current());
   }
 
-  static EmittedProvider open(KernelProvider beside, Platform platform) throws Unavailable {
+  static EmittedProvider open(
+      KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings, Platform platform)
+      throws Unavailable {
     platform.check();
     try {
       var missing = Cpu.read().missing();
       if (!missing.isEmpty()) {
         throw new Unavailable("the processor lacks " + String.join(", ", missing), false);
       }
-      return new EmittedProvider(beside);
+      return new EmittedProvider(beside, roundings);
     } catch (Pages.Refused e) {
       throw new Unavailable(e.getMessage(), true);
     }
@@ -73,8 +86,11 @@ public final class EmittedProvider implements KernelProvider {
 
   @Override
   public PackedMatrix prepare(LinearWeight weight, Arena arena) {
+    if (weight instanceof Rotated rotated) {
+      return changes.rotated(rotated, prepare(rotated.inner(), arena));
+    }
     var layout = Packing.layout(weight);
-    if (layout.isEmpty() || InputRule.of(weight, null).isEmpty()) {
+    if (layout.isEmpty()) {
       return beside.prepare(weight, arena);
     }
     var written = kernels.computeIfAbsent(layout.get(), this::writeOrWarn);
@@ -82,8 +98,13 @@ public final class EmittedProvider implements KernelProvider {
       return beside.prepare(weight, arena);
     }
     var stripes = Packing.pack(weight, arena);
-    var rule = InputRule.of(weight, stripes.order()).orElseThrow();
-    return matrix(stripes, written.get(), rule);
+    var order = stripes.order();
+    var own = InputRule.of(weight, order);
+    if (own.isPresent()) {
+      return matrix(stripes, written.get(), own.get());
+    }
+    var blocks = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
+    return changes.rounded(weight, matrix(stripes, written.get(), blocks));
   }
 
   private EmittedStripes matrix(Stripes stripes, Kernels written, InputRule rule) {
@@ -94,7 +115,8 @@ public final class EmittedProvider implements KernelProvider {
             shape,
             _ ->
                 new InputForm.Kind<>(
-                    "inputs " + rule.label(), () -> new TiledInput(layout, written, rule)));
+                    "inputs " + rule.label(),
+                    () -> new TiledInput(layout, written, rule, roundings.apply(rule))));
     return new EmittedStripes(stripes, written, kind);
   }
 

@@ -5,7 +5,6 @@ import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
-import ai.lathe.runtime.kernel.layout.PlainRounding;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -47,12 +46,13 @@ final class TiledInput implements InputForm {
   /**
    * @param layout of the weights
    * @param kernels of that layout
+   * @param rounding of the rule, for what machine code does not round
    */
-  TiledInput(Layout layout, Kernels kernels, InputRule rule) {
+  TiledInput(Layout layout, Kernels kernels, InputRule rule, Int8Input.Rounding rounding) {
     this.layout = layout;
     this.kernels = kernels;
     direct = kernels.rounds() && rule.equals(InputRule.blocks(null));
-    codes = new Int8Input(new PlainRounding(rule));
+    codes = new Int8Input(rounding);
     for (int t = 1; t < shapes.length; t++) {
       shapes[t] = Tile.of(layout, t);
     }

@@ -19,7 +19,7 @@ import jdk.incubator.vector.VectorOperators;
  * {@link InputRule}s on the vector unit; what is left of whole blocks, reordered inputs and vectors
  * of less than 8 lanes are rounded by {@link PlainRounding}, to the same bits.
  */
-final class VectorRounding implements Int8Input.Rounding {
+public final class VectorRounding implements Int8Input.Rounding {
 
   /** Adding it leaves no bits for a fraction; ties go to the even number. */
   private static final float MAGIC = 0x1.8p23f;
@@ -32,7 +32,7 @@ final class VectorRounding implements Int8Input.Rounding {
   private final PlainRounding plain;
   private final boolean vectors;
 
-  VectorRounding(InputRule rule) {
+  public VectorRounding(InputRule rule) {
     plain = new PlainRounding(rule);
     vectors =
         Width.BYTES != null && rule.order() == null && rule.scales() == InputRule.Scales.BLOCKS;

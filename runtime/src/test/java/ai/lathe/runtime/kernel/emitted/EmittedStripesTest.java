@@ -8,11 +8,15 @@ import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.layout.Layout;
+import ai.lathe.runtime.kernel.layout.PlainRounding;
 import ai.lathe.runtime.kernel.layout.Sides;
 import ai.lathe.runtime.kernel.layout.Weights;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
+import ai.lathe.tensor.Activations;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Rotated;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -36,7 +40,7 @@ class EmittedStripesTest {
   @BeforeAll
   static void open() {
     try {
-      emitted = EmittedProvider.open(SCALAR);
+      emitted = EmittedProvider.open(SCALAR, PlainRounding::new);
     } catch (Unavailable e) {
       abort("machine code cannot run here: " + e.getMessage());
     }
@@ -88,6 +92,19 @@ class EmittedStripesTest {
     assertThat(actual).isInstanceOf(EmittedStripes.class);
     for (int tokens : new int[] {1, 2, 12, 13, 25}) {
       assertThat(multiply(actual, tokens, 1)).isEqualTo(multiply(expected, tokens, 1));
+    }
+  }
+
+  /** What changes the input before stands around the machine code. */
+  @Test
+  void rotatedWeightsAndOtherRoundingsOfInputsAreAsInPlainJava() {
+    var random = new Random(9);
+    var inner = Weights.groups(4, 32, true, Activations.NONE, DType.F16, 45, 288, random);
+    var rounded = Weights.groups(4, 32, true, Activations.FP8_TOKEN, DType.F16, 45, 288, random);
+    for (var weight : List.of(new Rotated(32, inner), rounded)) {
+      var actual = emitted.prepare(weight, ARENA);
+      assertThat(actual.stripe()).isEqualTo(Panel.ROWS);
+      assertThat(multiply(actual, 3, 1)).isEqualTo(multiply(SCALAR.prepare(weight, ARENA), 3, 1));
     }
   }
 

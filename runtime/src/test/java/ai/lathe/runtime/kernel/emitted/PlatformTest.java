@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.InstanceOfAssertFactories.type;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import ai.lathe.runtime.kernel.layout.PlainRounding;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -15,7 +16,8 @@ class PlatformTest {
   private static final Set<String> ALL = Set.of("sse2", "avx512f", "avx512_vnni");
 
   private static void refused(Platform platform, String reason, boolean avoidable) {
-    assertThatThrownBy(() -> EmittedProvider.open(new ScalarProvider(), platform))
+    assertThatThrownBy(
+            () -> EmittedProvider.open(new ScalarProvider(), PlainRounding::new, platform))
         .asInstanceOf(type(Unavailable.class))
         .satisfies(
             e -> {
