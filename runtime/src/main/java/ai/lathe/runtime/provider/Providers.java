@@ -40,11 +40,16 @@ public final class Providers {
     record Refused(String reason, boolean avoidable) implements Attempt {}
   }
 
-  /** Found out once, when they are first asked for: machine code is mapped and tested. */
-  private static final class Found {
-    static final KernelProvider SCALAR = new ScalarProvider();
-    static final Attempt VECTOR = vector();
-    static final Attempt EMITTED = emitted();
+  private static final KernelProvider SCALAR = new ScalarProvider();
+
+  /** Found out once, when it is first asked for. */
+  private static final class Vector {
+    static final Attempt FOUND = vector();
+  }
+
+  /** Likewise, and apart from the other: machine code is mapped and tested, which takes time. */
+  private static final class Emitted {
+    static final Attempt FOUND = emitted();
   }
 
   private Providers() {}
@@ -69,10 +74,10 @@ public final class Providers {
 
   /** The best that can run. One loud line where a better one only lacks an option of Java's. */
   public static KernelProvider best() {
-    if (Found.EMITTED instanceof Attempt.Runs(var provider)) {
+    if (Emitted.FOUND instanceof Attempt.Runs(var provider)) {
       return provider;
     }
-    var taken = Found.VECTOR instanceof Attempt.Runs(var vector) ? vector : Found.SCALAR;
+    var taken = Vector.FOUND instanceof Attempt.Runs(var vector) ? vector : SCALAR;
     offers().stream()
         .filter(offer -> offer.avoidable() && offer.refusal().isPresent())
         .forEach(
@@ -87,9 +92,9 @@ public final class Providers {
   /** All there are, the best first. */
   public static List<Offer> offers() {
     return List.of(
-        offer("emitted", Found.EMITTED),
-        offer("vector", Found.VECTOR),
-        offer("scalar", new Attempt.Runs(Found.SCALAR)));
+        offer("emitted", Emitted.FOUND),
+        offer("vector", Vector.FOUND),
+        offer("scalar", new Attempt.Runs(SCALAR)));
   }
 
   private static Offer offer(String name, Attempt attempt) {
@@ -102,9 +107,9 @@ public final class Providers {
 
   private static Attempt attempt(String name) {
     return switch (name) {
-      case "scalar" -> new Attempt.Runs(Found.SCALAR);
-      case "vector" -> Found.VECTOR;
-      case "emitted" -> Found.EMITTED;
+      case "scalar" -> new Attempt.Runs(SCALAR);
+      case "vector" -> Vector.FOUND;
+      case "emitted" -> Emitted.FOUND;
       default ->
           throw LatheException.unknown("kernels", name, List.of("scalar", "vector", "emitted"));
     };
@@ -121,9 +126,9 @@ public final class Providers {
   private static Attempt emitted() {
     try {
       return new Attempt.Runs(
-          Found.VECTOR instanceof Attempt.Runs(var vector)
+          Vector.FOUND instanceof Attempt.Runs(var vector)
               ? EmittedProvider.open(vector, VectorRounding::new)
-              : EmittedProvider.open(Found.SCALAR, PlainRounding::new));
+              : EmittedProvider.open(SCALAR, PlainRounding::new));
     } catch (Unavailable e) {
       return new Attempt.Refused(e.getMessage(), e.avoidable());
     }
