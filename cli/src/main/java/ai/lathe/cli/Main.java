@@ -5,6 +5,11 @@ import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -44,6 +49,9 @@ final class Main implements Runnable {
   static final int FAILED = 1;
   static final int BAD_INPUT = 2;
 
+  /** By name, in the order in which help shows them. */
+  private static final Map<String, Function<Console, Callable<Integer>>> COMMANDS = commands();
+
   @Spec private CommandSpec spec;
 
   @Option(
@@ -78,7 +86,7 @@ final class Main implements Runnable {
     // Standard output is for results alone: what a library prints there goes to standard error.
     System.setOut(System.err);
     int code =
-        commandLine(new Console(out, System.err, Integer.getInteger("lathe.columns", 0)))
+        commandLine(new Console(out, System.err, Integer.getInteger("lathe.columns", 0)), arguments)
             .execute(arguments);
     out.flush();
     System.exit(code);
@@ -86,21 +94,29 @@ final class Main implements Runnable {
 
   /** The whole command line over one console. */
   static CommandLine commandLine(Console console) {
+    return commandLine(console, COMMANDS.keySet());
+  }
+
+  /**
+   * What these arguments need of it: describing all commands to the parser takes longer than many a
+   * command. Help, completion and messages on wrong names need them all.
+   */
+  static CommandLine commandLine(Console console, String[] arguments) {
+    var named = arguments.length == 0 ? "" : arguments[0];
+    return COMMANDS.containsKey(named) && !named.equals("completion")
+        ? commandLine(console, Set.of(named))
+        : commandLine(console);
+  }
+
+  private static CommandLine commandLine(Console console, Set<String> names) {
     var main = new Main();
-    var line =
-        new CommandLine(main)
-            .addSubcommand(new DemoCommand(console))
-            .addSubcommand(new RunCommand(console))
-            .addSubcommand(new InspectCommand(console))
-            .addSubcommand(new CompressCommand(console))
-            .addSubcommand(new CompareCommand(console))
-            .addSubcommand(new EvalCommand(console))
-            .addSubcommand(new EmbedCommand(console))
-            .addSubcommand(new ConvertCommand(console))
-            .addSubcommand(new ImatrixCommand(console))
-            .addSubcommand(new BenchCommand(console))
-            .addSubcommand(new DoctorCommand(console))
-            .addSubcommand(new CompletionCommand(console));
+    var line = new CommandLine(main);
+    COMMANDS.forEach(
+        (name, command) -> {
+          if (names.contains(name)) {
+            line.addSubcommand(command.apply(console));
+          }
+        });
     var failures = new Failures(console);
     return line.setOut(console.writer())
         .setErr(console.errorWriter())
@@ -109,6 +125,23 @@ final class Main implements Runnable {
         .setUsageHelpLongOptionsMaxWidth(28)
         .setParameterExceptionHandler(failures)
         .setExecutionExceptionHandler((e, command, result) -> failures.report(e, main.verbose));
+  }
+
+  private static Map<String, Function<Console, Callable<Integer>>> commands() {
+    var commands = new LinkedHashMap<String, Function<Console, Callable<Integer>>>();
+    commands.put("demo", DemoCommand::new);
+    commands.put("run", RunCommand::new);
+    commands.put("embed", EmbedCommand::new);
+    commands.put("inspect", InspectCommand::new);
+    commands.put("compress", CompressCommand::new);
+    commands.put("compare", CompareCommand::new);
+    commands.put("eval", EvalCommand::new);
+    commands.put("convert", ConvertCommand::new);
+    commands.put("imatrix", ImatrixCommand::new);
+    commands.put("bench", BenchCommand::new);
+    commands.put("doctor", DoctorCommand::new);
+    commands.put("completion", CompletionCommand::new);
+    return commands;
   }
 
   @Override

@@ -26,6 +26,16 @@ class MainTest {
     assertThat(help.out()).containsPattern("Examples:\\R  .*lathe " + command);
   }
 
+  /** A command line of one command is the whole one, as far as that command goes. */
+  @ParameterizedTest
+  @MethodSource("commands")
+  void aCommandAloneIsCalledTheSame(String command) {
+    var console = new Console(System.out, System.err, 0);
+    var alone = Main.commandLine(console, new String[] {command}).getSubcommands().get(command);
+    assertThat(alone.getUsageMessage())
+        .isEqualTo(Main.commandLine(console).getSubcommands().get(command).getUsageMessage());
+  }
+
   @Test
   void helpListsEveryCommand() {
     var help = Invocation.of("--help");
