@@ -1,6 +1,10 @@
 package ai.lathe.cli;
 
 import ai.lathe.runtime.RuntimeOptions;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.LatheException;
+import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -13,6 +17,13 @@ final class TextModelArguments {
       paramLabel = "N",
       description = "Most tokens of prompt and output together. Default: what the model takes.")
   private Optional<Integer> context;
+
+  @Option(
+      names = "--kv",
+      paramLabel = "TYPE",
+      defaultValue = "f16",
+      description = "How keys and values are kept: f16, bf16 or f32. Default: ${DEFAULT-VALUE}.")
+  private String keysAndValues;
 
   @Option(
       names = "--draft",
@@ -32,11 +43,22 @@ final class TextModelArguments {
   @Mixin private RuntimeArguments runtime;
 
   RuntimeOptions options() {
-    var options = runtime.options();
+    var options = runtime.options().withKeysAndValues(type(keysAndValues));
     if (context.isPresent()) {
       options = options.withContext(context.get());
     }
     return draft.isPresent() ? options.withDraft(draft.get(), draftTokens) : options;
+  }
+
+  private static DType type(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
+      case "f16" -> DType.F16;
+      case "bf16" -> DType.BF16;
+      case "f32" -> DType.F32;
+      default ->
+          throw LatheException.unknown(
+              "type of keys and values", name, List.of("f16", "bf16", "f32"));
+    };
   }
 
   Optional<String> draft() {

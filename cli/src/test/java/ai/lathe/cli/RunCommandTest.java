@@ -2,6 +2,7 @@ package ai.lathe.cli;
 
 import static ai.lathe.cli.MainTest.assertMistake;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.model.EmbeddedModel;
 import java.io.IOException;
@@ -142,6 +143,18 @@ class RunCommandTest {
     assertThat(run.json().get("text").textValue()).isNotEmpty();
   }
 
+  /** Seven digits in place of three: the first tokens are the same, their probabilities not. */
+  @Test
+  void keysAndValuesAreKeptAsAsked() {
+    var half = greedy("Once upon a time", "--json", "--logprobs", "0").json();
+    var full = greedy("Once upon a time", "--json", "--logprobs", "0", "--kv", "f32").json();
+    assertThat(full.get("tokens").get(0)).isEqualTo(half.get("tokens").get(0));
+    assertThat(full.at("/logprobs/1/chosen/logprob"))
+        .isNotEqualTo(half.at("/logprobs/1/chosen/logprob"));
+    assertThat(full.at("/logprobs/1/chosen/logprob").doubleValue())
+        .isCloseTo(half.at("/logprobs/1/chosen/logprob").doubleValue(), within(1e-2));
+  }
+
   @Test
   void kernelsAreNamed() {
     assertMistake(
@@ -164,6 +177,7 @@ class RunCommandTest {
         "-n 4 | there is no prompt",
         "--prompt-file nowhere.txt | there is no file nowhere.txt",
         "-p x --draft nowhere | nowhere",
+        "-p x --kv f8 | unknown type of keys and values 'f8'; did you mean 'f16'?",
       })
   void mistakesAreOneLine(String arguments, String message) {
     assertMistake(run(arguments.split(" ")), message);

@@ -3,6 +3,7 @@ package ai.lathe.runtime;
 import ai.lathe.runtime.generation.Limits;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.provider.Providers;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -15,6 +16,7 @@ import java.util.OptionalInt;
  *     machine can run
  * @param context most tokens of a sequence; empty for as many as the model takes
  * @param draft a smaller model of the same vocabulary, which proposes tokens for the model to judge
+ * @param keysAndValues type in which they are kept: F16, BF16 or F32
  * @param limits what the sequences of a model that generates share
  */
 public record RuntimeOptions(
@@ -22,6 +24,7 @@ public record RuntimeOptions(
     Optional<String> kernels,
     OptionalInt context,
     Optional<Draft> draft,
+    DType keysAndValues,
     Limits limits) {
 
   /**
@@ -39,6 +42,7 @@ public record RuntimeOptions(
           Optional.empty(),
           OptionalInt.empty(),
           Optional.empty(),
+          DType.F16,
           Limits.STANDARD);
 
   public RuntimeOptions {
@@ -52,24 +56,29 @@ public record RuntimeOptions(
   }
 
   public RuntimeOptions withThreads(int count) {
-    return new RuntimeOptions(count, kernels, context, draft, limits);
+    return new RuntimeOptions(count, kernels, context, draft, keysAndValues, limits);
   }
 
   public RuntimeOptions withKernels(String name) {
-    return new RuntimeOptions(threads, Optional.of(name), context, draft, limits);
+    return new RuntimeOptions(threads, Optional.of(name), context, draft, keysAndValues, limits);
   }
 
   public RuntimeOptions withContext(int tokens) {
-    return new RuntimeOptions(threads, kernels, OptionalInt.of(tokens), draft, limits);
+    return new RuntimeOptions(
+        threads, kernels, OptionalInt.of(tokens), draft, keysAndValues, limits);
   }
 
   public RuntimeOptions withDraft(String model, int tokens) {
     var smaller = Optional.of(new Draft(model, tokens));
-    return new RuntimeOptions(threads, kernels, context, smaller, limits);
+    return new RuntimeOptions(threads, kernels, context, smaller, keysAndValues, limits);
+  }
+
+  public RuntimeOptions withKeysAndValues(DType type) {
+    return new RuntimeOptions(threads, kernels, context, draft, type, limits);
   }
 
   public RuntimeOptions withLimits(Limits value) {
-    return new RuntimeOptions(threads, kernels, context, draft, value);
+    return new RuntimeOptions(threads, kernels, context, draft, keysAndValues, value);
   }
 
   /** The kernels that were asked for, or the best. */

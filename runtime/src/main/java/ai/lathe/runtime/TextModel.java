@@ -8,6 +8,7 @@ import ai.lathe.model.chat.Message;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.model.tokenizer.EndTokens;
 import ai.lathe.runtime.execution.Decoder;
+import ai.lathe.runtime.execution.KvCache;
 import ai.lathe.runtime.generation.DecoderModel;
 import ai.lathe.runtime.generation.Drafter;
 import ai.lathe.runtime.generation.Engine;
@@ -104,7 +105,8 @@ public final class TextModel implements AutoCloseable {
     int context =
         Math.min(checkpoint.config().context(), options.context().orElse(Integer.MAX_VALUE));
     int batch = Math.min(Decoder.BATCH_TOKENS, Math.max(context, options.limits().sequences() * 8));
-    var decoder = keep(opened, Decoder.load(checkpoint, kernels, workers, batch, progress));
+    var kept = KvCache.Settings.DEFAULT.of(options.keysAndValues());
+    var decoder = keep(opened, Decoder.load(checkpoint, kernels, workers, batch, kept, progress));
     return new DecoderModel(decoder, context);
   }
 

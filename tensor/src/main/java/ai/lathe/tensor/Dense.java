@@ -15,12 +15,12 @@ public record Dense(Tensor tensor) implements LinearWeight {
 
   @Override
   public int rows() {
-    return Math.toIntExact(tensor.shape()[0]);
+    return Math.toIntExact(tensor.size(0));
   }
 
   @Override
   public int columns() {
-    return Math.toIntExact(tensor.shape()[1]);
+    return Math.toIntExact(tensor.size(1));
   }
 
   @Override

@@ -80,6 +80,11 @@ public final class Tensor {
     return shape.clone();
   }
 
+  /** Size of one dimension, the outermost is 0. */
+  public long size(int dimension) {
+    return shape[dimension];
+  }
+
   public MemorySegment data() {
     return data;
   }

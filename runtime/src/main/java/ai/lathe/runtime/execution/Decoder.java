@@ -199,7 +199,9 @@ public final class Decoder implements AutoCloseable {
       logits = Arena.ofAuto().allocate(bytes, 64);
     }
     long width = (long) stack.config.hidden() * Float.BYTES;
-    input.set(states.asSlice(from * width, rows * width), rows, stack.config.hidden());
+    // Of the first rows without a slice, which would be an object a token.
+    var wanted = from == 0 ? states : states.asSlice(from * width, rows * width);
+    input.set(wanted, rows, stack.config.hidden());
     products.of(input).with(output, logits).run();
     if (cap > 0) {
       math.cap(logits, 0, cap, rows * vocabulary);

@@ -7,16 +7,30 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** Any weight, a row at a time decoded to float32 and multiplied; sums in double. */
-record ScalarDecoded(LinearWeight weight) implements PackedMatrix {
+final class ScalarDecoded implements PackedMatrix {
+
+  private final LinearWeight weight;
+  private final int rows;
+  private final int columns;
+
+  /** One for each thread that computes. */
+  private final ThreadLocal<float[]> decoded;
+
+  ScalarDecoded(LinearWeight weight) {
+    this.weight = weight;
+    this.rows = weight.rows();
+    this.columns = weight.columns();
+    this.decoded = ThreadLocal.withInitial(() -> new float[columns]);
+  }
 
   @Override
   public int rows() {
-    return weight.rows();
+    return rows;
   }
 
   @Override
   public int columns() {
-    return weight.columns();
+    return columns;
   }
 
   @Override
@@ -26,7 +40,7 @@ record ScalarDecoded(LinearWeight weight) implements PackedMatrix {
 
   @Override
   public long bytes() {
-    return weight.encoding().bytes(weight.rows(), weight.columns());
+    return weight.encoding().bytes(rows, columns);
   }
 
   @Override
@@ -39,8 +53,8 @@ record ScalarDecoded(LinearWeight weight) implements PackedMatrix {
 
   @Override
   public void multiply(Input input, int from, int to, MemorySegment out, long at, long stride) {
-    int n = weight.columns();
-    var row = new float[n];
+    int n = columns;
+    var row = decoded.get();
     var x = input.values();
     for (int r = from; r < to; r++) {
       weight.decodeRows(r, r + 1, row, 0);
