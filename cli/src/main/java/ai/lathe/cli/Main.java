@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "  lathe demo",
       "  lathe run model.gguf -p \"Once upon a time\" -n 64",
+      "  lathe chat model.gguf",
       "  lathe inspect model.gguf",
       "  lathe compress path/to/model -o small --scheme W4A16 --data text.txt",
       "  lathe eval small --data heldout.txt --reference path/to/model",
@@ -131,6 +132,7 @@ final class Main implements Runnable {
     var commands = new LinkedHashMap<String, Function<Console, Callable<Integer>>>();
     commands.put("demo", DemoCommand::new);
     commands.put("run", RunCommand::new);
+    commands.put("chat", ChatCommand::new);
     commands.put("embed", EmbedCommand::new);
     commands.put("inspect", InspectCommand::new);
     commands.put("compress", CompressCommand::new);

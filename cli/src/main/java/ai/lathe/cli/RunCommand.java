@@ -1,5 +1,7 @@
 package ai.lathe.cli;
 
+import ai.lathe.model.chat.Message;
+import ai.lathe.runtime.Conversation;
 import ai.lathe.runtime.TextModel;
 import ai.lathe.runtime.generation.Generation;
 import ai.lathe.runtime.generation.GenerationListener;
@@ -7,6 +9,7 @@ import ai.lathe.runtime.generation.GenerationOptions;
 import ai.lathe.runtime.generation.Logprobs;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -51,6 +54,17 @@ final class RunCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "A UTF-8 file that holds the prompt; - for standard input.")
   private Optional<Path> promptFile;
+
+  @Option(
+      names = "--chat",
+      description = "Take the prompt for a message, and put the model's chat template around it.")
+  private boolean chat;
+
+  @Option(
+      names = "--system",
+      paramLabel = "TEXT",
+      description = "With --chat: what the model is told before the message.")
+  private Optional<String> system;
 
   @Option(
       names = "--truncate",
@@ -130,13 +144,16 @@ final class RunCommand implements Callable<Integer> {
     if (logprobs.isPresent() && !json) {
       throw new LatheException("--logprobs is shown in JSON alone; add --json");
     }
+    if (system.isPresent() && !chat) {
+      throw new LatheException("--system is said in a conversation; add --chat");
+    }
     var options = options();
     var text = prompt();
     var started = System.nanoTime();
     try (var opened = TextModel.open(model, runtime.options(), console.progress())) {
       double loading = (System.nanoTime() - started) * 1e-9;
-      requireRoom(opened, text);
-      var result = opened.generate(text, options, json ? GenerationListener.NONE : printer());
+      var listener = json ? GenerationListener.NONE : printer();
+      var result = chat ? answer(opened, text, options, listener) : goOn(opened, text, options, listener);
       if (json) {
         console.json(written(opened, result, options, loading));
       } else {
@@ -156,9 +173,25 @@ final class RunCommand implements Callable<Integer> {
     return Main.OK;
   }
 
-  private void requireRoom(TextModel opened, String text) {
-    int tokens = truncate ? 0 : opened.tokens(text, /* special= */ true).length;
-    if (tokens >= opened.contextLength()) {
+  private Generation goOn(
+      TextModel opened, String text, GenerationOptions options, GenerationListener listener) {
+    requireRoom(opened, opened.tokens(text, /* special= */ true).length);
+    return opened.generate(text, options, listener);
+  }
+
+  private Generation answer(
+      TextModel opened, String text, GenerationOptions options, GenerationListener listener) {
+    ChatCommand.requireTemplate(opened, model);
+    var messages = new ArrayList<Message>();
+    system.map(PromptText::argument).map(Message::system).ifPresent(messages::add);
+    messages.add(Message.user(text));
+    var conversation = Conversation.of(messages);
+    requireRoom(opened, opened.tokens(conversation).length);
+    return opened.chat(conversation, options, listener);
+  }
+
+  private void requireRoom(TextModel opened, int tokens) {
+    if (!truncate && tokens >= opened.contextLength()) {
       throw new LatheException(
           "the prompt has %d tokens, and the context of %d has to hold the output too; shorten it, or leave out its beginning with --truncate"
               .formatted(tokens, opened.contextLength()));
