@@ -45,9 +45,7 @@ final class ChatCommand implements Callable<Integer> {
 
   @Mixin private TextModelArguments runtime;
 
-  @Option(
-      names = "--stats",
-      description = "Say on standard error how long each answer took.")
+  @Option(names = "--stats", description = "Say on standard error how long each answer took.")
   private boolean stats;
 
   ChatCommand(Console console) {

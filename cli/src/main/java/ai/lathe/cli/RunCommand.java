@@ -153,7 +153,8 @@ final class RunCommand implements Callable<Integer> {
     try (var opened = TextModel.open(model, runtime.options(), console.progress())) {
       double loading = (System.nanoTime() - started) * 1e-9;
       var listener = json ? GenerationListener.NONE : printer();
-      var result = chat ? answer(opened, text, options, listener) : goOn(opened, text, options, listener);
+      var result =
+          chat ? answer(opened, text, options, listener) : goOn(opened, text, options, listener);
       if (json) {
         console.json(written(opened, result, options, loading));
       } else {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -22,6 +23,17 @@ record Invocation(int code, String out, String err) {
     int code = Main.commandLine(console).execute(arguments);
     return new Invocation(
         code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+  }
+
+  /** With these bytes on standard input. */
+  static Invocation withInput(byte[] input, String... arguments) {
+    var before = System.in;
+    System.setIn(new ByteArrayInputStream(input));
+    try {
+      return of(arguments);
+    } finally {
+      System.setIn(before);
+    }
   }
 
   /** Standard output as JSON; fails where anything else stands there. */
