@@ -99,7 +99,9 @@ class HostileRunTest {
         .put("normalized", false)
         .put("special", true);
     json.writeValue(file, tokenizer);
-    assertMistake(run("-p", "Once <far> upon"), "of the prompt is 1024; the model's tokens are from 0 to 1023");
+    assertMistake(
+        run("-p", "Once <far> upon"),
+        "of the prompt is 1024; the model's tokens are from 0 to 1023");
     assertThat(run("-p", "Once upon", "-n", "2").code()).isZero();
   }
 
