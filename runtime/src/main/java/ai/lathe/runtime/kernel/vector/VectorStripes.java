@@ -124,15 +124,16 @@ final class VectorStripes implements PackedMatrix {
         int groups = count * layout.groups();
         int column = u * unit;
         long w = row / rows * stripes.stripeBytes() + (long) u * layout.unitBytes();
-        for (int i = 0; i < stripesHere; i++) {
-          for (int lane = 0; lane < rows; lane += LANES) {
-            int to16 = i * most + lane;
-            GroupSides.read(
-                layout, stripes.codes(), w + i * second, lane, count, scales, minima, to16, rows);
-          }
-        }
         for (int t = 0; t < tokens; t++) {
           sum(x, t, w, second, count, column, sums, most);
+          // After the codes, whose even stream has brought the sides along.
+          for (int i = 0; t == 0 && i < stripesHere; i++) {
+            for (int lane = 0; lane < rows; lane += LANES) {
+              int to16 = i * most + lane;
+              GroupSides.read(
+                  layout, stripes.codes(), w + i * second, lane, count, scales, minima, to16, rows);
+            }
+          }
           for (int i = 0; i < stripesHere; i++) {
             int y = (2 * t + i) * rows;
             if (plain) {
