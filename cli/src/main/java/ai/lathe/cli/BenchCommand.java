@@ -119,7 +119,7 @@ final class BenchCommand implements Callable<Integer> {
             Decoder.load(checkpoint, provider, workers, Decoder.BATCH_TOKENS, console.progress())) {
       var speed = DecoderSpeed.measure(decoder, prompt, generate, repeat);
       long memory = Machine.peakMemory(); // before the memory to read is taken
-      var limits = MachineLimits.measure(workers, MachineLoops.best());
+      var limits = MachineLimits.measure(workers, MachineLoops.of(provider));
       report(result(provider, decoder, speed, limits, memory));
     }
     return Main.OK;

@@ -24,12 +24,15 @@ public record MachineLimits(
 
   private static final long LEAST_BYTES = 64L << 20;
 
-  /** Of each measurement. Long, because at first the loops are not compiled yet. */
+  /** Of each measurement. */
   private static final double SECONDS = 1;
+
+  /** Short calls before anything counts, after which the loops are compiled. */
+  private static final int WARM_UP_CALLS = 400;
 
   private static final int ROUNDS = 1 << 19;
 
-  /** Takes about two seconds, and a gigabyte that is given back. */
+  /** Takes about three seconds, and a gigabyte that is given back. */
   public static MachineLimits measure(Workers workers, MachineLoops loops) {
     return new MachineLimits(read(workers, loops), multiply(workers, loops), loops.arithmetic());
   }
@@ -40,6 +43,9 @@ public record MachineLimits(
     try (var arena = Arena.ofShared()) {
       var memory = arena.allocate(bytes, 1 << 12);
       memory.fill((byte) 1);
+      for (int i = 0; i < WARM_UP_CALLS; i++) {
+        sink.addAndGet(loops.read(memory, 0, MachineLoops.BLOCK));
+      }
       double best = 0;
       long began = System.nanoTime();
       while (System.nanoTime() - began < SECONDS * 1e9) {
@@ -76,6 +82,9 @@ public record MachineLimits(
 
   private static double multiply(Workers workers, MachineLoops loops) {
     var sink = new AtomicLong();
+    for (int i = 0; i < WARM_UP_CALLS; i++) {
+      sink.addAndGet(loops.multiply(ROUNDS / WARM_UP_CALLS));
+    }
     double best = 0;
     long began = System.nanoTime();
     while (System.nanoTime() - began < SECONDS * 1e9) {

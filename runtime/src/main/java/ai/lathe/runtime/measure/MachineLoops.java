@@ -1,5 +1,7 @@
 package ai.lathe.runtime.measure;
 
+import ai.lathe.runtime.kernel.KernelProvider;
+import ai.lathe.runtime.kernel.emitted.EmittedProvider;
 import java.lang.foreign.MemorySegment;
 
 /** Loops that do nothing but load one part of a machine: its memory or its multipliers. */
@@ -23,6 +25,13 @@ public interface MachineLoops {
 
   /** Bytes that {@link #read} takes at once. */
   int BLOCK = 1 << 20;
+
+  /** Those whose arithmetic is that of a provider's kernels for integer weights. */
+  static MachineLoops of(KernelProvider provider) {
+    return provider instanceof EmittedProvider emitted
+        ? new DotLoops(emitted.dotLoop(), best())
+        : best();
+  }
 
   /** The vector unit's, where its module can be read; its class is only then touched. */
   static MachineLoops best() {

@@ -14,6 +14,7 @@ import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.runtime.kernel.memory.Pages;
+import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
 import java.lang.System.Logger;
@@ -71,6 +72,16 @@ public final class EmittedProvider implements KernelProvider {
       return new EmittedProvider(beside, roundings);
     } catch (Pages.Refused e) {
       throw new Unavailable(e.getMessage(), true);
+    }
+  }
+
+  /** Measures what these kernels could reach at most. */
+  public DotLoop dotLoop() {
+    try {
+      return new DotLoop();
+    } catch (Pages.Refused e) {
+      // What was allowed for kernels is allowed for this.
+      throw new LatheException("no memory for machine code: " + e.getMessage(), e);
     }
   }
 
