@@ -24,6 +24,9 @@ public final class Workers implements AutoCloseable {
     void run(int part, int parts);
   }
 
+  /** Of one task. */
+  private static final int MOST_PARTS = 0xFFFF;
+
   /** How long a thread waits for the next task before it sleeps. Waking it costs about as much. */
   private static final long SPIN_NANOS = 100_000;
 
@@ -35,7 +38,11 @@ public final class Workers implements AutoCloseable {
 
   private final Worker[] workers;
 
-  /** The round in the upper half, in the lower the part that is taken next. */
+  /**
+   * The round in the upper half; below, 16 bits each, how many parts it has and which is taken
+   * next. In one word, because a thread that comes late must not take a part of one round by the
+   * count of the next.
+   */
   private final AtomicLong claims = new AtomicLong();
 
   private final AtomicInteger unfinished = new AtomicInteger();
@@ -43,9 +50,8 @@ public final class Workers implements AutoCloseable {
   private volatile Throwable failure;
   private volatile Thread sleepingCaller;
 
-  // Of the present round; published by claims.
+  /** Of the present round; published by claims, and left alone while a part of it is not done. */
   private Task task;
-  private int parts;
 
   /**
    * @param count threads in all, the caller's included
@@ -84,12 +90,14 @@ public final class Workers implements AutoCloseable {
       }
       return;
     }
+    if (count > MOST_PARTS) {
+      throw new IllegalArgumentException("at most " + MOST_PARTS + " parts, not " + count);
+    }
     task = next;
-    parts = count;
     failure = null;
     unfinished.set(count);
     long round = (claims.get() >>> 32) + 1 & 0xFFFF_FFFFL;
-    claims.set(round << 32);
+    claims.set(round << 32 | (long) count << 16);
     for (var worker : workers) {
       if (worker.sleeping) {
         LockSupport.unpark(worker.thread);
@@ -113,8 +121,8 @@ public final class Workers implements AutoCloseable {
   private void takeParts(long round) {
     while (true) {
       long claim = claims.get();
-      int part = (int) claim;
-      int count = parts;
+      int part = (int) claim & MOST_PARTS;
+      int count = (int) claim >>> 16;
       if (claim >>> 32 != round || part >= count) {
         return;
       }

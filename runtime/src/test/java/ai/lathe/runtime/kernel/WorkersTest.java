@@ -33,6 +33,22 @@ class WorkersTest {
     }
   }
 
+  /** A thread that is late for a round of few parts must take none of a round of many. */
+  @Test
+  void lateThreadsTakeNoPartsOfOtherRounds() {
+    var runs = new AtomicIntegerArray(9);
+    try (var workers = new Workers(3)) {
+      Workers.Task task = (part, _) -> runs.incrementAndGet(part);
+      for (int round = 0; round < 100_000; round++) {
+        workers.run(task, 2);
+        workers.run(task, 9);
+      }
+    }
+    for (int part = 0; part < 9; part++) {
+      assertThat(runs.get(part)).isEqualTo(part < 2 ? 200_000 : 100_000);
+    }
+  }
+
   /** What parts have written without any care is there when the task is done. */
   @Test
   void resultsAreVisible() {
