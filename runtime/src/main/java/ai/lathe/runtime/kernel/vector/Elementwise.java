@@ -95,7 +95,9 @@ final class Elementwise {
     for (int i = 0; i < n; i += LANES) {
       sum = sum.add(FloatVector.fromArray(SPECIES, x, i));
     }
-    return Lanes.sum(sum);
+    var lanes = Scratch.get().lanes;
+    sum.intoArray(lanes, 0);
+    return Lanes.sum(lanes, 0);
   }
 
   /** {@code x = exp(x)}, within two units in the last place. */

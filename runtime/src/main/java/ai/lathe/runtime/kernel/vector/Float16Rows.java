@@ -102,6 +102,7 @@ record Float16Rows(int rows, int columns, MemorySegment data) implements FloatRo
     long first = xAt * Float.BYTES;
     var two = FloatVector.broadcast(SPECIES, 2);
     long rowBytes = (long) columns * Short.BYTES;
+    var lanes = Scratch.get().lanes;
     for (int row = from; row < to; row += 4) {
       // At the end the last row is computed again and not kept.
       int rowB = Math.min(row + 1, to - 1);
@@ -185,10 +186,14 @@ record Float16Rows(int rows, int columns, MemorySegment data) implements FloatRo
                     bitsD.lanewise(AND, EXPONENT).compare(EQ, 0).cast(SPECIES))
                 .fma(v, sumD);
       }
-      float a0 = Lanes.sum(sumA) * OUTPUT;
-      float b0 = Lanes.sum(sumB) * OUTPUT;
-      float c0 = Lanes.sum(sumC) * OUTPUT;
-      float d0 = Lanes.sum(sumD) * OUTPUT;
+      sumA.intoArray(lanes, 0);
+      sumB.intoArray(lanes, LANES);
+      sumC.intoArray(lanes, 2 * LANES);
+      sumD.intoArray(lanes, 3 * LANES);
+      float a0 = Lanes.sum(lanes, 0) * OUTPUT;
+      float b0 = Lanes.sum(lanes, LANES) * OUTPUT;
+      float c0 = Lanes.sum(lanes, 2 * LANES) * OUTPUT;
+      float d0 = Lanes.sum(lanes, 3 * LANES) * OUTPUT;
       for (int k = end; k < columns; k++) {
         float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
         long w = (long) k * Short.BYTES;

@@ -39,6 +39,7 @@ record Float32Rows(String label, int rows, int columns, MemorySegment data) impl
     int end = SPECIES.loopBound(columns);
     long first = xAt * Float.BYTES;
     long rowBytes = (long) columns * Float.BYTES;
+    var lanes = Scratch.get().lanes;
     for (int row = from; row < to; row += 4) {
       // At the end the last row is computed again and not kept.
       int rowB = Math.min(row + 1, to - 1);
@@ -62,10 +63,14 @@ record Float32Rows(String label, int rows, int columns, MemorySegment data) impl
         sumC = FloatVector.fromMemorySegment(SPECIES, data, c + w, LITTLE_ENDIAN).fma(v, sumC);
         sumD = FloatVector.fromMemorySegment(SPECIES, data, d + w, LITTLE_ENDIAN).fma(v, sumD);
       }
-      float a0 = Lanes.sum(sumA);
-      float b0 = Lanes.sum(sumB);
-      float c0 = Lanes.sum(sumC);
-      float d0 = Lanes.sum(sumD);
+      sumA.intoArray(lanes, 0);
+      sumB.intoArray(lanes, LANES);
+      sumC.intoArray(lanes, 2 * LANES);
+      sumD.intoArray(lanes, 3 * LANES);
+      float a0 = Lanes.sum(lanes, 0);
+      float b0 = Lanes.sum(lanes, LANES);
+      float c0 = Lanes.sum(lanes, 2 * LANES);
+      float d0 = Lanes.sum(lanes, 3 * LANES);
       for (int k = end; k < columns; k++) {
         float v = x.get(JAVA_FLOAT_UNALIGNED, first + (long) k * Float.BYTES);
         long w = (long) k * Float.BYTES;

@@ -1,44 +1,27 @@
 package ai.lathe.runtime.kernel.vector;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorShuffle;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Sums of the lanes of a vector of the preferred width. {@link FloatVector#reduceLanes} leaves the
  * order open, and interpreted and compiled code differ in it: the first texts of a process would
  * not be the later ones. Here lanes are added to their neighbours, then pairs to pairs, and so on.
+ * They come as an array: a method with a vector for an argument is not always inlined, and then
+ * every call allocates one.
  */
 final class Lanes {
 
-  private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
-  private static final int COUNT = SPECIES.length();
-  private static final VectorShuffle<Float> BY_1 = exchanged(1);
-  private static final VectorShuffle<Float> BY_2 = exchanged(2);
-  private static final VectorShuffle<Float> BY_4 = exchanged(4);
-  private static final VectorShuffle<Float> BY_8 = exchanged(8);
+  private static final int COUNT = FloatVector.SPECIES_PREFERRED.length();
 
   private Lanes() {}
 
-  private static VectorShuffle<Float> exchanged(int distance) {
-    return VectorShuffle.fromOp(SPECIES, lane -> (lane ^ distance) % COUNT);
-  }
-
-  static float sum(FloatVector v) {
-    var sum = v.add(v.rearrange(BY_1));
-    if (COUNT > 2) {
-      sum = sum.add(sum.rearrange(BY_2));
+  /** Of the vector at {@code at}, whose elements change. */
+  static float sum(float[] x, int at) {
+    for (int step = 1; step < COUNT; step *= 2) {
+      for (int i = 0; i < COUNT; i += 2 * step) {
+        x[at + i] += x[at + i + step];
+      }
     }
-    if (COUNT > 4) {
-      sum = sum.add(sum.rearrange(BY_4));
-    }
-    if (COUNT > 8) {
-      sum = sum.add(sum.rearrange(BY_8));
-    }
-    // Wider than any processor has today.
-    for (int distance = 16; distance < COUNT; distance *= 2) {
-      sum = sum.add(sum.rearrange(exchanged(distance)));
-    }
-    return sum.lane(0);
+    return x[at];
   }
 }

@@ -1,5 +1,7 @@
 package ai.lathe.runtime.kernel.vector;
 
+import jdk.incubator.vector.FloatVector;
+
 /** Memory of one thread for what is decoded; kept from one product to the next. */
 final class Scratch {
 
@@ -10,6 +12,9 @@ final class Scratch {
 
   /** Sums of one tile. */
   final float[] tile = new float[PanelKernel.BROADCAST * PanelKernel.WIDTH];
+
+  /** Four vectors whose lanes are summed. */
+  final float[] lanes = new float[4 * FloatVector.SPECIES_PREFERRED.length()];
 
   private Scratch() {}
 

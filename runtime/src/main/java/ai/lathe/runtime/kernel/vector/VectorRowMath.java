@@ -71,7 +71,9 @@ final class VectorRowMath implements RowMath {
           sums.add(
               FloatVector.fromMemorySegment(SPECIES, x, (xAt + i) * Float.BYTES, LITTLE_ENDIAN));
     }
-    double sum = Lanes.sum(sums);
+    var lanes = Scratch.get().lanes;
+    sums.intoArray(lanes, 0);
+    double sum = Lanes.sum(lanes, 0);
     for (int i = end; i < n; i++) {
       sum += get(x, xAt + i);
     }
@@ -83,7 +85,8 @@ final class VectorRowMath implements RowMath {
               .sub(mean);
       squares = deviation.fma(deviation, squares);
     }
-    double square = Lanes.sum(squares);
+    squares.intoArray(lanes, 0);
+    double square = Lanes.sum(lanes, 0);
     for (int i = end; i < n; i++) {
       float deviation = get(x, xAt + i) - mean;
       square += deviation * deviation;
@@ -268,7 +271,9 @@ final class VectorRowMath implements RowMath {
           FloatVector.fromMemorySegment(SPECIES, x, xByte, LITTLE_ENDIAN)
               .fma(FloatVector.fromMemorySegment(SPECIES, y, yByte, LITTLE_ENDIAN), sum1);
     }
-    double sum = Lanes.sum(sum0.add(sum1));
+    var lanes = Scratch.get().lanes;
+    sum0.add(sum1).intoArray(lanes, 0);
+    double sum = Lanes.sum(lanes, 0);
     for (int i = pairs; i < n; i++) {
       sum += (double) get(x, xAt + i) * get(y, yAt + i);
     }
