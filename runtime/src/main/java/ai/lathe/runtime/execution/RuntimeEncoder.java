@@ -21,8 +21,8 @@ import java.util.List;
  */
 public final class RuntimeEncoder implements Encoder {
 
-  /** Tokens of one pass; bounds the activations. */
-  public static final int BATCH_TOKENS = 4096;
+  /** Tokens of one pass, unless one text has more: few enough that activations stay in caches. */
+  public static final int BATCH_TOKENS = 512;
 
   private final Arena arena;
   private final Stack stack;
@@ -84,8 +84,7 @@ public final class RuntimeEncoder implements Encoder {
       int first = next;
       batch.clear();
       while (next < sequences.size()
-          && (next == first
-              || batch.count() + sequences.get(next).length <= stack.buffers.tokens())) {
+          && (next == first || batch.count() + sequences.get(next).length <= BATCH_TOKENS)) {
         var tokens = sequences.get(next++);
         if (tokens.length == 0) {
           throw new LatheException("a sequence to encode has no tokens");
