@@ -52,6 +52,14 @@ public final class Providers {
     static final Attempt FOUND = emitted();
   }
 
+  /**
+   * Chosen once, with a loud line for each of the others that only lacks an option of Java's or of
+   * the system.
+   */
+  private static final class Best {
+    static final KernelProvider TAKEN = takeBest();
+  }
+
   private Providers() {}
 
   /** The provider that {@value #PROPERTY} names; where it is not set, the best. */
@@ -72,21 +80,25 @@ public final class Providers {
     };
   }
 
-  /** The best that can run. One loud line where a better one only lacks an option of Java's. */
+  /** The best that can run. */
   public static KernelProvider best() {
-    if (Emitted.FOUND instanceof Attempt.Runs(var provider)) {
-      return provider;
-    }
-    var taken = Vector.FOUND instanceof Attempt.Runs(var vector) ? vector : SCALAR;
+    return Best.TAKEN;
+  }
+
+  private static KernelProvider takeBest() {
+    // Machine code needs the vector unit's kernels beside it, so their absence matters to it too.
     offers().stream()
         .filter(offer -> offer.avoidable() && offer.refusal().isPresent())
         .forEach(
             offer ->
                 LOGGER.log(
                     Level.WARNING,
-                    "the model runs on kernels '%s', not on the faster '%s': %s"
-                        .formatted(taken.name(), offer.name(), offer.refusal().get())));
-    return taken;
+                    "models run without kernels '%s', several times slower: %s"
+                        .formatted(offer.name(), offer.refusal().get())));
+    if (Emitted.FOUND instanceof Attempt.Runs(var provider)) {
+      return provider;
+    }
+    return Vector.FOUND instanceof Attempt.Runs(var provider) ? provider : SCALAR;
   }
 
   /** All there are, the best first. */
