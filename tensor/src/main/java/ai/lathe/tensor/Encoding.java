@@ -336,12 +336,12 @@ public sealed interface Encoding {
    * @param share of the weights that there is room for, 0 to 1
    * @param values {@code F16} or {@code BF16}
    */
-  record Sparse(double share, DType values) implements Encoding {
+  record SparseRows(double share, DType values) implements Encoding {
 
     /** Inputs that 16 bits can number. */
     public static final int COLUMNS = 1 << 16;
 
-    public Sparse {
+    public SparseRows {
       if (!(share >= 0 && share <= 1)) {
         throw new LatheException("a share of weights is from 0 to 1, not " + share);
       }
@@ -357,12 +357,7 @@ public sealed interface Encoding {
 
     @Override
     public String label() {
-      return "%s%% sparse"
-          .formatted(
-              new BigDecimal(100 * share)
-                  .round(new MathContext(3))
-                  .stripTrailingZeros()
-                  .toPlainString());
+      return percent(share) + " sparse";
     }
 
     @Override
@@ -396,6 +391,161 @@ public sealed interface Encoding {
   }
 
   /**
+   * Weights of which only those that a mask keeps are stored. The mask is a bit for each weight, or
+   * for each block where the pattern is blocks.
+   *
+   * @param sparsity share of zeros; how many that is follows from the shape
+   * @param values of the weights that are kept: {@link Plain}, or {@link Grouped} with consecutive
+   *     groups
+   */
+  record Sparse(Pattern pattern, double sparsity, Encoding values) implements Encoding {
+
+    public Sparse {
+      if (!(sparsity >= 0 && sparsity <= 1)) {
+        throw new LatheException("sparsity is a share from 0 to 1, not " + sparsity);
+      }
+      if (pattern instanceof Pattern.SemiStructured fixed && sparsity != fixed.sparsity()) {
+        throw new LatheException(
+            "%s leaves a sparsity of %s, not %s"
+                .formatted(pattern.label(), fixed.sparsity(), sparsity));
+      }
+      if (!(values instanceof Plain)
+          && !(values instanceof Grouped(_, _, boolean groupIndex) && !groupIndex)) {
+        throw new LatheException("weights of " + values.label() + " cannot be stored sparsely");
+      }
+    }
+
+    /** With exactly so many zeros of all. */
+    public static Sparse withZeros(Pattern pattern, long zeros, long all, Encoding values) {
+      return new Sparse(
+          pattern,
+          pattern instanceof Pattern.SemiStructured fixed ? fixed.sparsity() : (double) zeros / all,
+          values);
+    }
+
+    /** Weights of a {@code [rows, columns]} matrix that are stored. */
+    public long kept(int rows, int columns) {
+      return pattern.kept(rows, columns, sparsity);
+    }
+
+    /** {@code 2:4 BF16}, {@code 50% sparse int8 channel}, {@code 80% sparse 16x4 BF16}. */
+    @Override
+    public String label() {
+      return switch (pattern) {
+        case Pattern.SemiStructured fixed -> fixed.label() + " " + values.label();
+        case Pattern.Unstructured _ -> "%s sparse %s".formatted(percent(sparsity), values.label());
+        case Pattern.Blocks blocks ->
+            "%s sparse %s %s".formatted(percent(sparsity), blocks.label(), values.label());
+      };
+    }
+
+    @Override
+    public Activations activations() {
+      return values.activations();
+    }
+
+    /** Whether blocks are whole groups of a row: then only groups that are kept have a scale. */
+    public boolean scalesOfKeptGroups() {
+      return pattern instanceof Pattern.Blocks(int high, int wide)
+          && high == 1
+          && values instanceof Grouped(IntegerScheme scheme, _, _)
+          && scheme.groupSize() != IntegerScheme.CHANNEL
+          && wide % scheme.groupSize() == 0;
+    }
+
+    /** Groups that have a scale. */
+    public long groups(int rows, int columns) {
+      return values instanceof Grouped(IntegerScheme scheme, _, _)
+          ? scalesOfKeptGroups()
+              ? kept(rows, columns) / scheme.groupSize()
+              : (long) rows * scheme.groups(columns)
+          : 0;
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      long kept = kept(rows, columns);
+      long groups = groups(rows, columns);
+      return pattern.maskBytes(rows, columns)
+          + switch (values) {
+            case Plain(DType type) -> type.bytes(kept);
+            case Grouped(IntegerScheme scheme, DType scales, _) ->
+                Math.ceilDiv(kept * scheme.bits(), 8L)
+                    + scales.bytes(groups)
+                    + (scheme.symmetric() ? 0 : groups)
+                    + (scheme.activations().calibrated() ? 4 : 0);
+            default -> throw new IllegalStateException(values.label());
+          };
+    }
+  }
+
+  /**
+   * A product of matrices.
+   *
+   * @param factors from the output's to the input's, at least two
+   * @param inner rows of each factor but the first
+   */
+  record Product(List<Encoding> factors, List<Integer> inner) implements Encoding {
+
+    public Product {
+      factors = List.copyOf(factors);
+      inner = List.copyOf(inner);
+      if (factors.size() < 2 || inner.size() != factors.size() - 1) {
+        throw new LatheException(
+            "a product of %d factors has %d sizes between them"
+                .formatted(factors.size(), inner.size()));
+      }
+    }
+
+    /** {@code rank 32 F16} of two plain factors, else all of them. */
+    @Override
+    public String label() {
+      return factors.size() == 2 && factors.stream().allMatch(Plain.class::isInstance)
+          ? "rank %d %s".formatted(inner.getFirst(), factors.getFirst().label())
+          : factors.stream().map(Encoding::label).collect(Collectors.joining(" * "));
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      long bytes = 0;
+      for (int i = 0; i < factors.size(); i++) {
+        int above = i == 0 ? rows : inner.get(i - 1);
+        int below = i == inner.size() ? columns : inner.get(i);
+        bytes += factors.get(i).bytes(above, below);
+      }
+      return bytes;
+    }
+  }
+
+  /**
+   * Square blocks along the diagonal of a square matrix.
+   *
+   * @param size of a block, which divides the matrix
+   */
+  record BlockDiagonal(int size, DType type) implements Encoding {
+
+    public BlockDiagonal {
+      if (size < 1) {
+        throw new LatheException("a block has at least one row, not " + size);
+      }
+    }
+
+    @Override
+    public String label() {
+      return "diagonal %dx%d %s".formatted(size, size, type.name());
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      if (rows != columns || rows % size != 0) {
+        throw new LatheException(
+            "blocks of %d do not make a matrix of %d x %d".formatted(size, rows, columns));
+      }
+      return type.bytes((long) rows * size);
+    }
+  }
+
+  /**
    * The sum of several weights of one shape.
    *
    * @param parts at least one
@@ -420,6 +570,14 @@ public sealed interface Encoding {
     public long bytes(int rows, int columns) {
       return parts.stream().mapToLong(part -> part.bytes(rows, columns)).sum();
     }
+  }
+
+  private static String percent(double share) {
+    return new BigDecimal(100 * share)
+            .round(new MathContext(3))
+            .stripTrailingZeros()
+            .toPlainString()
+        + "%";
   }
 
   /** Bytes of this many codes in 32-bit words. */

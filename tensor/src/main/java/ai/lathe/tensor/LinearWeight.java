@@ -18,6 +18,9 @@ public sealed interface LinearWeight
         Rotated,
         BilevelQuantized,
         Sparse,
+        SparseRows,
+        Product,
+        BlockDiagonal,
         Sum,
         SignedLowRank {
 
@@ -99,7 +102,13 @@ public sealed interface LinearWeight
       case CodebookQuantized quantized ->
           throw new LatheException(
               "weights of " + quantized.encoding().label() + " have codebooks of their own");
-      case BilevelQuantized _, Sparse _, Sum _, SignedLowRank _ ->
+      case BilevelQuantized _,
+          Sparse _,
+          SparseRows _,
+          Product _,
+          BlockDiagonal _,
+          Sum _,
+          SignedLowRank _ ->
           throw new LatheException(
               "weights stored as " + first.encoding().label() + " cannot be put together");
     };

@@ -1,63 +1,185 @@
 package ai.lathe.tensor;
 
+import java.lang.foreign.Arena;
+import java.util.Arrays;
+
 /**
- * A weight of which only some values are stored, row by row (compressed sparse rows); the others
- * are zero. Beside another weight in a {@link Sum} it holds corrections to it.
+ * A weight of which some values are zero and not stored. The others stand one after the other, row
+ * by row, whatever the pattern.
  *
- * @param rows output features
- * @param columns input features, at most {@link Encoding.Sparse#COLUMNS}
- * @param rowOffsets {@code [rows + 1]}, not descending from 0: row {@code i} has the pairs {@code
- *     [rowOffsets[i], rowOffsets[i + 1])}
- * @param columnIds of the pairs, ascending within a row; what comes after the last row's is unused
- * @param values of the pairs
+ * @param mask which are stored, as the encoding's pattern allows, and as many as it has room for
  */
-public record Sparse(
-    Encoding.Sparse encoding,
-    int rows,
-    int columns,
-    int[] rowOffsets,
-    char[] columnIds,
-    Tensor values)
-    implements LinearWeight {
+public record Sparse(Encoding.Sparse encoding, Mask mask, Values values) implements LinearWeight {
+
+  /** What is stored of the weights that are kept. */
+  public sealed interface Values {
+
+    /**
+     * @param kept {@code [kept]}
+     */
+    record Floats(Tensor kept) implements Values {}
+
+    /**
+     * Codes of an integer grid.
+     *
+     * @param kept {@code [kept]}, one a byte
+     * @param scales {@code [rows, groups]}; groups are of inputs, kept or not
+     * @param zeros {@code [rows * groups]}; null where the scheme is symmetric
+     */
+    record Codes(byte[] kept, Tensor scales, byte[] zeros) implements Values {}
+  }
 
   public Sparse {
-    if (rowOffsets.length != rows + 1
-        || columnIds.length != encoding.capacity(rows, columns)
-        || values.elements() != columnIds.length
-        || values.dtype() != encoding.values()) {
+    int rows = mask.rows();
+    int columns = mask.columns();
+    if (mask.kept() != encoding.kept(rows, columns)) {
       throw new LatheException(
-          "a %d x %d weight of %s does not have these parts"
+          "a %d x %d weight of %s keeps %d weights, not %d"
+              .formatted(
+                  rows, columns, encoding.label(), encoding.kept(rows, columns), mask.kept()));
+    }
+    if (!mask.follows(encoding.pattern())) {
+      throw new LatheException("a mask does not follow the pattern " + encoding.pattern().label());
+    }
+    boolean fits =
+        switch (values) {
+          case Values.Floats(Tensor kept) ->
+              encoding.values().equals(new Encoding.Plain(kept.dtype()))
+                  && kept.elements() == mask.kept();
+          case Values.Codes(byte[] kept, Tensor scales, byte[] zeros) ->
+              encoding.values() instanceof Encoding.Grouped(var scheme, var type, _)
+                  && kept.length == mask.kept()
+                  && scales.dtype() == type
+                  && scales.elements() == (long) rows * scheme.groups(columns)
+                  && (scheme.symmetric()
+                      ? zeros == null
+                      : zeros != null && zeros.length == scales.elements());
+        };
+    if (!fits) {
+      throw new LatheException(
+          "a %d x %d weight of %s does not have these values"
               .formatted(rows, columns, encoding.label()));
     }
-    if (rowOffsets[0] != 0) {
-      throw new LatheException("sparse rows begin at pair 0, not " + rowOffsets[0]);
-    }
-    for (int row = 0; row < rows; row++) {
-      int from = rowOffsets[row];
-      int to = rowOffsets[row + 1];
-      if (to < from || to > columnIds.length) {
-        throw new LatheException(
-            "sparse row %d has the pairs [%d, %d) of %d"
-                .formatted(row, from, to, columnIds.length));
-      }
-      for (int i = from; i < to; i++) {
-        if (columnIds[i] >= columns || (i > from && columnIds[i] <= columnIds[i - 1])) {
-          throw new LatheException(
-              "sparse row %d names column %d of %d out of place"
-                  .formatted(row, (int) columnIds[i], columns));
+  }
+
+  /**
+   * Leaves out what the mask does not keep, whatever it is.
+   *
+   * @param weight {@link Dense} or {@link GroupQuantized} of consecutive groups
+   * @param mask follows the pattern
+   */
+  public static Sparse of(LinearWeight weight, Mask mask, Pattern pattern) {
+    int rows = weight.rows();
+    int columns = weight.columns();
+    long zeros = (long) rows * columns - mask.kept();
+    var encoding =
+        Encoding.Sparse.withZeros(pattern, zeros, (long) rows * columns, weight.encoding());
+    return switch (weight) {
+      case Dense(Tensor tensor) -> {
+        var kept = new float[Math.toIntExact(mask.kept())];
+        var row = new float[columns];
+        int at = 0;
+        for (int i = 0; i < rows; i++) {
+          tensor.copyFloats((long) i * columns, row, 0, columns);
+          for (int j = 0; j < columns; j++) {
+            if (mask.keeps(i, j)) {
+              kept[at++] = row[j];
+            }
+          }
         }
+        // They were of this type before, so nothing is rounded.
+        var stored = Tensor.ofFloats(kept, kept.length).to(tensor.dtype(), Arena.ofAuto());
+        yield new Sparse(encoding, mask, new Values.Floats(stored));
       }
-    }
+      case GroupQuantized quantized when quantized.groupIndex() == null -> {
+        var kept = new byte[Math.toIntExact(mask.kept())];
+        int at = 0;
+        for (int i = 0; i < rows; i++) {
+          for (int j = 0; j < columns; j++) {
+            if (mask.keeps(i, j)) {
+              kept[at++] = quantized.codes()[i * columns + j];
+            }
+          }
+        }
+        yield new Sparse(
+            encoding, mask, new Values.Codes(kept, quantized.scales(), quantized.zeros()));
+      }
+      default ->
+          throw new LatheException(
+              "weights of " + weight.encoding().label() + " cannot be stored sparsely");
+    };
+  }
+
+  /** The same weight with its zeros, in the encoding of its values. */
+  public LinearWeight dense() {
+    int rows = rows();
+    int columns = columns();
+    return switch (values) {
+      case Values.Floats(Tensor kept) -> {
+        var all = Tensor.ofFloats(decode().values(), rows, columns);
+        yield new Dense(all.to(kept.dtype(), Arena.ofAuto()));
+      }
+      case Values.Codes(byte[] kept, Tensor scales, byte[] zeros) -> {
+        var scheme = ((Encoding.Grouped) encoding.values()).scheme();
+        int groups = scheme.groups(columns);
+        int size = scheme.groupSize() == IntegerScheme.CHANNEL ? columns : scheme.groupSize();
+        var codes = new byte[Math.multiplyExact(rows, columns)];
+        int at = 0;
+        for (int i = 0; i < rows; i++) {
+          for (int j = 0; j < columns; j++) {
+            boolean there = mask.keeps(i, j);
+            byte zero = zeros == null ? 0 : zeros[i * groups + j / size];
+            codes[i * columns + j] = there ? kept[at++] : zero;
+          }
+        }
+        yield new GroupQuantized(scheme, rows, columns, codes, scales, zeros);
+      }
+    };
+  }
+
+  @Override
+  public int rows() {
+    return mask.rows();
+  }
+
+  @Override
+  public int columns() {
+    return mask.columns();
   }
 
   @Override
   public void decodeRows(int from, int to, float[] target, int offset) {
-    java.util.Arrays.fill(target, offset, offset + (to - from) * columns, 0);
-    var value = new float[rowOffsets[to] - rowOffsets[from]];
-    values.copyFloats(rowOffsets[from], value, 0, value.length);
-    for (int row = from; row < to; row++) {
-      for (int i = rowOffsets[row]; i < rowOffsets[row + 1]; i++) {
-        target[offset + (row - from) * columns + columnIds[i]] = value[i - rowOffsets[from]];
+    int columns = columns();
+    Arrays.fill(target, offset, offset + (to - from) * columns, 0);
+    switch (values) {
+      case Values.Floats(Tensor kept) -> {
+        var row = new float[columns];
+        for (int i = from; i < to; i++) {
+          int count = mask.kept(i, 0, columns);
+          kept.copyFloats(mask.keptBefore(i), row, 0, count);
+          int at = 0;
+          for (int j = 0; at < count; j++) {
+            if (mask.keeps(i, j)) {
+              target[offset + (i - from) * columns + j] = row[at++];
+            }
+          }
+        }
+      }
+      case Values.Codes(byte[] kept, Tensor scales, byte[] zeros) -> {
+        var scheme = ((Encoding.Grouped) encoding.values()).scheme();
+        int groups = scheme.groups(columns);
+        int size = scheme.groupSize() == IntegerScheme.CHANNEL ? columns : scheme.groupSize();
+        var scale = new float[groups];
+        for (int i = from; i < to; i++) {
+          scales.copyFloats((long) i * groups, scale, 0, groups);
+          int at = (int) mask.keptBefore(i);
+          for (int j = 0; j < columns; j++) {
+            if (mask.keeps(i, j)) {
+              int zero = zeros == null ? 0 : zeros[i * groups + j / size];
+              target[offset + (i - from) * columns + j] = scale[j / size] * (kept[at++] - zero);
+            }
+          }
+        }
       }
     }
   }

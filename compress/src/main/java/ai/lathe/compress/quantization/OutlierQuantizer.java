@@ -3,7 +3,7 @@ package ai.lathe.compress.quantization;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LinearWeight;
-import ai.lathe.tensor.Sparse;
+import ai.lathe.tensor.SparseRows;
 import ai.lathe.tensor.Sum;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -176,7 +176,7 @@ final class OutlierQuantizer implements Quantizer {
   }
 
   /** The quantized matrix plus its outliers, of which there are no more than there is room for. */
-  LinearWeight finish(Encoding.Sparse encoding) {
+  LinearWeight finish(Encoding.SparseRows encoding) {
     int rows = counts.length;
     int capacity = encoding.capacity(rows, pivots.length);
     var offsets = new int[rows + 1];
@@ -199,6 +199,7 @@ final class OutlierQuantizer implements Quantizer {
     Tensor.putFloats(DType.F16, values, capacity, target, 0);
     var stored = new Tensor(DType.F16, new long[] {capacity}, target);
     return new Sum(
-        List.of(base.finish(), new Sparse(encoding, rows, pivots.length, offsets, ids, stored)));
+        List.of(
+            base.finish(), new SparseRows(encoding, rows, pivots.length, offsets, ids, stored)));
   }
 }

@@ -90,8 +90,8 @@ public final class SpQr implements QuantizationMethod<SpQr.Config> {
       };
     }
 
-    Encoding.Sparse outliers() {
-      return new Encoding.Sparse(share, DType.F16);
+    Encoding.SparseRows outliers() {
+      return new Encoding.SparseRows(share, DType.F16);
     }
   }
 

@@ -15,7 +15,7 @@ import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Matrix;
-import ai.lathe.tensor.Sparse;
+import ai.lathe.tensor.SparseRows;
 import ai.lathe.tensor.Sum;
 import java.util.Arrays;
 import java.util.List;
@@ -47,8 +47,8 @@ class SpQrTest {
     return OutputError.relative(layer.weight(), weight, statistics.gram().orElseThrow());
   }
 
-  private static Sparse outliers(LinearWeight weight) {
-    return (Sparse) ((Sum) weight).parts().getLast();
+  private static SparseRows outliers(LinearWeight weight) {
+    return (SparseRows) ((Sum) weight).parts().getLast();
   }
 
   /** No outliers and no second level leave GPTQ. */

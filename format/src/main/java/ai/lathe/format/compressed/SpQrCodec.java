@@ -14,7 +14,7 @@ import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
-import ai.lathe.tensor.Sparse;
+import ai.lathe.tensor.SparseRows;
 import ai.lathe.tensor.Sum;
 import ai.lathe.tensor.Tensor;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -78,7 +78,7 @@ public final class SpQrCodec implements ConfiguredCodec {
   }
 
   /** The dense part, and whether there are outliers. */
-  private record Parts(Encoding.Bilevel dense, Encoding.Sparse outliers) {
+  private record Parts(Encoding.Bilevel dense, Encoding.SparseRows outliers) {
 
     static Parts of(Encoding encoding) {
       return switch (encoding) {
@@ -86,7 +86,7 @@ public final class SpQrCodec implements ConfiguredCodec {
         case Encoding.Sum(var parts)
             when parts.size() == 2
                 && parts.getFirst() instanceof Encoding.Bilevel dense
-                && parts.getLast() instanceof Encoding.Sparse outliers
+                && parts.getLast() instanceof Encoding.SparseRows outliers
                 && outliers.values() == DType.F16 ->
             new Parts(dense, outliers);
         default -> null;
@@ -154,7 +154,7 @@ public final class SpQrCodec implements ConfiguredCodec {
       double share = weights.positive("outlier_share", 0);
       return share == 0
           ? dense
-          : new Encoding.Sum(List.of(dense, new Encoding.Sparse(share, DType.F16)));
+          : new Encoding.Sum(List.of(dense, new Encoding.SparseRows(share, DType.F16)));
     } catch (FormatException e) {
       throw e;
     } catch (LatheException e) {
@@ -214,7 +214,7 @@ public final class SpQrCodec implements ConfiguredCodec {
             data.set(Layer.SHORT, 2L * i, (short) dense.order()[i]);
           }
         }
-        case OFFSETS, PAIRS -> sparse((Sparse) ((Sum) weight).parts().getLast(), suffix, data);
+        case OFFSETS, PAIRS -> sparse((SparseRows) ((Sum) weight).parts().getLast(), suffix, data);
         default ->
             data = dense.second().rows(SECOND.indexOf(suffix), SECOND.indexOf(suffix) + 1).data();
       }
@@ -255,7 +255,7 @@ public final class SpQrCodec implements ConfiguredCodec {
     return (byte) (signed + (1 << bits - 1));
   }
 
-  private static void sparse(Sparse outliers, String suffix, MemorySegment target) {
+  private static void sparse(SparseRows outliers, String suffix, MemorySegment target) {
     if (suffix.equals(OFFSETS)) {
       for (int i = 0; i <= outliers.rows(); i++) {
         target.set(Layer.INT, 4L * i, outliers.rowOffsets()[i]);
@@ -357,8 +357,12 @@ public final class SpQrCodec implements ConfiguredCodec {
     return order;
   }
 
-  private static Sparse outliers(
-      String prefix, Encoding.Sparse encoding, int rows, int columns, Map<String, Tensor> stored) {
+  private static SparseRows outliers(
+      String prefix,
+      Encoding.SparseRows encoding,
+      int rows,
+      int columns,
+      Map<String, Tensor> stored) {
     var offsets = new int[rows + 1];
     for (int i = 0; i <= rows; i++) {
       offsets[i] = (int) stored.get(OFFSETS).getLong(i);
@@ -374,7 +378,7 @@ public final class SpQrCodec implements ConfiguredCodec {
     }
     try {
       var tensor = new Tensor(DType.F16, new long[] {capacity}, values);
-      return new Sparse(encoding, rows, columns, offsets, ids, tensor);
+      return new SparseRows(encoding, rows, columns, offsets, ids, tensor);
     } catch (LatheException e) {
       throw new FormatException("'" + prefix + "': " + e.getMessage(), e);
     }

@@ -13,7 +13,7 @@ import ai.lathe.tensor.BilevelQuantized;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LinearWeight;
-import ai.lathe.tensor.Sparse;
+import ai.lathe.tensor.SparseRows;
 import ai.lathe.tensor.Sum;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -67,8 +67,8 @@ class SpQrCodecTest {
     return codes;
   }
 
-  private static Sparse outliers(double share, int rows, int columns, Random random) {
-    var encoding = new Encoding.Sparse(share, DType.F16);
+  private static SparseRows outliers(double share, int rows, int columns, Random random) {
+    var encoding = new Encoding.SparseRows(share, DType.F16);
     int capacity = encoding.capacity(rows, columns);
     var ids = new char[capacity];
     var values = new float[capacity];
@@ -84,7 +84,7 @@ class SpQrCodecTest {
       offsets[row + 1] = used;
     }
     var stored = Tensor.ofFloats(values, capacity).to(DType.F16, Arena.ofAuto());
-    return new Sparse(encoding, rows, columns, offsets, ids, stored);
+    return new SparseRows(encoding, rows, columns, offsets, ids, stored);
   }
 
   @Property(tries = 500)
@@ -139,7 +139,7 @@ class SpQrCodecTest {
   }
 
   private static final Encoding ENCODING =
-      new Encoding.Sum(List.of(W3, new Encoding.Sparse(0.1, DType.F16)));
+      new Encoding.Sum(List.of(W3, new Encoding.SparseRows(0.1, DType.F16)));
 
   private static void assertRefused(LinkedHashMap<String, Tensor> tensors, String message) {
     assertThatThrownBy(() -> CODEC.decode("m", ENCODING, new MapSource(tensors)))

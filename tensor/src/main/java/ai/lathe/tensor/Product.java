@@ -1,0 +1,97 @@
+package ai.lathe.tensor;
+
+import java.util.List;
+
+/**
+ * A product of matrices {@code W = F_1 F_2 ... F_k}, each stored as it likes: two thin ones are a
+ * weight of low rank, a sparse one between two block-diagonal ones is ARMOR's, a sparse one behind
+ * a dense one is a dictionary.
+ *
+ * @param factors at least two, from the output's to the input's
+ */
+public record Product(List<LinearWeight> factors) implements LinearWeight {
+
+  public Product {
+    factors = List.copyOf(factors);
+    if (factors.size() < 2) {
+      throw new LatheException("a product has at least two factors");
+    }
+    for (int i = 1; i < factors.size(); i++) {
+      if (factors.get(i - 1).columns() != factors.get(i).rows()) {
+        throw new LatheException(
+            "a factor of %d columns cannot stand before one of %d rows"
+                .formatted(factors.get(i - 1).columns(), factors.get(i).rows()));
+      }
+    }
+  }
+
+  /**
+   * A weight of rank at most {@code r}.
+   *
+   * @param u {@code [out, r]}
+   * @param v {@code [r, in]}
+   */
+  public static Product lowRank(LinearWeight u, LinearWeight v) {
+    return new Product(List.of(u, v));
+  }
+
+  @Override
+  public int rows() {
+    return factors.getFirst().rows();
+  }
+
+  @Override
+  public int columns() {
+    return factors.getLast().columns();
+  }
+
+  @Override
+  public Encoding.Product encoding() {
+    return new Encoding.Product(
+        factors.stream().map(LinearWeight::encoding).toList(),
+        factors.stream().skip(1).map(LinearWeight::rows).toList());
+  }
+
+  @Override
+  public Activations activations() {
+    return Activations.NONE;
+  }
+
+  @Override
+  public void decodeRows(int from, int to, float[] target, int offset) {
+    rowDecoder().decode(from, to, target, offset);
+  }
+
+  /** Holds all factors but the first, decoded. */
+  @Override
+  public RowDecoder rowDecoder() {
+    var others = factors.stream().skip(1).map(LinearWeight::decode).toList();
+    var first = factors.getFirst().rowDecoder();
+    int width = factors.getFirst().columns();
+    return (from, to, target, offset) -> {
+      var left = new Matrix(to - from, width, new float[(to - from) * width]);
+      first.decode(from, to, left.values(), 0);
+      for (var right : others) {
+        left = times(left, right);
+      }
+      System.arraycopy(left.values(), 0, target, offset, left.values().length);
+    };
+  }
+
+  private static Matrix times(Matrix left, Matrix right) {
+    int n = right.columns();
+    var result = Matrix.zeros(left.rows(), n);
+    for (int i = 0; i < left.rows(); i++) {
+      for (int k = 0; k < right.rows(); k++) {
+        float factor = left.at(i, k);
+        if (factor == 0) {
+          continue;
+        }
+        for (int j = 0; j < n; j++) {
+          result.values()[i * n + j] += factor * right.values()[k * n + j];
+        }
+      }
+    }
+    return result;
+  }
+}
