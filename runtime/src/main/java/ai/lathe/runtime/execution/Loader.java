@@ -11,13 +11,17 @@ import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.Map;
 
-/** Reads parameters of a checkpoint into the form that they are executed in. */
+/** Reads parameters of a checkpoint into the form that they are executed in, each once. */
 final class Loader {
 
   private final Checkpoint checkpoint;
   private final KernelProvider kernels;
   private final Arena arena;
+  private final Map<Address, Linear> linears = new HashMap<>();
+  private final Map<Address, Norm> norms = new HashMap<>();
   private Work work = Work.NONE;
 
   /**
@@ -47,6 +51,15 @@ final class Loader {
   }
 
   Linear linear(Address address) {
+    var linear = linears.get(address);
+    if (linear == null) {
+      linear = readLinear(address);
+      linears.put(address, linear);
+    }
+    return linear;
+  }
+
+  private Linear readLinear(Address address) {
     var weight = checkpoint.matrix(address);
     var bias = checkpoint.vector(address.bias()).map(b -> vector(b, 0)).orElse(null);
     if (bias != null && bias.byteSize() != (long) weight.rows() * Float.BYTES) {
@@ -74,6 +87,10 @@ final class Loader {
   }
 
   Norm norm(Address address) {
+    return norms.computeIfAbsent(address, this::readNorm);
+  }
+
+  private Norm readNorm(Address address) {
     var architecture = checkpoint.architecture();
     var stored =
         checkpoint

@@ -36,6 +36,9 @@ final class Elementwise {
 
   private static final float HIGHEST = 90;
 
+  /** Above it an exponential is a normal number. */
+  private static final float NORMAL = -87;
+
   /**
    * {@code ln(erfc(a) / t) + a^2} as a polynomial of {@code t = 2 / (2 + a)}: Chebyshev
    * interpolation for {@code a} in [0, 10], off by 5e-8 at most.
@@ -67,7 +70,7 @@ final class Elementwise {
         double slope = 2 * Math.sqrt(2 / Math.PI);
         logistic((float) slope, (float) (slope * 0.044715), x, power, n);
       }
-      case GELU -> gelu(x, power, n);
+      case GELU -> gelu(x, n);
       case RELU -> {
         for (int i = 0; i < n; i++) {
           x[i] = Math.max(x[i], 0);
@@ -144,28 +147,42 @@ final class Elementwise {
     }
   }
 
-  /** {@code x} times the normal distribution's probability of less than {@code x}. */
-  private static void gelu(float[] x, float[] power, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      var a = FloatVector.fromArray(SPECIES, x, i).abs().mul((float) Math.sqrt(0.5));
-      var t = FloatVector.broadcast(SPECIES, 2).div(a.add(2));
-      var sum = t.mul(ERFC[9]).add(ERFC[8]);
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[7]));
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[6]));
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[5]));
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[4]));
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[3]));
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[2]));
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[1]));
-      sum = sum.fma(t, FloatVector.broadcast(SPECIES, ERFC[0]));
-      sum.sub(a.mul(a)).intoArray(power, i);
-    }
-    exp(power, n);
+  /**
+   * {@code x} times the normal distribution's probability of less than {@code x}. The exponential
+   * is {@link #exp}'s once more: one pass with one division is three times as fast as two with it
+   * between them.
+   */
+  private static void gelu(float[] x, int n) {
     for (int i = 0; i < n; i += LANES) {
       var v = FloatVector.fromArray(SPECIES, x, i);
       var a = v.abs().mul((float) Math.sqrt(0.5));
+      var t = FloatVector.broadcast(SPECIES, 2).div(a.add(2));
+      var log = t.mul(ERFC[9]).add(ERFC[8]);
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[7]));
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[6]));
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[5]));
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[4]));
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[3]));
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[2]));
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[1]));
+      log = log.fma(t, FloatVector.broadcast(SPECIES, ERFC[0])).sub(a.mul(a));
+      // Never above 0; so far below, by comparison, which lets NaN through, it is nothing.
+      var none = log.compare(LT, NORMAL);
+      log = log.blend(NORMAL, none);
+      var shifted = log.mul(LOG2_E).add(TO_INTEGER);
+      var whole = shifted.sub(TO_INTEGER);
+      var exponent = shifted.reinterpretAsInts().lanewise(LSHL, 23);
+      var rest = whole.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), log);
+      rest = whole.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), rest);
+      var sum = rest.mul(1f / 5040).add(1f / 720);
+      sum = sum.fma(rest, FloatVector.broadcast(SPECIES, 1f / 120));
+      sum = sum.fma(rest, FloatVector.broadcast(SPECIES, 1f / 24));
+      sum = sum.fma(rest, FloatVector.broadcast(SPECIES, 1f / 6));
+      sum = sum.fma(rest, FloatVector.broadcast(SPECIES, 0.5f));
+      sum = sum.fma(rest.mul(rest), rest).add(1);
+      var power = sum.reinterpretAsInts().add(exponent).reinterpretAsFloats();
       // Half of erfc(a), the probability beyond |x|.
-      var beyond = FloatVector.fromArray(SPECIES, power, i).div(a.add(2));
+      var beyond = power.mul(t.mul(0.5f)).blend(0, none);
       var below = beyond.lanewise(NEG).add(1).blend(beyond, v.compare(LT, 0));
       v.mul(below).intoArray(x, i);
     }

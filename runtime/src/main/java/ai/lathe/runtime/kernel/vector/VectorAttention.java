@@ -16,6 +16,7 @@ import ai.lathe.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
@@ -117,12 +118,18 @@ public final class VectorAttention implements AttentionKernel {
   private void load(AttentionTask task, int padded) {
     var memory = task.queries.memory();
     int count = task.tokens * group;
+    int whole = SPECIES.loopBound(size);
     for (int r = 0; r < count; r++) {
-      long at = task.queries.at(task.row + r / group, task.head * group + r % group);
-      MemorySegment.copy(memory, JAVA_FLOAT, at * Float.BYTES, queries, r * size, size);
-    }
-    for (int i = 0; i < count * size; i++) {
-      queries[i] *= queryScale;
+      long at = 4 * task.queries.at(task.row + r / group, task.head * group + r % group);
+      int to = r * size;
+      for (int i = 0; i < whole; i += LANES) {
+        FloatVector.fromMemorySegment(SPECIES, memory, at + 4L * i, ByteOrder.nativeOrder())
+            .mul(queryScale)
+            .intoArray(queries, to + i);
+      }
+      for (int i = whole; i < size; i++) {
+        queries[to + i] = memory.get(JAVA_FLOAT, at + 4L * i) * queryScale;
+      }
     }
     Arrays.fill(queries, count * size, padded * size, 0);
   }
@@ -252,22 +259,30 @@ public final class VectorAttention implements AttentionKernel {
   }
 
   private float sum(int row) {
-    float sum = 0;
-    for (int i = row * LANES; i < (row + 1) * LANES; i++) {
-      sum += sums[i];
+    float even = 0;
+    float odd = 0;
+    for (int i = row * LANES; i < (row + 1) * LANES; i += 2) {
+      even += sums[i];
+      odd += sums[i + 1];
     }
-    return sum;
+    return even + odd;
   }
 
   private void finish(AttentionTask task, int count) {
+    int whole = SPECIES.loopBound(size);
     for (int r = 0; r < count; r++) {
       float factor = 1 / sum(r);
-      for (int i = r * width; i < r * width + size; i++) {
-        mixed[i] *= factor;
-      }
       long row = (long) (task.row + r / group) * shape.heads() + task.head * group + r % group;
       long at = row * size * Float.BYTES;
-      MemorySegment.copy(mixed, r * width, task.out, JAVA_FLOAT, at, size);
+      int from = r * width;
+      for (int i = 0; i < whole; i += LANES) {
+        FloatVector.fromArray(SPECIES, mixed, from + i)
+            .mul(factor)
+            .intoMemorySegment(task.out, at + 4L * i, ByteOrder.nativeOrder());
+      }
+      for (int i = whole; i < size; i++) {
+        task.out.set(JAVA_FLOAT, at + 4L * i, mixed[from + i] * factor);
+      }
     }
   }
 }
