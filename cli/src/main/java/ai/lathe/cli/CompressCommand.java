@@ -32,6 +32,8 @@ import picocli.CommandLine.Parameters;
     footer = {
       "  lathe compress path/to/model -o small --data text.txt",
       "  lathe compress path/to/model -o small --scheme W4A16 --group-size 32 --data text.txt",
+      "  lathe compress path/to/model -o sparse --prune sparsegpt --sparsity 0.5 --data text.txt",
+      "  lathe compress path/to/model -o sparse --prune wanda --pattern 2:4 --scheme W8A16",
       "  lathe compress path/to/model -o small.gguf --gguf Q4_K --data text.txt",
       "  lathe compress org/name -o small --recipe recipe.yaml --samples 256 --json",
       "  lathe compress path/to/model -o small --data text.txt --resume"
@@ -58,7 +60,7 @@ final class CompressCommand implements Callable<Integer> {
   /** One of these. */
   static final class How {
     @Option(
-        names = "--scheme",
+        names = {"--scheme", "--then"},
         paramLabel = "NAME",
         description =
             "A preset: ${COMPLETION-CANDIDATES}. W is bits of weights, A of inputs; integers are in groups of 128. Default: "
@@ -94,6 +96,8 @@ final class CompressCommand implements Callable<Integer> {
               + " --imatrix.",
       completionCandidates = Names.Methods.class)
   private Optional<String> method;
+
+  @Mixin private PruningOptions pruning;
 
   @Option(names = "--group-size", paramLabel = "N", description = GroupSize.DESCRIPTION)
   private Optional<String> groupSize;
@@ -152,14 +156,29 @@ final class CompressCommand implements Callable<Integer> {
   }
 
   private Recipe recipe() {
-    var rounding = method.orElse(imatrix.isPresent() ? "rtn" : "gptq");
     if (how.recipe != null) {
-      if (method.isPresent() || groupSize.isPresent()) {
+      if (method.isPresent() || groupSize.isPresent() || pruning.given()) {
         throw new LatheException(
-            "--method and --group-size stand in the recipe where there is one");
+            "--method, --group-size and --prune stand in the recipe where there is one");
       }
       return RecipeReader.read(how.recipe);
     }
+    if (!pruning.given()) {
+      return quantization();
+    }
+    if (how.scheme != null || how.blocks != null) {
+      return pruning.recipe().then(quantization());
+    }
+    if (method.isPresent() || groupSize.isPresent()) {
+      throw new LatheException(
+          "--method and --group-size round the weights that stay, and need a --scheme (or --gguf)"
+              + " beside --prune");
+    }
+    return pruning.recipe();
+  }
+
+  private Recipe quantization() {
+    var rounding = method.orElse(imatrix.isPresent() ? "rtn" : "gptq");
     boolean gguf = output.toString().toLowerCase(java.util.Locale.ROOT).endsWith(".gguf");
     if (how.blocks != null || how.scheme == null && gguf) {
       if (groupSize.isPresent()) {

@@ -14,6 +14,13 @@ final class Names {
     }
   }
 
+  /** Of {@code --prune}. */
+  static final class Pruners extends ArrayList<String> {
+    Pruners() {
+      super(ai.lathe.compress.pruning.Pruners.names());
+    }
+  }
+
   /** Of {@code --scheme}. */
   static final class Schemes extends ArrayList<String> {
     Schemes() {

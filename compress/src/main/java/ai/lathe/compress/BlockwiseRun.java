@@ -156,7 +156,8 @@ final class BlockwiseRun {
       var solution =
           together
               .solution(entry.address())
-              .orElseGet(() -> level.solve(layer, coverage.statistics()));
+              .orElseGet(() -> level.solve(layer, coverage.statistics()))
+              .in(entry.encoding());
       long took = System.nanoTime() - start + together.nanoseconds(entry.address());
       writer.write(
           entry.address(), InputScale.calibrated(entry.name(), solution.weight(), statistics));

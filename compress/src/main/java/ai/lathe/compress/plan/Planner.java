@@ -3,14 +3,21 @@ package ai.lathe.compress.plan;
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.pruning.Kept;
+import ai.lathe.compress.pruning.Pruners;
+import ai.lathe.compress.pruning.PruningMethod;
+import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.BlockGrid;
+import ai.lathe.compress.quantization.ColumnOrder;
 import ai.lathe.compress.quantization.FloatGrid;
+import ai.lathe.compress.quantization.Gptq;
 import ai.lathe.compress.quantization.Grid;
 import ai.lathe.compress.quantization.IntegerGrid;
 import ai.lathe.compress.quantization.QuantizationMethod;
 import ai.lathe.compress.quantization.Quantizers;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.compress.quantization.ScaleSearch;
+import ai.lathe.compress.recipe.Modifier.Pruning;
 import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.compress.recipe.Modifier.Transform;
 import ai.lathe.compress.recipe.Recipe;
@@ -89,6 +96,7 @@ public final class Planner {
           "the recipe's targets match no layer of this model, whose layers are named like "
               + entries.getLast().name());
     }
+    requirePruned(entries);
     quantizedBefore(entries)
         .ifPresent(
             encoding ->
@@ -97,6 +105,25 @@ public final class Planner {
                         .formatted(encoding.label())));
     return new Plan(
         target, List.copyOf(entries), transforms, prerequisites(transforms), List.copyOf(notes));
+  }
+
+  /** A recipe that prunes must prune something. */
+  private void requirePruned(List<Plan.Entry> entries) {
+    var pruning =
+        recipe.modifiers().stream().filter(Pruning.class::isInstance).map(Pruning.class::cast);
+    if (pruning.findAny().isPresent()
+        && entries.stream()
+            .noneMatch(
+                entry ->
+                    entry
+                        .level()
+                        .filter(l -> l.solver() instanceof PruningMethod<?>)
+                        .isPresent())) {
+      var why = entries.stream().flatMap(entry -> entry.fallback().stream()).findFirst();
+      throw new LatheException(
+          "no matrix of this model can be pruned so"
+              + why.map(first -> "; the first is " + first).orElse(": the targets match none"));
+    }
   }
 
   /** How the source stores what is to be compressed, where that is not plain; of one block. */
@@ -134,26 +161,129 @@ public final class Planner {
 
   private Plan.Entry entry(Address address) {
     var parameter = model.architecture().parameter(address.role());
-    int rows = model.config().size(parameter.rows());
-    int columns = model.config().size(parameter.columns());
-    var name = model.architecture().moduleName(address.block(), address.expert(), address.role());
+    var slot =
+        new Slot(
+            address,
+            model.architecture().moduleName(address.block(), address.expert(), address.role()),
+            model.config().size(parameter.rows()),
+            model.config().size(parameter.columns()));
+    var rounding = rounding(parameter, slot.name());
+    var pruning = slot.outside() ? Optional.<Pruning>empty() : pruning(parameter, slot.name());
+    return pruning
+        .map(step -> pruned(slot, parameter, step, rounding))
+        .orElseGet(() -> dense(slot, parameter, rounding));
+  }
+
+  /** A quantization that applies to a matrix, with the scheme that it gives it. */
+  private record Rounding(Quantization quantization, Scheme scheme) {}
+
+  private Optional<Rounding> rounding(Parameter parameter, String name) {
     for (var modifier : recipe.modifiers()) {
       if (modifier instanceof Quantization quantization) {
         var scheme = scheme(quantization, parameter, name);
         if (scheme.isPresent()) {
-          return quantized(address, name, rows, columns, quantization, scheme.get());
+          return Optional.of(new Rounding(quantization, scheme.get()));
         }
       }
     }
-    return new Plan.Entry(
-        address,
-        name,
-        rows,
-        columns,
-        kept(address, parameter),
-        Optional.empty(),
-        Optional.empty(),
-        Optional.empty());
+    return Optional.empty();
+  }
+
+  private Optional<Pruning> pruning(Parameter parameter, String name) {
+    return recipe.modifiers().stream()
+        .filter(Pruning.class::isInstance)
+        .map(Pruning.class::cast)
+        .filter(pruning -> pruning.prunes(name, moduleClass(parameter)))
+        .findFirst();
+  }
+
+  /** Without zeros of ours. */
+  private Plan.Entry dense(Slot slot, Parameter parameter, Optional<Rounding> rounding) {
+    return rounding
+        .map(how -> quantized(slot, how.quantization(), how.scheme()))
+        .orElseGet(() -> slot.stored(kept(slot.address(), parameter), Optional.empty()));
+  }
+
+  private Plan.Entry pruned(
+      Slot slot, Parameter parameter, Pruning pruning, Optional<Rounding> rounding) {
+    var grid =
+        rounding.flatMap(how -> grid(how.scheme(), how.quantization().search(), slot.columns()));
+    var kept =
+        rounding.isPresent() && grid.isPresent()
+            ? rounded(grid.get(), rounding.get().quantization())
+            : new Kept.Plain(halfType());
+    var entry =
+        pruned(
+            slot,
+            Pruners.named(pruning.method()),
+            pruning.sparsity(slot.address().block()),
+            kept,
+            pruning.settings());
+    if (entry.level().isEmpty()) {
+      return dense(slot, parameter, rounding)
+          .because("left dense: " + entry.fallback().orElseThrow());
+    }
+    return rounding
+        .flatMap(how -> why(how.scheme(), kept.encoding(), slot.columns()))
+        .map(entry::because)
+        .orElse(entry);
+  }
+
+  /** Stored as it is, with the reason, where its shape does not permit the pattern. */
+  private <C extends SolverConfig> Plan.Entry pruned(
+      Slot slot,
+      PruningMethod<C> method,
+      Sparsity sparsity,
+      Kept kept,
+      Map<String, Object> settings) {
+    var config = method.config(sparsity, kept, settings);
+    var refusal = method.refusal(slot.rows(), slot.columns(), config);
+    if (refusal.isPresent()) {
+      return slot.stored(new Encoding.Plain(halfType()), refusal);
+    }
+    var encoding = held(method.encoding(config, slot.rows(), slot.columns()), slot);
+    var grid =
+        kept instanceof Kept.Rounded(var levels, _) ? Optional.of(levels) : Optional.<Grid>empty();
+    return slot.solved(encoding, new Level<>(method, config), grid, Optional.empty());
+  }
+
+  /** With its zeros written out where this kind of file has no sparse weights. */
+  private Encoding held(Encoding encoding, Slot slot) {
+    if (!(encoding instanceof Encoding.Sparse sparse)) {
+      return encoding;
+    }
+    boolean holds =
+        target.holds(encoding)
+            && (!(target instanceof Target.Directory(QuantizationFormat format))
+                || format.refusal(encoding, slot.rows(), slot.columns()).isEmpty());
+    if (holds) {
+      return encoding;
+    }
+    notes.add(
+        "%s has no place for sparse weights: their zeros are written out, as %s"
+            .formatted(target.name(), sparse.values().label()));
+    return sparse.values();
+  }
+
+  private static Kept rounded(Grid grid, Quantization quantization) {
+    return switch (quantization.method()) {
+      case "rtn" -> {
+        new Rtn().config(grid, quantization.settings());
+        yield new Kept.Rounded(grid, Optional.empty());
+      }
+      case "gptq" -> {
+        var config = new Gptq().config(grid, quantization.settings());
+        if (config.order() == ColumnOrder.GROUP) {
+          throw new LatheException(
+              "regrouped inputs cannot be stored sparsely: take actorder 'static' beside pruning");
+        }
+        yield new Kept.Rounded(grid, Optional.of(config));
+      }
+      case String other ->
+          throw new LatheException(
+              "%s does not go together with pruning, in one step; rtn and gptq do"
+                  .formatted(other));
+    };
   }
 
   /** A tied embedding is the head too, and the head's errors are the ones that show. */
@@ -178,60 +308,40 @@ public final class Planner {
     };
   }
 
-  private Plan.Entry quantized(
-      Address address,
-      String name,
-      int rows,
-      int columns,
-      Quantization quantization,
-      Scheme scheme) {
-    if (address.block() == Address.OUTSIDE && scheme.activations().calibrated()) {
-      return quantized(address, name, rows, columns, quantization, scheme.withoutActivations())
+  private Plan.Entry quantized(Slot slot, Quantization quantization, Scheme scheme) {
+    if (slot.outside() && scheme.activations().calibrated()) {
+      return quantized(slot, quantization, scheme.withoutActivations())
           .because("its input is left as it is: nothing outside blocks is calibrated");
     }
-    var grid = grid(scheme, quantization.search(), columns);
+    var grid = grid(scheme, quantization.search(), slot.columns());
     if (grid.isEmpty()) {
       var plain = new Encoding.Plain(halfType());
-      return new Plan.Entry(
-          address,
-          name,
-          rows,
-          columns,
-          plain,
-          Optional.empty(),
-          Optional.empty(),
-          why(scheme, plain, columns));
+      return slot.stored(plain, why(scheme, plain, slot.columns()));
     }
     // Outside blocks there is no input to calibrate on: tables are looked up, and the head reads
     // what the finished model gives.
-    return address.block() == Address.OUTSIDE
-        ? entry(address, name, rows, columns, scheme, grid.get(), new Rtn(), Map.of())
-        : entry(
-            address,
-            name,
-            rows,
-            columns,
+    return slot.outside()
+        ? quantized(slot, scheme, grid.get(), new Rtn(), Map.of())
+        : quantized(
+            slot,
             scheme,
             grid.get(),
             Quantizers.named(quantization.method()),
             quantization.settings());
   }
 
-  private <C extends SolverConfig> Plan.Entry entry(
-      Address address,
-      String name,
-      int rows,
-      int columns,
+  private <C extends SolverConfig> Plan.Entry quantized(
+      Slot slot,
       Scheme scheme,
       Grid grid,
       QuantizationMethod<C> method,
       Map<String, Object> settings) {
+    int rows = slot.rows();
+    int columns = slot.columns();
     var config = method.fitted(rows, columns, method.config(grid, settings));
     var refusal = method.refusal(rows, columns, config);
     if (refusal.isPresent()) {
-      var rtn = new Rtn();
-      var rounded =
-          entry(address, name, rows, columns, scheme, grid, rtn, Map.<String, Object>of());
+      var rounded = quantized(slot, scheme, grid, new Rtn(), Map.of());
       var why = "rounded to nearest instead of %s: %s".formatted(method.name(), refusal.get());
       return rounded.because(why);
     }
@@ -241,20 +351,14 @@ public final class Planner {
       var unfit = format.refusal(encoding, rows, columns);
       if (unfit.isPresent()) {
         var plain = new Encoding.Plain(halfType());
-        var why = Optional.of(plain.label() + ": " + unfit.get());
-        return new Plan.Entry(
-            address, name, rows, columns, plain, Optional.empty(), Optional.empty(), why);
+        return slot.stored(plain, Optional.of(plain.label() + ": " + unfit.get()));
       }
     }
     // A method with a grid of its own takes the bits from the scheme, and has groups of its own.
     boolean onGrid = encoding.label().equals(grid.encoding().label());
-    return new Plan.Entry(
-        address,
-        name,
-        rows,
-        columns,
+    return slot.solved(
         encoding,
-        Optional.of(new Level<>(method, config)),
+        new Level<>(method, config),
         Optional.of(grid),
         onGrid ? why(scheme, encoding, columns) : Optional.empty());
   }

@@ -7,7 +7,7 @@ import ai.lathe.tensor.linalg.Parallel;
  * One layer and all that GPTQ's sweep over its columns needs, whichever quantizer it rounds with.
  * Any rows may be swept any number of times.
  */
-final class ColumnSweep {
+public final class ColumnSweep {
 
   private final Matrix weight;
   private final Matrix upper;
@@ -21,7 +21,7 @@ final class ColumnSweep {
    * Where the factor has no {@code U}, it is the identity: nothing is fed back, and each weight is
    * rounded to nearest.
    */
-  ColumnSweep(Matrix weight, InverseFactor factor, Gptq.Config config) {
+  public ColumnSweep(Matrix weight, InverseFactor factor, Gptq.Config config) {
     this.weight = weight;
     this.order = factor.order();
     this.upper = factor.upper().orElseGet(() -> identity(order.length));
@@ -42,7 +42,8 @@ final class ColumnSweep {
     return identity;
   }
 
-  Quantizer quantizer() {
+  /** The grid's, ready to be fitted. */
+  public Quantizer quantizer() {
     int[] groupIndex = null;
     if (config.order() == ColumnOrder.GROUP) {
       groupIndex = new int[order.length];
@@ -57,7 +58,7 @@ final class ColumnSweep {
   }
 
   /** Quantizes rows {@code [first, last)}, which begin and end where the quantizer permits. */
-  void run(Quantizer quantizer, int first, int last) {
+  public void run(Quantizer quantizer, int first, int last) {
     int n = order.length;
     Parallel.forEach(
         last - first,

@@ -107,7 +107,7 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
   }
 
   /** One factorisation serves all levels of the same order and dampening. */
-  static Function<Config, InverseFactor> factors(Layer layer, LayerStatistics statistics) {
+  public static Function<Config, InverseFactor> factors(Layer layer, LayerStatistics statistics) {
     layer.requireFinite();
     var gram =
         statistics

@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
  * @param dead inputs that were zero on every calibration token; {@code H_jj} is 1 for them
  * @param notes what did not go as configured, one sentence each
  */
-record InverseFactor(Optional<Matrix> upper, int[] order, int[] dead, List<String> notes) {
+public record InverseFactor(Optional<Matrix> upper, int[] order, int[] dead, List<String> notes) {
 
   /** Dampening is raised tenfold at each failure, up to the mean of the diagonal itself. */
   private static final double LARGEST_DAMPENING = 1;
@@ -31,7 +31,7 @@ record InverseFactor(Optional<Matrix> upper, int[] order, int[] dead, List<Strin
    * @param descending the order is by descending diagonal of {@code H}; else as stored
    * @param dampening share of the mean of the diagonal that is added to it
    */
-  static InverseFactor of(Matrix gram, boolean descending, double dampening) {
+  public static InverseFactor of(Matrix gram, boolean descending, double dampening) {
     int n = gram.rows();
     var order =
         IntStream.range(0, n)
@@ -74,7 +74,7 @@ record InverseFactor(Optional<Matrix> upper, int[] order, int[] dead, List<Strin
   }
 
   /** All that did not go as configured for this method. */
-  List<String> notes(String method) {
+  public List<String> notes(String method) {
     var all = new ArrayList<>(notes);
     if (upper.isEmpty()) {
       all.add("rounded to nearest instead of " + method);

@@ -7,7 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 
 /** A method's settings as recipes write them, by name, each with a default. */
-final class Settings {
+public final class Settings {
 
   private final String method;
   private final Map<String, ?> given;
@@ -16,7 +16,7 @@ final class Settings {
    * @param method for messages, for example {@code AdaQuant}
    * @param known all names there are; another one is a {@link LatheException} with the nearest
    */
-  Settings(String method, Map<String, ?> given, List<String> known) {
+  public Settings(String method, Map<String, ?> given, List<String> known) {
     this.method = method;
     this.given = given;
     for (var name : given.keySet()) {
@@ -26,7 +26,7 @@ final class Settings {
     }
   }
 
-  double number(String name, double otherwise) {
+  public double number(String name, double otherwise) {
     var value = given.get(name);
     if (value == null) {
       return otherwise;
@@ -38,7 +38,7 @@ final class Settings {
     }
   }
 
-  int integer(String name, int otherwise) {
+  public int integer(String name, int otherwise) {
     double number = number(name, otherwise);
     if (number != Math.rint(number) || Math.abs(number) > Integer.MAX_VALUE) {
       throw new LatheException(
@@ -48,7 +48,7 @@ final class Settings {
   }
 
   /** One of an enum's constants, in lower case. */
-  <E extends Enum<E>> E choice(String name, E otherwise) {
+  public <E extends Enum<E>> E choice(String name, E otherwise) {
     var value = given.get(name);
     if (value == null) {
       return otherwise;

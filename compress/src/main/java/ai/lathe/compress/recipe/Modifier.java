@@ -1,5 +1,6 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.transform.BlockTransform;
 import ai.lathe.format.compressed.Selector;
@@ -39,6 +40,34 @@ public sealed interface Modifier {
                       .anyMatch(selector -> selector.matches(module, moduleClass)))
           .map(Group::scheme)
           .findFirst();
+    }
+  }
+
+  /**
+   * Makes weights of blocks zero. Beside a {@link Quantization} of the same module, the weights
+   * that stay are rounded by that.
+   *
+   * @param method short name of the pruning method, for example {@code sparsegpt}
+   * @param sparsities one for all blocks, or one for each
+   * @param targets modules that are pruned
+   * @param ignore modules left dense
+   * @param settings of the method, by the names that recipes use; absent ones take its defaults
+   */
+  record Pruning(
+      String method,
+      List<Sparsity> sparsities,
+      List<Selector> targets,
+      List<Selector> ignore,
+      Map<String, Object> settings)
+      implements Modifier {
+
+    public boolean prunes(String module, String moduleClass) {
+      return ignore.stream().noneMatch(selector -> selector.matches(module, moduleClass))
+          && targets.stream().anyMatch(selector -> selector.matches(module, moduleClass));
+    }
+
+    public Sparsity sparsity(int block) {
+      return sparsities.get(sparsities.size() == 1 ? 0 : block);
     }
   }
 

@@ -1,5 +1,6 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
 import ai.lathe.format.compressed.Selector;
@@ -14,6 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** Modifiers in order. Immutable and printable: its text is part of a run's fingerprint. */
 public record Recipe(List<Modifier> modifiers) {
@@ -66,6 +68,24 @@ public record Recipe(List<Modifier> modifiers) {
     var named = Schemes.named(preset);
     var scheme = groupSize.map(named::withGroupSize).orElse(named);
     return uniform(method, scheme, Optional.empty(), Optional.empty(), Map.of());
+  }
+
+  /**
+   * Every linear layer of the blocks pruned alike.
+   *
+   * @param method a pruning method by name
+   * @param settings of the method, by the names that recipes use
+   */
+  public static Recipe pruning(String method, Sparsity sparsity, Map<String, Object> settings) {
+    var targets = List.of(selector("Linear"));
+    return new Recipe(
+        List.of(new Modifier.Pruning(method, List.of(sparsity), targets, List.of(), settings)));
+  }
+
+  /** The steps of this, then those of another. */
+  public Recipe then(Recipe next) {
+    return new Recipe(
+        Stream.of(this, next).flatMap(recipe -> recipe.modifiers().stream()).toList());
   }
 
   /** What architectures call modules outside their blocks. */

@@ -1,0 +1,96 @@
+package ai.lathe.compress.pruning;
+
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Solution;
+import ai.lathe.compress.quantization.ColumnSweep;
+import ai.lathe.compress.quantization.Gptq;
+import ai.lathe.compress.quantization.InverseFactor;
+import ai.lathe.compress.quantization.Rtn;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Mask;
+import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.Pattern;
+import ai.lathe.tensor.Sparse;
+import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.function.Function;
+
+/**
+ * A layer whose zeros are chosen: rounds and stores the weights that stay. Several levels of one
+ * layer share the factorisation of its Gram matrix.
+ */
+public final class Pruned {
+
+  private final Layer layer;
+  private final LayerStatistics statistics;
+  private Function<Gptq.Config, InverseFactor> factors;
+
+  public Pruned(Layer layer, LayerStatistics statistics) {
+    this.layer = layer;
+    this.statistics = statistics;
+  }
+
+  /**
+   * The layer's own weights where the mask keeps them.
+   *
+   * @param mask follows the pattern
+   */
+  public Solution solution(Mask mask, Pattern pattern, Kept kept) {
+    return solution(layer.weight(), mask, pattern, kept);
+  }
+
+  /**
+   * @param weight {@code [out, in]}; what it holds where the mask does not keep it is left out
+   */
+  public Solution solution(Matrix weight, Mask mask, Pattern pattern, Kept kept) {
+    var zeroed = masked(weight, mask);
+    return switch (kept) {
+      case Kept.Plain(DType type) ->
+          new Solution(stored(plain(zeroed, type), mask, pattern), List.of());
+      case Kept.Rounded(var grid, var feedback) -> {
+        if (feedback.isEmpty()) {
+          yield new Solution(stored(Rtn.round(zeroed, grid), mask, pattern), List.of());
+        }
+        if (factors == null) {
+          factors = Gptq.factors(layer, statistics);
+        }
+        var factor = factors.apply(feedback.get());
+        var sweep = new ColumnSweep(zeroed, factor, feedback.get());
+        int size = grid.groupSize(weight.columns());
+        var quantizer = new MaskedQuantizer(sweep.quantizer(), mask, size);
+        sweep.run(quantizer, 0, weight.rows());
+        yield new Solution(stored(quantizer.finish(), mask, pattern), factor.notes("GPTQ"));
+      }
+    };
+  }
+
+  private static Matrix masked(Matrix weight, Mask mask) {
+    var zeroed = weight.copy();
+    for (int i = 0; i < weight.rows(); i++) {
+      for (int j = 0; j < weight.columns(); j++) {
+        if (!mask.keeps(i, j)) {
+          zeroed.set(i, j, 0);
+        }
+      }
+    }
+    return zeroed;
+  }
+
+  private Dense plain(Matrix weight, DType type) {
+    var converted = new Dense(Dense.of(weight).tensor().to(type, Arena.ofAuto()));
+    new Layer(layer.name() + " as " + type, converted.decode()).requireFinite();
+    return converted;
+  }
+
+  /** Without its zeros, where there is a sparse form of such weights. */
+  static LinearWeight stored(LinearWeight weight, Mask mask, Pattern pattern) {
+    return switch (weight.encoding()) {
+      case Encoding.Plain _, Encoding.Grouped _ -> Sparse.of(weight, mask, pattern);
+      default -> weight;
+    };
+  }
+}
