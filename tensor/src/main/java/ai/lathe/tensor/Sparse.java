@@ -8,8 +8,10 @@ import java.util.Arrays;
  * by row, whatever the pattern.
  *
  * @param mask which are stored, as the encoding's pattern allows, and as many as it has room for
+ * @param inputScale where the scheme's activations are calibrated; else NaN
  */
-public record Sparse(Encoding.Sparse encoding, Mask mask, Values values) implements LinearWeight {
+public record Sparse(Encoding.Sparse encoding, Mask mask, Values values, float inputScale)
+    implements LinearWeight {
 
   /** What is stored of the weights that are kept. */
   public sealed interface Values {
@@ -62,6 +64,11 @@ public record Sparse(Encoding.Sparse encoding, Mask mask, Values values) impleme
     }
   }
 
+  /** Nothing known of the input. */
+  public Sparse(Encoding.Sparse encoding, Mask mask, Values values) {
+    this(encoding, mask, values, Float.NaN);
+  }
+
   /**
    * Leaves out what the mask does not keep, whatever it is.
    *
@@ -101,8 +108,8 @@ public record Sparse(Encoding.Sparse encoding, Mask mask, Values values) impleme
             }
           }
         }
-        yield new Sparse(
-            encoding, mask, new Values.Codes(kept, quantized.scales(), quantized.zeros()));
+        var codes = new Values.Codes(kept, quantized.scales(), quantized.zeros());
+        yield new Sparse(encoding, mask, codes, quantized.inputScale());
       }
       default ->
           throw new LatheException(
@@ -132,7 +139,7 @@ public record Sparse(Encoding.Sparse encoding, Mask mask, Values values) impleme
             codes[i * columns + j] = there ? kept[at++] : zero;
           }
         }
-        yield new GroupQuantized(scheme, rows, columns, codes, scales, zeros);
+        yield new GroupQuantized(scheme, rows, columns, codes, scales, zeros, null, inputScale);
       }
     };
   }
@@ -148,39 +155,58 @@ public record Sparse(Encoding.Sparse encoding, Mask mask, Values values) impleme
   }
 
   @Override
+  public Sparse withInputScale(float scale) {
+    return new Sparse(encoding, mask, values, scale);
+  }
+
+  @Override
   public void decodeRows(int from, int to, float[] target, int offset) {
+    rowDecoder().decode(from, to, target, offset);
+  }
+
+  @Override
+  public RowDecoder rowDecoder() {
     int columns = columns();
-    Arrays.fill(target, offset, offset + (to - from) * columns, 0);
-    switch (values) {
+    return switch (values) {
       case Values.Floats(Tensor kept) -> {
         var row = new float[columns];
-        for (int i = from; i < to; i++) {
-          int count = mask.kept(i, 0, columns);
-          kept.copyFloats(mask.keptBefore(i), row, 0, count);
-          int at = 0;
-          for (int j = 0; at < count; j++) {
-            if (mask.keeps(i, j)) {
-              target[offset + (i - from) * columns + j] = row[at++];
+        yield (from, to, target, offset) -> {
+          Arrays.fill(target, offset, offset + (to - from) * columns, 0);
+          for (int i = from; i < to; i++) {
+            int out = offset + (i - from) * columns;
+            kept.copyFloats(mask.keptBefore(i), row, 0, mask.kept(i, 0, columns));
+            int at = 0;
+            for (int word = 0; word < mask.words(); word++) {
+              for (long left = mask.word(i, word); left != 0; left &= left - 1) {
+                target[out + 64 * word + Long.numberOfTrailingZeros(left)] = row[at++];
+              }
             }
           }
-        }
+        };
       }
-      case Values.Codes(byte[] kept, Tensor scales, byte[] zeros) -> {
+      case Values.Codes codes -> {
         var scheme = ((Encoding.Grouped) encoding.values()).scheme();
         int groups = scheme.groups(columns);
         int size = scheme.groupSize() == IntegerScheme.CHANNEL ? columns : scheme.groupSize();
         var scale = new float[groups];
-        for (int i = from; i < to; i++) {
-          scales.copyFloats((long) i * groups, scale, 0, groups);
-          int at = (int) mask.keptBefore(i);
-          for (int j = 0; j < columns; j++) {
-            if (mask.keeps(i, j)) {
-              int zero = zeros == null ? 0 : zeros[i * groups + j / size];
-              target[offset + (i - from) * columns + j] = scale[j / size] * (kept[at++] - zero);
+        var kept = codes.kept();
+        var zeros = codes.zeros();
+        yield (from, to, target, offset) -> {
+          Arrays.fill(target, offset, offset + (to - from) * columns, 0);
+          for (int i = from; i < to; i++) {
+            int out = offset + (i - from) * columns;
+            codes.scales().copyFloats((long) i * groups, scale, 0, groups);
+            int at = (int) mask.keptBefore(i);
+            for (int word = 0; word < mask.words(); word++) {
+              for (long left = mask.word(i, word); left != 0; left &= left - 1) {
+                int j = 64 * word + Long.numberOfTrailingZeros(left);
+                int zero = zeros == null ? 0 : zeros[i * groups + j / size];
+                target[out + j] = scale[j / size] * (kept[at++] - zero);
+              }
             }
           }
-        }
+        };
       }
-    }
+    };
   }
 }

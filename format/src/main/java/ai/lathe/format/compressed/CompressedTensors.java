@@ -20,6 +20,8 @@ public final class CompressedTensors {
           FloatCodec.MXFP4,
           FloatCodec.NVFP4,
           FloatCodec.E5M2,
+          SparseBitmask.ANY,
+          SparseBitmask.TWO_FOUR,
           new VptqCodec(),
           new AqlmCodec(),
           new SpQrCodec(),

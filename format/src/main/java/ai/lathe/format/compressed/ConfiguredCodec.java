@@ -15,6 +15,14 @@ public interface ConfiguredCodec extends WeightCodec {
     return true;
   }
 
+  /**
+   * The encoding without what each layer's own tensors tell: layers that differ in nothing else
+   * share a group.
+   */
+  default Encoding described(Encoding encoding) {
+    return encoding;
+  }
+
   /** The group's {@code weights}, with the fields and values that the Python package writes. */
   ObjectNode weights(Encoding encoding, ActivationOrder order);
 

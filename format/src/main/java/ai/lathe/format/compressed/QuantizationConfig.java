@@ -22,9 +22,14 @@ import java.util.TreeMap;
  * @param groups a module belongs to the first that names it, else to the first that names its class
  * @param ignore modules that no group applies to
  * @param rotations of the inputs of modules, {@code transform_config}
+ * @param sparsity modules that are stored with a mask, {@code sparsity_config}
  */
 public record QuantizationConfig(
-    String version, List<Group> groups, List<String> ignore, List<InputRotation> rotations)
+    String version,
+    List<Group> groups,
+    List<String> ignore,
+    List<InputRotation> rotations,
+    Optional<SparsityConfig> sparsity)
     implements Quantization {
 
   /** The version of the Python package whose layout is written. */
@@ -68,14 +73,19 @@ public record QuantizationConfig(
    */
   public static QuantizationConfig describe(
       SequencedMap<String, Encoding> modules, boolean staticOrder) {
+    var sparsity = SparsityConfig.of(modules);
+    if (sparsity.isPresent()) {
+      return new QuantizationConfig(
+          SparsityConfig.VERSION, List.of(), List.of(), List.of(), sparsity);
+    }
     var byEncoding = new LinkedHashMap<Encoding, List<String>>();
     var bySize = new TreeMap<Integer, List<String>>();
     var ignore = new ArrayList<String>();
     modules.forEach(
         (module, encoding) -> {
-          if (CompressedTensors.codec(encoding) instanceof ConfiguredCodec) {
-            var stored = encoding;
-            if (encoding instanceof Encoding.Rotated(int size, Encoding inner)) {
+          if (CompressedTensors.codec(encoding) instanceof ConfiguredCodec codec) {
+            var stored = codec.described(encoding);
+            if (stored instanceof Encoding.Rotated(int size, Encoding inner)) {
               bySize.computeIfAbsent(size, absent -> new ArrayList<>()).add(module);
               stored = inner;
             }
@@ -104,7 +114,7 @@ public record QuantizationConfig(
                 rotated.size() + ignore.size() == modules.size()
                     ? new InputRotation(size, List.of("Linear"), ignore)
                     : new InputRotation(size, List.copyOf(rotated), List.of())));
-    return new QuantizationConfig(WRITTEN_VERSION, groups, ignore, rotations);
+    return new QuantizationConfig(WRITTEN_VERSION, groups, ignore, rotations, sparsity);
   }
 
   /** The group that a module belongs to; empty where it is stored plain. */
@@ -131,6 +141,15 @@ public record QuantizationConfig(
   public Optional<Stored> module(String name, String className) {
     var stored =
         group(name, className).map(group -> new Stored(codec(group), group.encoding.orElseThrow()));
+    var masked = sparsity.filter(config -> config.matches(name, className));
+    if (masked.isPresent()) {
+      if (stored.isPresent()) {
+        throw new FormatException(
+            "%s: the codes of '%s' are masked: not supported"
+                .formatted(SparsityConfig.FIELD, name));
+      }
+      return masked.map(SparsityConfig::stored);
+    }
     var rotation = rotations.stream().filter(r -> r.matches(name, className)).findFirst();
     if (rotation.isEmpty()) {
       return stored;
@@ -180,6 +199,9 @@ public record QuantizationConfig(
 
   /** The format of all groups, or {@code mixed-precision}. */
   private String formats() {
+    if (groups.isEmpty() && sparsity.isPresent()) {
+      return sparsity.get().codec().name();
+    }
     var formats = groups.stream().map(Group::format).distinct().toList();
     return switch (formats.size()) {
       case 0 -> DenseCodec.NAME;
@@ -192,7 +214,12 @@ public record QuantizationConfig(
   @Override
   public ObjectNode toJson() {
     var json = Json.object();
-    json.put("quant_method", method()).put("version", version).put("format", formats());
+    json.put("quant_method", method()).put("version", version);
+    sparsity.ifPresent(config -> json.set(SparsityConfig.FIELD, config.write()));
+    if (groups.isEmpty() && sparsity.isPresent()) {
+      return json;
+    }
+    json.put("format", formats());
     json.put("quantization_status", "compressed");
     var all = json.putObject("config_groups");
     for (var group : groups) {

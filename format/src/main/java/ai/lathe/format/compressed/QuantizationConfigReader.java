@@ -30,33 +30,30 @@ final class QuantizationConfigReader {
       throw refuse(config, "quant_method", method, String.join(", ", METHODS));
     }
     var rotations = InputRotation.read(config);
-    config
-        .object("sparsity_config")
-        .flatMap(sparsity -> sparsity.text("format"))
-        .filter(format -> !format.equals(DenseCodec.NAME))
-        .ifPresent(
-            format -> {
-              throw refuse(config, "sparsity_config.format", format, DenseCodec.NAME);
-            });
+    var sparsity = SparsityConfig.read(config);
     var format = config.text("format").orElse(MIXED);
     var groups = new ArrayList<Group>();
-    var all =
-        config
-            .object("config_groups")
-            .orElseThrow(
-                () -> new FormatException(config.where() + ": 'config_groups' is missing"));
-    for (var name : all.object().propertyStream().map(java.util.Map.Entry::getKey).toList()) {
-      groups.add(
-          group(
-              name,
-              all.object(name)
-                  .orElseThrow(() -> new FormatException(all.where() + ": '" + name + "' is null")),
-              format));
+    var all = config.object("config_groups");
+    if (all.isEmpty() && config.object(SparsityConfig.FIELD).isEmpty()) {
+      throw new FormatException(config.where() + ": 'config_groups' is missing");
     }
+    all.ifPresent(
+        given ->
+            given
+                .object()
+                .propertyStream()
+                .map(java.util.Map.Entry::getKey)
+                .forEach(name -> groups.add(group(name, required(given, name), format))));
     var ignore = config.texts("ignore");
     ignore.forEach(selector -> Selector.of(selector, config.where()));
     return new QuantizationConfig(
-        config.text("version").orElse(""), List.copyOf(groups), ignore, rotations);
+        config.text("version").orElse(""), List.copyOf(groups), ignore, rotations, sparsity);
+  }
+
+  private static JsonFields required(JsonFields object, String name) {
+    return object
+        .object(name)
+        .orElseThrow(() -> new FormatException(object.where() + ": '" + name + "' is null"));
   }
 
   private static Group group(String name, JsonFields group, String outerFormat) {

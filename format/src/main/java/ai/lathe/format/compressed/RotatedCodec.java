@@ -36,6 +36,14 @@ record RotatedCodec(ConfiguredCodec inner) implements ConfiguredCodec {
     return encoding instanceof Encoding.Rotated(_, Encoding turned) && inner.canEncode(turned);
   }
 
+  @Override
+  public Encoding described(Encoding encoding) {
+    if (!(encoding instanceof Encoding.Rotated(int size, Encoding turned))) {
+      throw new LatheException("the inputs of " + encoding.label() + " are not rotated");
+    }
+    return new Encoding.Rotated(size, inner.described(turned));
+  }
+
   private static Encoding inner(Encoding encoding) {
     if (encoding instanceof Encoding.Rotated(_, Encoding turned)) {
       return turned;
