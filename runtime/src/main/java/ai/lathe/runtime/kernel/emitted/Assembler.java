@@ -113,12 +113,32 @@ final class Assembler {
     write(order.code);
   }
 
+  /** Mask {@code to}: where {@code b < c} as float32, which no number is that is none. */
+  void less(int to, Zmm b, Operand c) {
+    evex(Instruction.VCMPPS, to, b.number(), c, 0, false);
+    write(0x11);
+  }
+
+  /** Mask {@code to}: where {@code b > c} likewise. */
+  void greater(int to, Zmm b, Operand c) {
+    evex(Instruction.VCMPPS, to, b.number(), c, 0, false);
+    write(0x1E);
+  }
+
   /**
    * Stores the lanes whose bit is set in mask {@code k}, each at the base plus its own number of
    * bytes. The mask becomes zero.
    */
   void scatter(Register base, Zmm bytes, Zmm a, int k) {
-    var i = Instruction.VPSCATTERDD;
+    places(Instruction.VPSCATTERDD, base, bytes, a, k);
+  }
+
+  /** Loads lanes from where {@link #scatter} would store them; the others stay. */
+  void gather(Zmm a, Register base, Zmm bytes, int k) {
+    places(Instruction.VPGATHERDD, base, bytes, a, k);
+  }
+
+  private void places(Instruction i, Register base, Zmm bytes, Zmm a, int k) {
     int index = bytes.number();
     // The index takes the places of the third operand's bit 4 and of the second one's bit 4.
     int c = base.ordinal() & 15 | (index >> 3 & 1) << 4;

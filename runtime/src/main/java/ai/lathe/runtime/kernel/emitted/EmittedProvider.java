@@ -6,20 +6,26 @@ import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
+import ai.lathe.runtime.kernel.attention.FloatKeyValues;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
 import ai.lathe.runtime.kernel.input.InputChanges;
+import ai.lathe.runtime.kernel.layout.FewTokens;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.runtime.kernel.memory.Pages;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
+import ai.lathe.tensor.Tensor;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.IntBuffer;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
@@ -27,8 +33,10 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.function.Function;
 
 /**
- * Multiplies integer weights by machine code that it writes for each {@link Layout} when the first
- * such weight comes, and tests before use. All else another provider computes.
+ * Computes by machine code that it writes, and tests before use: products of integer weights of
+ * each {@link Layout}, when the first such weight comes; of stored floats with few tokens; what is
+ * done to rows; attention. All else another provider computes. Integer results are the same in all
+ * providers, to the last bit; others are those of the vector provider with vectors of 512 bits.
  */
 public final class EmittedProvider implements KernelProvider {
 
@@ -44,10 +52,19 @@ public final class EmittedProvider implements KernelProvider {
 
   private record Shape(InputRule rule, Tile tile, int unit) {}
 
-  private EmittedProvider(
-      KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings) {
+  private final RowMath rows;
+  private final ConcurrentMap<DType, Optional<MemorySegment>> dense = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Heads, Optional<AttentionKernels>> attention =
+      new ConcurrentHashMap<>();
+
+  private record Heads(int size, DType type) {}
+
+  private EmittedProvider(KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings)
+      throws Unavailable, Pages.Refused {
     this.beside = beside;
     this.roundings = roundings;
+    rows = new EmittedRowMath(beside.rows());
+    FloatSelfTest.rows(rows);
   }
 
   /**
@@ -100,6 +117,9 @@ public final class EmittedProvider implements KernelProvider {
     if (weight instanceof Rotated rotated) {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
+    if (weight instanceof Dense(Tensor tensor) && FloatLoads.reads(tensor.dtype())) {
+      return dense(outsideHeap(tensor, arena), arena);
+    }
     var layout = Packing.layout(weight);
     if (layout.isEmpty()) {
       return beside.prepare(weight, arena);
@@ -116,6 +136,55 @@ public final class EmittedProvider implements KernelProvider {
     }
     var blocks = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
     return changes.rounded(weight, matrix(stripes, written.get(), blocks));
+  }
+
+  private PackedMatrix dense(Tensor tensor, Arena arena) {
+    var type = tensor.dtype();
+    var other = beside.prepare(new Dense(tensor), arena);
+    return dense
+        .computeIfAbsent(type, this::writeDense)
+        .<PackedMatrix>map(
+            function ->
+                new EmittedDense(
+                    tensor.data(), other, function, FewTokens.most(type), (int) type.bytes(1)))
+        .orElse(other);
+  }
+
+  private static Tensor outsideHeap(Tensor tensor, Arena arena) {
+    var data = tensor.data();
+    return data.isNative()
+        ? tensor
+        : new Tensor(
+            tensor.dtype(), tensor.shape(), arena.allocate(data.byteSize(), 64).copyFrom(data));
+  }
+
+  private Optional<MemorySegment> writeDense(DType type) {
+    try {
+      var page = new CodePage();
+      page.add(DenseKernel.write(type));
+      var function = page.write()[0];
+      FloatSelfTest.dense(function, type);
+      return Optional.of(function);
+    } catch (Unavailable | Pages.Refused e) {
+      warn("weights of " + type, e);
+      return Optional.empty();
+    }
+  }
+
+  private Optional<AttentionKernels> writeAttention(Heads heads) {
+    try {
+      var written = new AttentionKernels(heads.size(), heads.type());
+      FloatSelfTest.attention(written, heads.size(), heads.type());
+      return Optional.of(written);
+    } catch (Unavailable | Pages.Refused e) {
+      warn("attention over heads of " + heads.size(), e);
+      return Optional.empty();
+    }
+  }
+
+  private void warn(String what, Exception e) {
+    LOGGER.log(
+        Level.WARNING, "%s run on kernels '%s': %s".formatted(what, beside.name(), e.getMessage()));
   }
 
   private EmittedStripes matrix(Stripes stripes, Kernels written, InputRule rule) {
@@ -135,10 +204,7 @@ public final class EmittedProvider implements KernelProvider {
     try {
       return Optional.of(write(layout));
     } catch (Unavailable | Pages.Refused e) {
-      LOGGER.log(
-          Level.WARNING,
-          "weights of %s run on kernels '%s': %s"
-              .formatted(layout.label(), beside.name(), e.getMessage()));
+      warn("weights of " + layout.label(), e);
       return Optional.empty();
     }
   }
@@ -151,11 +217,19 @@ public final class EmittedProvider implements KernelProvider {
 
   @Override
   public RowMath rows() {
-    return beside.rows();
+    return rows;
   }
 
   @Override
   public AttentionKernel attention(AttentionShape shape, KeyValueLayout layout) {
+    if (layout instanceof FloatKeyValues floats && shape.cap() == 0) {
+      var written =
+          attention.computeIfAbsent(
+              new Heads(shape.headSize(), floats.type()), this::writeAttention);
+      if (written.isPresent()) {
+        return new EmittedAttention(shape, floats, written.get());
+      }
+    }
     return beside.attention(shape, layout);
   }
 }

@@ -15,7 +15,10 @@ enum Instruction {
   VMOVUPS_STORE(Prefix.NONE, 1, 0x11, 64),
   VADDPS(Prefix.NONE, 1, 0x58, 64),
   VMULPS(Prefix.NONE, 1, 0x59, 64),
+  VSUBPS(Prefix.NONE, 1, 0x5C, 64),
   VDIVPS(Prefix.NONE, 1, 0x5E, 64),
+  /** The larger one; {@code c} where one of them is no number. */
+  VMAXPS(Prefix.NONE, 1, 0x5F, 64),
   /** Float32 of int32. */
   VCVTDQ2PS(Prefix.NONE, 1, 0x5B, 64),
   /** Int32 of float32, ties to even. */
@@ -33,6 +36,8 @@ enum Instruction {
   VPADDD(Prefix.P66, 1, 0xFE, 64),
   /** Shift right by a constant, zeros from the left. */
   VPSRLD(Prefix.P66, 1, 0x72, 64, 2),
+  /** Shift right by a constant, the sign from the left. */
+  VPSRAD(Prefix.P66, 1, 0x72, 64, 4),
   /** Shift left by a constant. */
   VPSLLD(Prefix.P66, 1, 0x72, 64, 6),
   /** Float32 of 16 float16 values: half a vector, or 32 bytes. */
@@ -50,6 +55,8 @@ enum Instruction {
   VPMAXUD(Prefix.P66, 2, 0x3F, 64),
   /** {@code a += } the sum of four products of an unsigned byte of {@code b} and a signed one. */
   VPDPBUSD(Prefix.P66, 2, 0x50, 64),
+  /** See {@link Assembler#gather}. */
+  VPGATHERDD(Prefix.P66, 2, 0x90, 4),
   /** Four bytes of memory as every lane. */
   VPBROADCASTD(Prefix.P66, 2, 0x58, 4),
   /** {@code a += b c}, rounded once. */
@@ -58,6 +65,8 @@ enum Instruction {
   VFNMADD231PS(Prefix.P66, 2, 0xBC, 64),
   /** See {@link Assembler#scatter}. */
   VPSCATTERDD(Prefix.P66, 2, 0xA0, 4),
+  /** Compares float32; see {@link Assembler#less} and {@link Assembler#greater}. */
+  VCMPPS(Prefix.NONE, 1, 0xC2, 64),
   /** Compares unsigned int32; see {@link Assembler#compare(int, Zmm, Operand, Order, int)}. */
   VPCMPUD(Prefix.P66, 3, 0x1E, 64),
   /** Fours of lanes of {@code b}, then of {@code c}, in an order that is a constant. */

@@ -3,12 +3,15 @@ package ai.lathe.runtime.kernel.emitted;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.Collections;
 
 /** How Java calls machine code. */
 final class NativeCall {
+
+  private static final MethodHandle EIGHT = withLongs(8);
 
   private NativeCall() {}
 
@@ -20,5 +23,15 @@ final class NativeCall {
     var types = Collections.nCopies(count, ValueLayout.JAVA_LONG).toArray(MemoryLayout[]::new);
     return Linker.nativeLinker()
         .downcallHandle(FunctionDescriptor.ofVoid(types), Linker.Option.critical(false));
+  }
+
+  /** Calls a function of up to eight arguments; it looks at no more than it has. */
+  static void call(
+      MemorySegment function, long a, long b, long c, long d, long e, long f, long g, long h) {
+    try {
+      EIGHT.invokeExact(function, a, b, c, d, e, f, g, h);
+    } catch (Throwable failure) {
+      throw new AssertionError(failure);
+    }
   }
 }

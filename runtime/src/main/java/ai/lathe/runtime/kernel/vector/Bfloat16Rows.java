@@ -6,6 +6,8 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
+import ai.lathe.runtime.kernel.layout.FewTokens;
+import ai.lathe.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -56,7 +58,7 @@ record Bfloat16Rows(int rows, int columns, MemorySegment data) implements FloatR
 
   @Override
   public int single() {
-    return 8;
+    return FewTokens.most(DType.BF16);
   }
 
   @Override

@@ -10,6 +10,8 @@ import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.S2I;
 import static jdk.incubator.vector.VectorOperators.XOR;
 
+import ai.lathe.runtime.kernel.layout.FewTokens;
+import ai.lathe.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -93,7 +95,7 @@ record Float16Rows(int rows, int columns, MemorySegment data) implements FloatRo
 
   @Override
   public int single() {
-    return 3;
+    return FewTokens.most(DType.F16);
   }
 
   @Override

@@ -3,6 +3,8 @@ package ai.lathe.runtime.kernel.vector;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
+import ai.lathe.runtime.kernel.layout.FewTokens;
+import ai.lathe.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -31,7 +33,7 @@ record Float32Rows(String label, int rows, int columns, MemorySegment data) impl
 
   @Override
   public int single() {
-    return 6;
+    return FewTokens.most(DType.F32);
   }
 
   @Override

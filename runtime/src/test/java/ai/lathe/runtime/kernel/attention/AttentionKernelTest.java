@@ -1,15 +1,21 @@
 package ai.lathe.runtime.kernel.attention;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import ai.lathe.runtime.kernel.KernelProvider;
+import ai.lathe.runtime.kernel.emitted.EmittedProvider;
+import ai.lathe.runtime.kernel.emitted.Unavailable;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
 import ai.lathe.runtime.kernel.vector.VectorProvider;
+import ai.lathe.runtime.kernel.vector.VectorRounding;
 import ai.lathe.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -57,6 +63,28 @@ class AttentionKernelTest {
     var vector = VECTOR.attention(given.shape, given.layout);
     for (int step : new int[] {1, 5, given.length}) {
       assertThat(given.error(given.run(vector, step))).as("%d at once", step).isLessThan(1e-5);
+    }
+  }
+
+  /** Machine code computes as vectors of 512 bits do, bit for bit. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void machineCodeIsAsTheVectorUnit(AttentionCase given) {
+    assumeTrue(FloatVector.SPECIES_PREFERRED.length() == 16);
+    var emitted = emitted().attention(given.shape, given.layout);
+    var vector = VECTOR.attention(given.shape, given.layout);
+    for (int step : new int[] {1, 5, given.length}) {
+      assertThat(given.run(emitted, step))
+          .as("%d at once", step)
+          .isEqualTo(given.run(vector, step));
+    }
+  }
+
+  private static KernelProvider emitted() {
+    try {
+      return EmittedProvider.open(VECTOR, VectorRounding::new);
+    } catch (Unavailable e) {
+      return abort("machine code cannot run here: " + e.getMessage());
     }
   }
 

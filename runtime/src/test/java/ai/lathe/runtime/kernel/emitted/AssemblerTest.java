@@ -251,6 +251,23 @@ class AssemblerTest {
               "vpscatterdd [r13+zmm9]{k7}, zmm30",
               "62027d4fa0740d00",
               a -> a.scatter(R13, zmm(9), zmm(30), 7)),
+          expect(
+              "vpgatherdd zmm5{k2}, [rsi+zmm17]",
+              "62f27d42902c0e",
+              a -> a.gather(zmm(5), RSI, zmm(17), 2)),
+          expect(
+              "vsubps zmm4, zmm19, zmm5",
+              "62f164405ce5",
+              a -> a.emit(VSUBPS, zmm(4), zmm(19), zmm(5))),
+          expect(
+              "vmaxps zmm0, zmm1, zmm0",
+              "62f174485fc0",
+              a -> a.emit(VMAXPS, zmm(0), zmm(1), zmm(0))),
+          expect(
+              "vpsrad zmm21, zmm22, 1", "62b1554072e601", a -> a.emit(VPSRAD, zmm(21), zmm(22), 1)),
+          expect("vcmpps k2, zmm3, zmm27, 0x11", "62916448c2d311", a -> a.less(2, zmm(3), zmm(27))),
+          expect(
+              "vcmpps k1, zmm17, zmm2, 0x1e", "62f17440c2ca1e", a -> a.greater(1, zmm(17), zmm(2))),
           expect("shr r11, 16", "49c1eb10", a -> a.shiftRight(R11, 16)),
           expect("shr rax, 4", "48c1e804", a -> a.shiftRight(RAX, 4)),
           expect("test r11d, 2", "41f7c302000000", a -> a.test(R11, 2)),
