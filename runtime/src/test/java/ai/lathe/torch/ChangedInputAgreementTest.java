@@ -3,6 +3,7 @@ package ai.lathe.torch;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.KernelProvider;
@@ -10,6 +11,7 @@ import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
 import ai.lathe.runtime.kernel.vector.VectorProvider;
 import ai.lathe.tensor.Activations;
+import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.FloatQuantized;
 import ai.lathe.tensor.FloatScheme;
 import ai.lathe.tensor.FloatType;
@@ -17,8 +19,10 @@ import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.IntegerType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Rotated;
 import ai.lathe.tensor.ScaleTile;
+import ai.lathe.tensor.Sum;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.List;
@@ -99,6 +103,43 @@ class ChangedInputAgreementTest {
           error = Math.max(error, Math.abs(actual[i] - expected[i]));
         }
         assertThat(error).isLessThanOrEqualTo(1e-6f * largest);
+      }
+    }
+  }
+
+  /** What is beside a weight that rounds its input sees the input as it is. */
+  @ParameterizedTest
+  @FieldSource("ACTIVATIONS")
+  void onlyThePartThatRoundsItsInputIsGivenARoundedOne(Activations activations) {
+    var u = new float[N];
+    var v = new float[N];
+    var random = new Random(3);
+    for (int i = 0; i < N; i++) {
+      u[i] = (float) random.nextGaussian();
+      v[i] = (float) random.nextGaussian();
+    }
+    var low =
+        Product.lowRank(new Dense(Tensor.ofFloats(u, N, 1)), new Dense(Tensor.ofFloats(v, 1, N)));
+    var x = inputs();
+    var rounded = torch(identity(activations, 3.7f), x);
+    var sum = new Sum(List.of(identity(activations, 3.7f), low));
+    var expected = torch(sum, x);
+    var actual = PROVIDERS.stream().map(provider -> runtime(provider, sum, x)).toList();
+    for (int t = 0; t < TOKENS; t++) {
+      double product = 0;
+      double size = 0;
+      for (int k = 0; k < N; k++) {
+        product += (double) v[k] * x[t * N + k];
+        size += Math.abs(v[k] * x[t * N + k]);
+      }
+      for (int i = 0; i < N; i++) {
+        int at = t * N + i;
+        var tolerance =
+            within(1e-5 * (Math.abs(u[i]) * size + Math.abs(rounded[at])) + Float.MIN_NORMAL);
+        assertThat((double) expected[at]).isCloseTo(rounded[at] + u[i] * product, tolerance);
+        for (var values : actual) {
+          assertThat((double) values[at]).isCloseTo(expected[at], tolerance);
+        }
       }
     }
   }

@@ -26,6 +26,14 @@ public interface KernelProvider {
    */
   PackedMatrix prepare(LinearWeight weight, Arena arena);
 
+  /**
+   * A weight that is another factor than the last of a product: where it is of low rank, it has
+   * many short rows.
+   */
+  default PackedMatrix prepareFactor(LinearWeight weight, Arena arena) {
+    return prepare(weight, arena);
+  }
+
   /** Everything that is done to rows of activations between products. */
   RowMath rows();
 

@@ -2,18 +2,27 @@ package ai.lathe.runtime.execution;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.CheckpointView;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.runtime.execution.Batch.Wanted;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.provider.Providers;
+import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Progress;
+import ai.lathe.tensor.Sum;
+import ai.lathe.tensor.Tensor;
 import com.sun.management.ThreadMXBean;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -43,7 +52,40 @@ class DecodeAllocationTest {
   @MethodSource("kernels")
   void aTokenAllocatesNothing(String kernels) {
     var location = EmbeddedModel.extract(folder.resolve("model")).directory().toString();
-    try (var checkpoint = Checkpoints.open(location);
+    allocatesNothing(location, kernels, checkpoint -> checkpoint);
+  }
+
+  @ParameterizedTest
+  @MethodSource("kernels")
+  void aTokenThroughFactorsAllocatesNothing(String kernels) {
+    var location = EmbeddedModel.extract(folder.resolve("factors")).directory().toString();
+    allocatesNothing(location, kernels, Factored::new);
+  }
+
+  /** Every matrix of a block with one of low rank beside it. */
+  private static final class Factored extends CheckpointView {
+
+    private Factored(Checkpoint source) {
+      super(source);
+    }
+
+    @Override
+    public LinearWeight matrix(Address address) {
+      var weight = source.matrix(address);
+      if (address.block() == Address.OUTSIDE) {
+        return weight;
+      }
+      var u = Tensor.ofFloats(new float[weight.rows() * 4], weight.rows(), 4);
+      var v = Tensor.ofFloats(new float[weight.columns() * 4], 4, weight.columns());
+      var low = Product.lowRank(new Dense(u), new Dense(v));
+      return new Sum(List.of(weight, low));
+    }
+  }
+
+  private static void allocatesNothing(
+      String location, String kernels, UnaryOperator<Checkpoint> view) {
+    try (var opened = Checkpoints.open(location);
+        var checkpoint = view.apply(opened);
         var workers = new Workers(2);
         var decoder =
             Decoder.load(checkpoint, Providers.choose(kernels), workers, 8, Progress.NONE)) {

@@ -8,6 +8,7 @@ import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.FloatKeyValues;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.FewTokens;
 import ai.lathe.runtime.kernel.layout.InputRule;
@@ -120,6 +121,10 @@ public final class EmittedProvider implements KernelProvider {
     if (weight instanceof Dense(Tensor tensor) && FloatLoads.reads(tensor.dtype())) {
       return dense(outsideHeap(tensor, arena), arena);
     }
+    var composite = Composites.of(this, weight, arena);
+    if (composite.isPresent()) {
+      return composite.get();
+    }
     var layout = Packing.layout(weight);
     if (layout.isEmpty()) {
       return beside.prepare(weight, arena);
@@ -185,6 +190,11 @@ public final class EmittedProvider implements KernelProvider {
   private void warn(String what, Exception e) {
     LOGGER.log(
         Level.WARNING, "%s run on kernels '%s': %s".formatted(what, beside.name(), e.getMessage()));
+  }
+
+  @Override
+  public PackedMatrix prepareFactor(LinearWeight weight, Arena arena) {
+    return weight instanceof Dense ? beside.prepareFactor(weight, arena) : prepare(weight, arena);
   }
 
   private EmittedStripes matrix(Stripes stripes, Kernels written, InputRule rule) {

@@ -7,12 +7,14 @@ import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.PlainRounding;
 import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
 import java.lang.foreign.Arena;
@@ -45,6 +47,13 @@ public final class ScalarProvider implements KernelProvider {
   public PackedMatrix prepare(LinearWeight weight, Arena arena) {
     if (weight instanceof Rotated rotated) {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
+    }
+    var composite = Composites.of(this, weight, arena);
+    if (composite.isPresent()) {
+      return composite.get();
+    }
+    if (weight instanceof BlockDiagonal diagonal) {
+      return new ScalarDiagonal(diagonal);
     }
     if (Packing.layout(weight).isEmpty()) {
       return changes.rounded(weight, new ScalarDecoded(weight));

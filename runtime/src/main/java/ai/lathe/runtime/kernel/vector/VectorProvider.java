@@ -7,10 +7,13 @@ import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.tensor.BlockDiagonal;
+import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
 import java.lang.foreign.Arena;
@@ -44,6 +47,13 @@ public final class VectorProvider implements KernelProvider {
     if (weight instanceof Rotated rotated) {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
+    var composite = Composites.of(this, weight, arena);
+    if (composite.isPresent()) {
+      return composite.get();
+    }
+    if (weight instanceof BlockDiagonal diagonal) {
+      return ShortRows.of(diagonal, arena);
+    }
     if (Packing.layout(weight).isEmpty()) {
       return changes.rounded(weight, FloatMatrices.of(weight, arena));
     }
@@ -56,6 +66,13 @@ public final class VectorProvider implements KernelProvider {
               var rule = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
               return changes.rounded(weight, integers(stripes, rule));
             });
+  }
+
+  @Override
+  public PackedMatrix prepareFactor(LinearWeight weight, Arena arena) {
+    return weight instanceof Dense dense && dense.columns() <= ShortRows.LONGEST
+        ? ShortRows.of(dense, arena)
+        : prepare(weight, arena);
   }
 
   private PackedMatrix integers(Stripes stripes, InputRule rule) {

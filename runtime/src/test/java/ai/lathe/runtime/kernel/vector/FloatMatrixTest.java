@@ -19,6 +19,7 @@ import ai.lathe.tensor.FloatType;
 import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.ScaleTile;
+import ai.lathe.tensor.SignedLowRank;
 import ai.lathe.tensor.Sum;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -183,9 +184,17 @@ class FloatMatrixTest {
     return new FloatQuantized(scheme, rows, columns, codes, stored, 1.5f, Float.NaN);
   }
 
+  private SignedLowRank signs(int rows, int columns, int rank) {
+    var signs = new byte[Math.ceilDiv(rows * columns, 8)];
+    random.nextBytes(signs);
+    var u = dense(DType.F16, rows, rank).tensor();
+    var vt = dense(DType.F16, rank, columns).tensor();
+    return new SignedLowRank(rows, columns, MemorySegment.ofArray(signs), u, vt);
+  }
+
   @Test
   void whatHasNoKernelIsDecodedOnceAndSaysSo() {
-    var sum = new Sum(List.of(dense(DType.F16, 19, 21), dense(DType.F32, 19, 21)));
+    var sum = new Sum(List.of(signs(19, 21, 2), signs(19, 21, 1)));
     var matrix = new VectorProvider().prepare(sum, Arena.ofAuto());
     assertThat(matrix.label())
         .isEqualTo(sum.encoding().label() + " decoded to float32, inputs float32");
