@@ -70,13 +70,14 @@ public final class Magnitude implements PruningMethod<Magnitude.Config> {
         .map(
             level -> {
               var mask =
-                  Selection.keepGreatest(absolute(layer.weight()), level.sparsity(), level.scope());
+                  Selection.keepGreatest(scores(layer.weight()), level.sparsity(), level.scope());
               return pruned.solution(mask, level.sparsity().pattern(), level.kept());
             })
         .toList();
   }
 
-  private static Matrix absolute(Matrix weight) {
+  /** {@code |W|}. */
+  static Matrix scores(Matrix weight) {
     var magnitudes = weight.copy();
     for (int i = 0; i < magnitudes.values().length; i++) {
       magnitudes.values()[i] = Math.abs(magnitudes.values()[i]);

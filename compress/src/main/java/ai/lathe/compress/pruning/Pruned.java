@@ -4,8 +4,7 @@ import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.quantization.ColumnSweep;
-import ai.lathe.compress.quantization.Gptq;
-import ai.lathe.compress.quantization.InverseFactor;
+import ai.lathe.compress.quantization.InverseFactors;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
@@ -17,7 +16,6 @@ import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Sparse;
 import java.lang.foreign.Arena;
 import java.util.List;
-import java.util.function.Function;
 
 /**
  * A layer whose zeros are chosen: rounds and stores the weights that stay. Several levels of one
@@ -27,7 +25,7 @@ public final class Pruned {
 
   private final Layer layer;
   private final LayerStatistics statistics;
-  private Function<Gptq.Config, InverseFactor> factors;
+  private InverseFactors factors;
 
   public Pruned(Layer layer, LayerStatistics statistics) {
     this.layer = layer;
@@ -56,9 +54,9 @@ public final class Pruned {
           yield new Solution(stored(Rtn.round(zeroed, grid), mask, pattern), List.of());
         }
         if (factors == null) {
-          factors = Gptq.factors(layer, statistics);
+          factors = new InverseFactors(layer, statistics, "GPTQ");
         }
-        var factor = factors.apply(feedback.get());
+        var factor = factors.of(feedback.get());
         var sweep = new ColumnSweep(zeroed, factor, feedback.get());
         int size = grid.groupSize(weight.columns());
         var quantizer = new MaskedQuantizer(sweep.quantizer(), mask, size);

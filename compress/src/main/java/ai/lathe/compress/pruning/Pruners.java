@@ -8,7 +8,8 @@ import java.util.ServiceLoader;
 /** The layer-wise pruning methods there are. */
 public final class Pruners {
 
-  private static final List<PruningMethod<?>> BUILT_IN = List.of(new Magnitude());
+  private static final List<PruningMethod<?>> BUILT_IN =
+      List.of(new Magnitude(), new Wanda(), new SparseGpt());
 
   private Pruners() {}
 

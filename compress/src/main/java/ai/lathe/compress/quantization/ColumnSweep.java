@@ -24,7 +24,7 @@ public final class ColumnSweep {
   public ColumnSweep(Matrix weight, InverseFactor factor, Gptq.Config config) {
     this.weight = weight;
     this.order = factor.order();
-    this.upper = factor.upper().orElseGet(() -> identity(order.length));
+    this.upper = factor.upper().orElseGet(() -> InverseFactor.identity(order.length));
     this.dead = new boolean[order.length];
     for (int input : factor.dead()) {
       dead[input] = factor.upper().isPresent();
@@ -32,14 +32,6 @@ public final class ColumnSweep {
     this.config = config;
     this.groupSize = config.grid().groupSize(order.length);
     this.w = Matrix.zeros(weight.rows(), order.length);
-  }
-
-  private static Matrix identity(int n) {
-    var identity = Matrix.zeros(n, n);
-    for (int i = 0; i < n; i++) {
-      identity.set(i, i, 1);
-    }
-    return identity;
   }
 
   /** The grid's, ready to be fitted. */

@@ -8,14 +8,9 @@ import ai.lathe.compress.layer.Statistic;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
-import ai.lathe.tensor.linalg.Gemm;
-import ai.lathe.tensor.linalg.Parallel;
-import ai.lathe.tensor.linalg.View;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Function;
 
 /**
  * GPTQ: quantizes a layer input by input, and moves the rounding error of each into the inputs that
@@ -34,9 +29,6 @@ import java.util.function.Function;
  * @see <a href="https://arxiv.org/abs/2210.17323">Frantar et al., GPTQ, 2022</a>
  */
 public final class Gptq implements QuantizationMethod<Gptq.Config> {
-
-  /** Rows whose weights of one block stay in the nearest cache while they are quantized. */
-  private static final int TILE = 8;
 
   /**
    * @param order in which inputs are quantized
@@ -99,27 +91,11 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
 
   @Override
   public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
-    var factors = factors(layer, statistics);
+    var factors = new InverseFactors(layer, statistics, "GPTQ");
     var gram = statistics.gram().orElseThrow();
     return levels.stream()
-        .map(level -> solve(layer.weight(), factors.apply(level), gram, level))
+        .map(level -> solve(layer.weight(), factors.of(level), gram, level))
         .toList();
-  }
-
-  /** One factorisation serves all levels of the same order and dampening. */
-  public static Function<Config, InverseFactor> factors(Layer layer, LayerStatistics statistics) {
-    layer.requireFinite();
-    var gram =
-        statistics
-            .gram()
-            .orElseThrow(() -> new LatheException(layer.name() + ": GPTQ needs a Gram matrix"));
-    statistics.requireFinite(layer.name());
-    record Key(boolean descending, double dampening) {}
-    var factors = new HashMap<Key, InverseFactor>();
-    return level ->
-        factors.computeIfAbsent(
-            new Key(level.order() != ColumnOrder.NONE, level.dampening()),
-            key -> InverseFactor.of(gram, key.descending(), key.dampening()));
   }
 
   private static Solution solve(Matrix weight, InverseFactor factor, Matrix gram, Config level) {
@@ -158,49 +134,30 @@ public final class Gptq implements QuantizationMethod<Gptq.Config> {
       Quantizer quantizer,
       int blockSize,
       int fitEvery) {
-    int n = w.columns();
-    int tall = Math.ceilDiv(TILE, quantizer.rowsTogether()) * quantizer.rowsTogether();
-    int start = 0;
-    while (start < n) {
-      int from = start;
-      int to = blockEnd(from, n, blockSize, fitEvery);
-      // Rows do not depend on each other; columns after the block are brought up to date behind it.
-      Parallel.forEach(
-          Math.ceilDiv(last - first, tall),
-          tile -> {
-            int begin = first + tile * tall;
-            int end = Math.min(begin + tall, last);
-            for (int j = from; j < to; j++) {
-              if (fitEvery != 0 && j % fitEvery == 0) {
-                quantizer.fit(begin, end, j / fitEvery, w.values(), begin * n + j, n);
-              }
-              for (int row = begin; row < end; row++) {
-                int at = row * n + j;
-                float value = w.values()[at];
-                float error = (value - quantizer.round(row, order[j], value)) / u.at(j, j);
-                Gemm.axpy(to - j - 1, -error, u.values(), j * n + j + 1, w.values(), at + 1);
-                w.values()[at] = error;
-              }
-            }
-          });
-      Gemm.subtract(
-          View.of(w, first, last, to, n),
-          View.of(w, first, last, from, to),
-          View.of(u, from, to, to, n));
-      start = to;
-    }
+    ErrorFeedback.sweep(
+        w, first, last, u, new Fitted(w, order, quantizer, fitEvery), blockSize, fitEvery);
   }
 
-  /**
-   * Where the block that begins at {@code from} ends: after {@code blockSize} columns, or before a
-   * group that would begin in it and end outside. So a group's fit sees all that came before it.
-   */
-  private static int blockEnd(int from, int n, int blockSize, int fitEvery) {
-    if (from + blockSize >= n) {
-      return n;
+  /** Each weight on the grid, its group fitted beforehand or when the sweep reaches it. */
+  private record Fitted(Matrix w, int[] order, Quantizer quantizer, int fitEvery)
+      implements ErrorFeedback.Replacement {
+
+    @Override
+    public void input(int j, int begin, int end) {
+      if (fitEvery != 0 && j % fitEvery == 0) {
+        int n = w.columns();
+        quantizer.fit(begin, end, j / fitEvery, w.values(), begin * n + j, n);
+      }
     }
-    int to = from + blockSize;
-    int group = fitEvery == 0 ? from : to / fitEvery * fitEvery;
-    return group > from ? group : to;
+
+    @Override
+    public float replace(int row, int j, float value) {
+      return quantizer.round(row, order[j], value);
+    }
+
+    @Override
+    public int rowsTogether() {
+      return quantizer.rowsTogether();
+    }
   }
 }

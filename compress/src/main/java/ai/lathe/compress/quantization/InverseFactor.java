@@ -73,6 +73,15 @@ public record InverseFactor(Optional<Matrix> upper, int[] order, int[] dead, Lis
     }
   }
 
+  /** What stands in for {@code U} where there is none: nothing is made up for. */
+  public static Matrix identity(int n) {
+    var identity = Matrix.zeros(n, n);
+    for (int i = 0; i < n; i++) {
+      identity.set(i, i, 1);
+    }
+    return identity;
+  }
+
   /** All that did not go as configured for this method. */
   public List<String> notes(String method) {
     var all = new ArrayList<>(notes);

@@ -47,6 +47,17 @@ public final class Settings {
     return (int) number;
   }
 
+  public boolean flag(String name, boolean otherwise) {
+    var value = given.get(name);
+    return switch (value == null ? String.valueOf(otherwise) : value.toString()) {
+      case "true" -> true;
+      case "false" -> false;
+      default ->
+          throw new LatheException(
+              "%s's %s is true or false, not '%s'".formatted(method, name, value));
+    };
+  }
+
   /** One of an enum's constants, in lower case. */
   public <E extends Enum<E>> E choice(String name, E otherwise) {
     var value = given.get(name);

@@ -156,9 +156,9 @@ public final class SpQr implements QuantizationMethod<SpQr.Config> {
 
   @Override
   public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
-    var factors = Gptq.factors(layer, statistics);
+    var factors = new InverseFactors(layer, statistics, "SpQR");
     return levels.stream()
-        .map(level -> solve(layer.weight(), factors.apply(level.gptq()), level))
+        .map(level -> solve(layer.weight(), factors.of(level.gptq()), level))
         .toList();
   }
 

@@ -11,11 +11,11 @@ import ai.lathe.tensor.linalg.View;
 import java.util.Random;
 
 /** Random layers and Gram matrices to solve. */
-final class Problems {
+public final class Problems {
 
   private Problems() {}
 
-  static Matrix gaussian(int rows, int columns, long seed) {
+  public static Matrix gaussian(int rows, int columns, long seed) {
     var random = new Random(seed);
     var matrix = Matrix.zeros(rows, columns);
     for (int i = 0; i < matrix.values().length; i++) {
@@ -24,14 +24,14 @@ final class Problems {
     return matrix;
   }
 
-  static Layer layer(int rows, int columns, long seed) {
+  public static Layer layer(int rows, int columns, long seed) {
     return new Layer("block.0.linear", gaussian(rows, columns, seed));
   }
 
   /**
    * Gram matrix of correlated inputs of very different sizes: half of each comes from a few causes.
    */
-  static Matrix gram(int inputs, int tokens, long seed) {
+  public static Matrix gram(int inputs, int tokens, long seed) {
     int causes = Math.max(1, inputs / 4);
     var x = gaussian(inputs, tokens, seed);
     Gemm.add(
@@ -55,15 +55,15 @@ final class Problems {
     return h;
   }
 
-  static LayerStatistics statistics(int inputs, long seed) {
+  public static LayerStatistics statistics(int inputs, long seed) {
     return LayerStatistics.of(4L * inputs, gram(inputs, 4 * inputs, seed));
   }
 
-  static IntegerGrid grid(int bits, int groupSize, boolean symmetric) {
+  public static IntegerGrid grid(int bits, int groupSize, boolean symmetric) {
     return grid(bits, groupSize, symmetric, ScaleSearch.MIN_MAX);
   }
 
-  static IntegerGrid grid(int bits, int groupSize, boolean symmetric, ScaleSearch search) {
+  public static IntegerGrid grid(int bits, int groupSize, boolean symmetric, ScaleSearch search) {
     return new IntegerGrid(
         new IntegerScheme(bits, groupSize, symmetric, Activations.NONE), search, DType.F16);
   }

@@ -1,0 +1,47 @@
+package ai.lathe.compress.quantization;
+
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Matrix;
+import java.util.HashMap;
+import java.util.Map;
+
+/** The factorisations of one layer's Gram matrix, each made once, when it is first asked for. */
+public final class InverseFactors {
+
+  private record Key(boolean descending, double dampening) {}
+
+  private final Matrix gram;
+  private final Map<Key, InverseFactor> factors = new HashMap<>();
+
+  /**
+   * Throws where weights or statistics are not finite.
+   *
+   * @param method that needs them, for messages
+   */
+  public InverseFactors(Layer layer, LayerStatistics statistics, String method) {
+    layer.requireFinite();
+    gram =
+        statistics
+            .gram()
+            .orElseThrow(
+                () -> new LatheException(layer.name() + ": " + method + " needs a Gram matrix"));
+    statistics.requireFinite(layer.name());
+  }
+
+  /**
+   * See {@link InverseFactor#of}.
+   *
+   * @param descending inputs are taken in descending order of their squared norms
+   */
+  public InverseFactor get(boolean descending, double dampening) {
+    return factors.computeIfAbsent(
+        new Key(descending, dampening), _ -> InverseFactor.of(gram, descending, dampening));
+  }
+
+  /** As this level of GPTQ needs it. */
+  public InverseFactor of(Gptq.Config level) {
+    return get(level.order() != ColumnOrder.NONE, level.dampening());
+  }
+}
