@@ -3,9 +3,9 @@
     pip download --no-deps compressed-tensors==0.10.2 && unzip compressed_tensors-0.10.2-*.whl -d old
     PYTHONPATH=old python tools/golden_sparse.py format/src/test/resources/compressed/sparse.safetensors
 
-Version 0.10.2 of the package is the last minor one with compressors of zeros. Every case is a layer
-as it compresses it, and beside it `decoded`, as it comes back. sparsity_config.json is written beside:
-what its configurations print.
+Since version 0.15 the package has no compressors of zeros. Every case is a layer as it compresses it,
+and beside it `decoded`, as it comes back. sparsity_config.json is written beside: what its
+configurations print.
 """
 
 import json

@@ -22,6 +22,7 @@ public final class CompressedTensors {
           FloatCodec.E5M2,
           SparseBitmask.ANY,
           SparseBitmask.TWO_FOUR,
+          new LatheSparse(),
           new VptqCodec(),
           new AqlmCodec(),
           new SpQrCodec(),

@@ -72,4 +72,44 @@ public enum Packing {
       held -= bits;
     }
   }
+
+  /**
+   * Packs values densely into bytes, least significant bits first.
+   *
+   * @param bytes {@code [ceil(codes * bits / 8)]}
+   */
+  static void packBytes(byte[] codes, int bits, byte[] bytes) {
+    int lift = 1 << bits - 1;
+    int pending = 0;
+    int filled = 0;
+    int at = 0;
+    for (byte code : codes) {
+      pending |= code + lift << filled;
+      for (filled += bits; filled >= 8; filled -= 8) {
+        bytes[at++] = (byte) pending;
+        pending >>>= 8;
+      }
+    }
+    if (filled > 0) {
+      bytes[at] = (byte) pending;
+    }
+  }
+
+  /** The inverse of {@link #packBytes}. */
+  static void unpackBytes(MemorySegment bytes, int bits, byte[] codes) {
+    int lift = 1 << bits - 1;
+    int mask = (1 << bits) - 1;
+    int pending = 0;
+    int held = 0;
+    long at = 0;
+    for (int i = 0; i < codes.length; i++) {
+      if (held < bits) {
+        pending |= (bytes.get(ValueLayout.JAVA_BYTE, at++) & 0xFF) << held;
+        held += 8;
+      }
+      codes[i] = (byte) ((pending & mask) - lift);
+      pending >>>= bits;
+      held -= bits;
+    }
+  }
 }

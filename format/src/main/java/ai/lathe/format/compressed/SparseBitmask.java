@@ -26,8 +26,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Plain values that a mask keeps, as the compressed-tensors package stored them until 0.11, when it
- * let go of sparsity.
+ * Plain values that a mask keeps, as the compressed-tensors package stored them until version 0.14;
+ * 0.15 has neither format any more.
  *
  * <p>{@code sparse-bitmask}, any zeros:
  *
@@ -117,10 +117,27 @@ public final class SparseBitmask implements ConfiguredCodec {
   @Override
   public ObjectNode weights(Encoding encoding, ActivationOrder order) {
     var sparse = sparse(encoding);
+    return plain(sparse).put(STRUCTURE, sparse.pattern().label());
+  }
+
+  /** What is said of plain values. */
+  static ObjectNode plain(Encoding.Sparse sparse) {
     return Json.object()
         .put("type", "float")
-        .put("num_bits", ((Encoding.Plain) sparse.values()).dtype().bits())
-        .put(STRUCTURE, sparse.pattern().label());
+        .put("num_bits", ((Encoding.Plain) sparse.values()).dtype().bits());
+  }
+
+  /** The inverse of what {@code weights} says of the pattern. */
+  static Pattern pattern(JsonFields weights) {
+    return pattern(weights.requiredText(STRUCTURE), weights.where());
+  }
+
+  private static Pattern pattern(String structure, String where) {
+    try {
+      return Pattern.parse(structure);
+    } catch (LatheException e) {
+      throw new FormatException(where + ": " + e.getMessage(), e);
+    }
   }
 
   @Override
@@ -137,12 +154,7 @@ public final class SparseBitmask implements ConfiguredCodec {
    * @param where it says so, for messages
    */
   Encoding encoding(String structure, String where) {
-    Pattern pattern;
-    try {
-      pattern = Pattern.parse(structure);
-    } catch (LatheException e) {
-      throw new FormatException(where + ": " + e.getMessage(), e);
-    }
+    var pattern = pattern(structure, where);
     // Zeros of any structure may have been stored as if they had none.
     boolean general = fixed == null && pattern.equals(TWO_FOUR.fixed);
     if (!general && !stores(pattern)) {

@@ -32,7 +32,7 @@ record SparsityConfig(
 
   static final String FIELD = "sparsity_config";
 
-  /** The last minor version of the Python package that read and wrote it. */
+  /** A version of the Python package that reads and writes it; since 0.15 it does not. */
   static final String VERSION = "0.10.2";
 
   private static final List<SparseBitmask> CODECS =
