@@ -66,6 +66,11 @@ final class Attention {
     return rotary.turns(chunk.sequence().planned(), chunk.position() + chunk.count());
   }
 
+  /** Whether {@link #turn} does anything. */
+  boolean turns() {
+    return queryNorm != null || keyNorm != null || rotary != null;
+  }
+
   /** Norm and rotation of one key-value head, and the query heads that read it, of some tokens. */
   void turn(Batch.Chunk chunk, int from, int to, Heads query, Heads key, int head) {
     var turns = rotary == null ? null : turns(chunk);

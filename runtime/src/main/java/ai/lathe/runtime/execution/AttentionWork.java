@@ -40,6 +40,10 @@ final class AttentionWork {
   private final Workers workers;
   private final KernelProvider provider;
   private final KvCache cache;
+
+  /** Whether keys and values are kept; else every chunk is a whole text. */
+  private final boolean inPages;
+
   private final Map<AttentionShape, AttentionKernel[]> kernels = new HashMap<>();
   private final AttentionTask[] tasks;
   private final AtomicInteger next = new AtomicInteger();
@@ -73,6 +77,7 @@ final class AttentionWork {
     this.workers = workers;
     this.provider = provider;
     this.cache = cache;
+    inPages = cache.blocks() > 0;
     tasks = new AttentionTask[workers.count()];
     Arrays.setAll(tasks, _ -> new AttentionTask());
   }
@@ -99,6 +104,18 @@ final class AttentionWork {
     }
     block.prepare(tokens);
     cut();
+    if (inPages || block.turns()) {
+      place();
+    }
+    next.set(0);
+    workers.run(attending);
+    if (inParts) {
+      next.set(0);
+      workers.run(merging);
+    }
+  }
+
+  private void place() {
     unfit = false;
     next.set(0);
     if (batch.count() < SHARED) {
@@ -108,12 +125,6 @@ final class AttentionWork {
     }
     if (unfit) {
       refuse();
-    }
-    next.set(0);
-    workers.run(attending);
-    if (inParts) {
-      next.set(0);
-      workers.run(merging);
     }
   }
 
@@ -174,8 +185,7 @@ final class AttentionWork {
   }
 
   private int[] table(Batch.Chunk chunk) {
-    // An encoder's blocks use the same pages, one block after the other.
-    return chunk.sequence().table(attention.block() % cache.blocks());
+    return chunk.sequence().table(attention.block());
   }
 
   /** The chunk that a piece is of. */
@@ -204,6 +214,9 @@ final class AttentionWork {
     int to = Math.min(chunk.position() + chunk.count(), (page + 1) * POSITIONS);
     int first = from - chunk.position();
     attention.turn(chunk, first, to - chunk.position(), query, key, head);
+    if (!inPages) {
+      return;
+    }
     var target = pages[table(chunk)[page]];
     int row = chunk.row() + first;
     if (!cache.layout().store(key, value, row, to - from, head, target, from % POSITIONS)) {
@@ -256,8 +269,14 @@ final class AttentionWork {
     task.head = head;
     task.from = 0;
     task.to = task.length;
-    task.pages = pages;
-    task.table = table(chunk);
+    if (inPages) {
+      task.pages = pages;
+      task.table = table(chunk);
+    } else {
+      task.keys = key;
+      task.values = value;
+      task.first = chunk.row();
+    }
     task.out = out;
     task.part = null;
     if (partAt[i] < 0) {

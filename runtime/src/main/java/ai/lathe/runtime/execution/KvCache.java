@@ -80,10 +80,12 @@ public final class KvCache implements AutoCloseable {
         settings.prefixes());
   }
 
-  /** For attention in both directions, which needs one block's keys and values at a time. */
-  static KvCache ofOneBlock(ModelConfig config) {
-    int[] windows = {Integer.MAX_VALUE};
-    return new KvCache(config, windows, layout(config, DType.F32), Long.MAX_VALUE, false);
+  /**
+   * For attention in both directions, where all of a text is read at once: keys and values stay
+   * where they are and are kept in no page.
+   */
+  static KvCache ofNone(ModelConfig config) {
+    return new KvCache(config, new int[0], layout(config, DType.F32), Long.MAX_VALUE, false);
   }
 
   private static KeyValueLayout layout(ModelConfig config, DType type) {

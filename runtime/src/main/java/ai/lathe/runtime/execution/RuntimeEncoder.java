@@ -136,7 +136,7 @@ public final class RuntimeEncoder implements Encoder {
     private final Batch batch = new Batch();
 
     Pass(Loader loader, int tokens, Workers workers, Progress progress) {
-      var cache = KvCache.ofOneBlock(loader.checkpoint().config());
+      var cache = KvCache.ofNone(loader.checkpoint().config());
       try {
         stack = new Stack(loader, tokens, cache, workers, progress);
       } catch (Throwable e) {

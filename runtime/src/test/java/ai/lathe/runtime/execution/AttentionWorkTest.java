@@ -87,7 +87,7 @@ class AttentionWorkTest {
       workers = new Workers(threads);
       cache =
           kind == ModelKind.ENCODER
-              ? KvCache.ofOneBlock(CONFIG)
+              ? KvCache.ofNone(CONFIG)
               : KvCache.of(CONFIG, KvCache.Settings.DEFAULT.of(type));
       attention =
           new Attention(

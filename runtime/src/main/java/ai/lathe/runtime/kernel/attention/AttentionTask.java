@@ -1,5 +1,7 @@
 package ai.lathe.runtime.kernel.attention;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -30,6 +32,16 @@ public final class AttentionTask {
 
   public int to;
 
+  /**
+   * Where keys and values stand if they are in no pages: all of the sequence's, its first token's
+   * in row {@link #first}. Else null.
+   */
+  public Heads keys;
+
+  public Heads values;
+
+  public int first;
+
   /** All pages; those of the sequence are named by {@link #table}, one after the other. */
   public MemorySegment[] pages;
 
@@ -50,4 +62,41 @@ public final class AttentionTask {
   public float[] part;
 
   public int partAt;
+
+  /**
+   * Keys of one page of positions.
+   *
+   * @param panel {@code [head size, POSITIONS]}; positions beyond the sequence hold anything
+   */
+  public void keys(KeyValueLayout layout, int page, float[] panel) {
+    if (keys == null) {
+      layout.keys(pages[table[page]], head, panel);
+      return;
+    }
+    int from = page * KeyValueLayout.POSITIONS;
+    int count = Math.min(KeyValueLayout.POSITIONS, length - from);
+    for (int j = 0; j < count; j++) {
+      long at = keys.at(first + from + j, head);
+      for (int i = 0; i < layout.headSize(); i++) {
+        panel[i * KeyValueLayout.POSITIONS + j] = keys.memory().getAtIndex(JAVA_FLOAT, at + i);
+      }
+    }
+  }
+
+  /**
+   * Values of positions {@code [begin, end)} of one page.
+   *
+   * @param panel {@code [POSITIONS, head size]}, rows {@code stride} apart; the rest stays
+   */
+  public void values(
+      KeyValueLayout layout, int page, int begin, int end, float[] panel, int stride) {
+    if (values == null) {
+      layout.values(pages[table[page]], head, begin, end, panel, stride);
+      return;
+    }
+    for (int j = begin; j < end; j++) {
+      long at = values.at(first + page * KeyValueLayout.POSITIONS + j, head) * Float.BYTES;
+      MemorySegment.copy(values.memory(), JAVA_FLOAT, at, panel, j * stride, layout.headSize());
+    }
+  }
 }

@@ -48,7 +48,7 @@ public final class ScalarAttention implements AttentionKernel {
     long query = task.queries.at(task.row + t, task.head * shape.group() + g);
     for (int j = from; j < to; j++) {
       if (j == from || j % POSITIONS == 0) {
-        layout.keys(task.pages[task.table[j / POSITIONS]], task.head, panel);
+        task.keys(layout, j / POSITIONS, panel);
       }
       double product = 0;
       for (int i = 0; i < size; i++) {
@@ -65,7 +65,7 @@ public final class ScalarAttention implements AttentionKernel {
       int in = j % POSITIONS;
       if (j == from || in == 0) {
         int end = Math.min(POSITIONS, to - j + in);
-        layout.values(task.pages[task.table[j / POSITIONS]], task.head, in, end, panel, size);
+        task.values(layout, j / POSITIONS, in, end, panel, size);
       }
       double weight = Math.exp(scores[j - from] - max);
       sum += weight;

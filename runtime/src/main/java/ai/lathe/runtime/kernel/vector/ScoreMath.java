@@ -28,12 +28,12 @@ final class ScoreMath {
   private static final float ROUND = 0x1.8p23f + 127;
 
   // (2^f - 1) / f for |f| <= 1/2, interpolated at Chebyshev nodes: 2^f to 9e-9, relative.
-  private static final float C0 = 0.6931472f;
-  private static final float C1 = 0.2402265f;
-  private static final float C2 = 0.05550357f;
-  private static final float C3 = 0.009618057f;
-  private static final float C4 = 0.0013390867f;
-  private static final float C5 = 0.00015461448f;
+  static final float C0 = 0.6931472f;
+  static final float C1 = 0.2402265f;
+  static final float C2 = 0.05550357f;
+  static final float C3 = 0.009618057f;
+  static final float C4 = 0.0013390867f;
+  static final float C5 = 0.00015461448f;
 
   private ScoreMath() {}
 

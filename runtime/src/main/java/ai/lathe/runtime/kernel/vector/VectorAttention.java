@@ -57,6 +57,11 @@ public final class VectorAttention implements AttentionKernel {
   /** What the rows at hand keep of their sums when a larger score comes. */
   private final float[] keep = new float[2 * ROWS];
 
+  /** Where keys are in no pages: a page's rows of them, and from where lanes take theirs. */
+  private float[] rowsOfKeys;
+
+  private int[] places;
+
   private int rows;
   private float[] queries;
   private float[] scores;
@@ -136,7 +141,12 @@ public final class VectorAttention implements AttentionKernel {
 
   /** Positions {@code [from, to)}, all of the page that begins at {@code start}. */
   private void page(AttentionTask task, int start, int from, int to, int count) {
-    unpack(task.pages[task.table[start / POSITIONS]], task.head, from - start, to - start);
+    if (task.keys != null) {
+      turn(task, start);
+      task.values(layout, start / POSITIONS, from - start, to - start, values, width);
+    } else {
+      unpack(task.pages[task.table[start / POSITIONS]], task.head, from - start, to - start);
+    }
     for (int row = 0, n = 0; row < count; row += n) {
       n = WIDE && count - row > ROWS ? 2 * ROWS : ROWS;
       // Rows of a few neighbouring tokens see nearly the same positions; the rest is masked.
@@ -227,6 +237,27 @@ public final class VectorAttention implements AttentionKernel {
     if (last < end) {
       // Beyond what was stored a score may be NaN, and is none.
       Arrays.fill(scores, at + last, at + end, Float.NEGATIVE_INFINITY);
+    }
+  }
+
+  /** Keys that are in no page: rows of a page's tokens turned into rows of features. */
+  private void turn(AttentionTask task, int start) {
+    int count = Math.min(POSITIONS, task.length - start);
+    if (rowsOfKeys == null) {
+      rowsOfKeys = new float[POSITIONS * size];
+      places = new int[LANES];
+      Arrays.setAll(places, i -> i * size);
+    }
+    for (int j = 0; j < count; j++) {
+      long at = task.keys.at(task.first + start + j, task.head) * Float.BYTES;
+      MemorySegment.copy(task.keys.memory(), JAVA_FLOAT, at, rowsOfKeys, j * size, size);
+    }
+    // What stands in rows behind the last token is masked.
+    for (int j = 0; j < count; j += LANES) {
+      for (int i = 0; i < size; i++) {
+        FloatVector.fromArray(SPECIES, rowsOfKeys, j * size + i, places, 0)
+            .intoArray(keys, i * POSITIONS + j);
+      }
     }
   }
 
