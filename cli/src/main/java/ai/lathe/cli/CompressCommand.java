@@ -34,6 +34,7 @@ import picocli.CommandLine.Parameters;
       "  lathe compress path/to/model -o small --scheme W4A16 --group-size 32 --data text.txt",
       "  lathe compress path/to/model -o sparse --prune sparsegpt --sparsity 0.5 --data text.txt",
       "  lathe compress path/to/model -o sparse --prune wanda --pattern 2:4 --scheme W8A16",
+      "  lathe compress path/to/model -o small --scheme W3A16 --compensate eora --rank 32",
       "  lathe compress path/to/model -o small.gguf --gguf Q4_K --data text.txt",
       "  lathe compress org/name -o small --recipe recipe.yaml --samples 256 --json",
       "  lathe compress path/to/model -o small --data text.txt --resume"
@@ -99,6 +100,8 @@ final class CompressCommand implements Callable<Integer> {
 
   @Mixin private PruningOptions pruning;
 
+  @Mixin private CompensationOptions compensation;
+
   @Option(names = "--group-size", paramLabel = "N", description = GroupSize.DESCRIPTION)
   private Optional<String> groupSize;
 
@@ -157,12 +160,17 @@ final class CompressCommand implements Callable<Integer> {
 
   private Recipe recipe() {
     if (how.recipe != null) {
-      if (method.isPresent() || groupSize.isPresent() || pruning.given()) {
+      if (method.isPresent() || groupSize.isPresent() || pruning.given() || compensation.given()) {
         throw new LatheException(
-            "--method, --group-size and --prune stand in the recipe where there is one");
+            "--method, --group-size, --prune and --compensate stand in the recipe where there is"
+                + " one");
       }
       return RecipeReader.read(how.recipe);
     }
+    return compensation.given() ? compressing().then(compensation.recipe()) : compressing();
+  }
+
+  private Recipe compressing() {
     if (!pruning.given()) {
       return quantization();
     }

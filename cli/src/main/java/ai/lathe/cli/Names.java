@@ -21,6 +21,13 @@ final class Names {
     }
   }
 
+  /** Of {@code --compensate}. */
+  static final class Compensations extends ArrayList<String> {
+    Compensations() {
+      super(ai.lathe.compress.compensation.Compensation.Method.labels());
+    }
+  }
+
   /** Of {@code --scheme}. */
   static final class Schemes extends ArrayList<String> {
     Schemes() {

@@ -1,10 +1,12 @@
 package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.Coverage;
+import ai.lathe.compress.compensation.Compensation;
 import ai.lathe.compress.layer.BlockSolver;
 import ai.lathe.compress.layer.BlockSolver.Part;
 import ai.lathe.compress.layer.BlockSolver.Problem;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.plan.Plan;
@@ -37,7 +39,7 @@ final class BlockSolutions {
     var bySolver = new LinkedHashMap<BlockSolver<?>, List<Plan.Entry>>();
     for (var entry : entries) {
       if (entry.level().isPresent()
-          && entry.level().get().solver() instanceof BlockSolver<?> solver) {
+          && entry.level().get().root().solver() instanceof BlockSolver<?> solver) {
         bySolver.computeIfAbsent(solver, _ -> new ArrayList<>()).add(entry);
       }
     }
@@ -54,12 +56,13 @@ final class BlockSolutions {
       Progress.Task task) {
     long start = System.nanoTime();
     var parts = new ArrayList<Part<C>>();
+    var levels = new ArrayList<Level<?>>();
     var architecture = weights.view().architecture();
     var known = new HashMap<Optional<Site>, LayerStatistics>();
     for (var entry : entries) {
       // A level holds a solver and a config of one type.
       @SuppressWarnings("unchecked")
-      var config = (C) entry.level().orElseThrow().config();
+      var config = (C) entry.level().orElseThrow().root().config();
       var address = entry.address();
       var layer = weights.layer(address, weights.weight(address));
       var statistics =
@@ -70,19 +73,33 @@ final class BlockSolutions {
                           address, entry.columns(), solver.requires(), weights.statistics(address))
                       .statistics());
       parts.add(new Part<>(address, layer, statistics, config));
+      levels.add(entry.level().orElseThrow());
     }
     int block = entries.getFirst().address().block();
     try (var original = TorchBlock.load(weights.view(), block)) {
       var solved = solver.solve(new Problem<>(block, original, inputs, List.copyOf(parts), task));
-      for (var part : parts) {
-        if (!solved.containsKey(part.address())) {
+      for (int i = 0; i < parts.size(); i++) {
+        var part = parts.get(i);
+        var solution = solved.get(part.address());
+        if (solution == null) {
           throw new IllegalStateException(part.layer().name() + " was left unsolved");
         }
+        solutions.put(part.address(), compensated(levels.get(i), part, solution));
       }
-      solutions.putAll(solved);
     }
     long share = (System.nanoTime() - start) / parts.size();
     parts.forEach(part -> nanoseconds.put(part.address(), share));
+  }
+
+  /** With what stands beside a layer, which each has for itself. */
+  private static Solution compensated(Level<?> level, Part<?> part, Solution solution) {
+    return level.config() instanceof Compensation.Config config
+        ? Compensation.add(
+            config,
+            part.layer(),
+            part.statistics(),
+            compensated(config.compressed(), part, solution))
+        : solution;
   }
 
   /** Empty for a layer that is solved by itself. */

@@ -5,6 +5,7 @@ import ai.lathe.compress.layer.LayerStatistics.Range;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
+import ai.lathe.tensor.Sum;
 
 /** The scale of inputs that is stored with a weight, from the range that calibration met. */
 final class InputScale {
@@ -13,8 +14,11 @@ final class InputScale {
 
   /** The weight with the scale that its activations need; itself where they need none. */
   static LinearWeight calibrated(String name, LinearWeight weight, LayerStatistics statistics) {
-    if (!weight.activations().calibrated()) {
+    if (!weight.encoding().calibratesInput()) {
       return weight;
+    }
+    if (weight instanceof Sum(var parts)) {
+      return new Sum(parts.stream().map(part -> calibrated(name, part, statistics)).toList());
     }
     statistics.requireFinite(name);
     var range =

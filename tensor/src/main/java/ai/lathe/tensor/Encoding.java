@@ -23,6 +23,11 @@ public sealed interface Encoding {
     return Activations.NONE;
   }
 
+  /** Whether a scale of the layer's input is stored with it, which calibration has to find. */
+  default boolean calibratesInput() {
+    return activations().calibrated();
+  }
+
   /** Elements one after the other. */
   record Plain(DType dtype) implements Encoding {
     @Override
@@ -557,6 +562,12 @@ public sealed interface Encoding {
       if (parts.isEmpty()) {
         throw new LatheException("a sum has at least one part");
       }
+    }
+
+    /** Each part rounds the input for itself. */
+    @Override
+    public boolean calibratesInput() {
+      return parts.stream().anyMatch(Encoding::calibratesInput);
     }
 
     @Override

@@ -63,10 +63,10 @@ public final class Compensation implements LayerSolver<Compensation.Config> {
   }
 
   /**
-   * @param base compresses the layer
+   * @param compressed compresses the layer
    * @param rank of what is added
    */
-  public record Config(Level<?> base, Method method, int rank, Factors factors)
+  public record Config(Level<?> compressed, Method method, int rank, Factors factors)
       implements SolverConfig {
 
     public Config {
@@ -75,7 +75,12 @@ public final class Compensation implements LayerSolver<Compensation.Config> {
 
     @Override
     public boolean ordersColumns() {
-      return base.config().ordersColumns();
+      return compressed.config().ordersColumns();
+    }
+
+    @Override
+    public Optional<Level<?>> base() {
+      return Optional.of(compressed);
     }
   }
 
@@ -112,7 +117,7 @@ public final class Compensation implements LayerSolver<Compensation.Config> {
   @Override
   public Set<Statistic> requires(Config config) {
     var all = EnumSet.noneOf(Statistic.class);
-    all.addAll(config.base().requires());
+    all.addAll(config.compressed().requires());
     if (config.method() == Method.EORA) {
       all.add(Statistic.GRAM);
     }
@@ -122,7 +127,7 @@ public final class Compensation implements LayerSolver<Compensation.Config> {
   @Override
   public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
     return levels.stream()
-        .map(level -> add(level, layer, statistics, level.base().solve(layer, statistics)))
+        .map(level -> add(level, layer, statistics, level.compressed().solve(layer, statistics)))
         .toList();
   }
 

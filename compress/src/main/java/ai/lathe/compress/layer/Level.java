@@ -10,6 +10,11 @@ public record Level<C extends SolverConfig>(LayerSolver<C> solver, C config) {
     return solver.requires(config);
   }
 
+  /** What compresses the layer, without what is added to it. */
+  public Level<?> root() {
+    return config.base().<Level<?>>map(Level::root).orElse(this);
+  }
+
   public Solution solve(Layer layer, LayerStatistics statistics) {
     return solver.solve(layer, statistics, List.of(config)).getFirst();
   }

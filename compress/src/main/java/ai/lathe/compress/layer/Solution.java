@@ -3,7 +3,9 @@ package ai.lathe.compress.layer;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Sparse;
+import ai.lathe.tensor.Sum;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * A compressed layer.
@@ -15,8 +17,18 @@ public record Solution(LinearWeight weight, List<String> fallbacks) {
 
   /** As it will be stored: zeros are written out where the encoding has none of its own. */
   public Solution in(Encoding encoding) {
-    return weight instanceof Sparse sparse && !(encoding instanceof Encoding.Sparse)
-        ? new Solution(sparse.dense(), fallbacks)
-        : this;
+    return new Solution(stored(weight, encoding), fallbacks);
+  }
+
+  private static LinearWeight stored(LinearWeight weight, Encoding encoding) {
+    return switch (weight) {
+      case Sparse sparse when !(encoding instanceof Encoding.Sparse) -> sparse.dense();
+      case Sum(var parts) when encoding instanceof Encoding.Sum(var encodings) ->
+          new Sum(
+              IntStream.range(0, parts.size())
+                  .mapToObj(i -> stored(parts.get(i), encodings.get(i)))
+                  .toList());
+      default -> weight;
+    };
   }
 }

@@ -1,5 +1,7 @@
 package ai.lathe.compress.layer;
 
+import java.util.Optional;
+
 /**
  * Settings of one level of a {@link LayerSolver}. Implementations are records, so that they print,
  * compare and hash as what they are.
@@ -9,5 +11,10 @@ public interface SolverConfig {
   /** Whether inputs are taken in another order than they are stored in, which files record. */
   default boolean ordersColumns() {
     return false;
+  }
+
+  /** The level that this one adds to; empty where it stands by itself. */
+  default Optional<Level<?>> base() {
+    return Optional.empty();
   }
 }

@@ -61,7 +61,7 @@ public record Plan(
     public Set<Statistic> requires() {
       var all = EnumSet.noneOf(Statistic.class);
       level.ifPresent(solver -> all.addAll(solver.requires()));
-      if (encoding.activations().calibrated() && level.isPresent()) {
+      if (encoding.calibratesInput() && level.isPresent()) {
         all.add(Statistic.INPUT_RANGE);
       }
       return all;

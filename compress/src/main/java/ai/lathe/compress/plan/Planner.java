@@ -90,6 +90,7 @@ public final class Planner {
         entries.add(entry(address));
       }
     }
+    Compensated.requireAny(entries, recipe);
     var transforms = transforms();
     if (transforms.isEmpty() && entries.stream().allMatch(entry -> entry.level().isEmpty())) {
       throw new LatheException(
@@ -117,7 +118,7 @@ public final class Planner {
                 entry ->
                     entry
                         .level()
-                        .filter(l -> l.solver() instanceof PruningMethod<?>)
+                        .filter(l -> l.root().solver() instanceof PruningMethod<?>)
                         .isPresent())) {
       var why = entries.stream().flatMap(entry -> entry.fallback().stream()).findFirst();
       throw new LatheException(
@@ -169,9 +170,11 @@ public final class Planner {
             model.config().size(parameter.columns()));
     var rounding = rounding(parameter, slot.name());
     var pruning = slot.outside() ? Optional.<Pruning>empty() : pruning(parameter, slot.name());
-    return pruning
-        .map(step -> pruned(slot, parameter, step, rounding))
-        .orElseGet(() -> dense(slot, parameter, rounding));
+    var entry =
+        pruning
+            .map(step -> pruned(slot, parameter, step, rounding))
+            .orElseGet(() -> dense(slot, parameter, rounding));
+    return Compensated.of(entry, recipe, moduleClass(parameter), target, halfType());
   }
 
   /** A quantization that applies to a matrix, with the scheme that it gives it. */

@@ -71,6 +71,28 @@ public sealed interface Modifier {
     }
   }
 
+  /**
+   * Puts a matrix of low rank beside what other modifiers compress in blocks, for what they lost.
+   *
+   * @param rank of it
+   * @param bits of the codes that its two factors are stored in; empty for half precision
+   * @param targets modules that get one
+   * @param ignore modules that get none
+   */
+  record Compensation(
+      ai.lathe.compress.compensation.Compensation.Method method,
+      int rank,
+      Optional<Integer> bits,
+      List<Selector> targets,
+      List<Selector> ignore)
+      implements Modifier {
+
+    public boolean compensates(String module, String moduleClass) {
+      return ignore.stream().noneMatch(selector -> selector.matches(module, moduleClass))
+          && targets.stream().anyMatch(selector -> selector.matches(module, moduleClass));
+    }
+  }
+
   /** Makes every block easier to compress and leaves its function as it was. */
   record Transform(BlockTransform transform) implements Modifier {}
 

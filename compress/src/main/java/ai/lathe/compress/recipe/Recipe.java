@@ -1,5 +1,6 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.compensation.Compensation.Method;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
@@ -80,6 +81,16 @@ public record Recipe(List<Modifier> modifiers) {
     var targets = List.of(selector("Linear"));
     return new Recipe(
         List.of(new Modifier.Pruning(method, List.of(sparsity), targets, List.of(), settings)));
+  }
+
+  /**
+   * What the linear layers of the blocks lose is given back by matrices of one rank.
+   *
+   * @param bits of the codes that their factors are stored in; empty for half precision
+   */
+  public static Recipe compensation(Method method, int rank, Optional<Integer> bits) {
+    var targets = List.of(selector("Linear"));
+    return new Recipe(List.of(new Modifier.Compensation(method, rank, bits, targets, List.of())));
   }
 
   /** The steps of this, then those of another. */

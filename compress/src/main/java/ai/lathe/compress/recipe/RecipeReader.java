@@ -120,6 +120,8 @@ public final class RecipeReader {
         modifiers.add(quantization(key, KINDS.get(key), value));
       } else if (TransformReader.KINDS.containsKey(key)) {
         transform(key, value, modifiers);
+      } else if (CompensationReader.KINDS.containsKey(key)) {
+        modifiers.add(CompensationReader.read(key, value));
       } else if (!key.equals("run_type")) {
         throw LatheException.unknown("modifier or stage", key, modifierNames());
       }
@@ -148,6 +150,7 @@ public final class RecipeReader {
   private static Set<String> modifierNames() {
     var names = new TreeSet<>(KINDS.keySet());
     names.addAll(TransformReader.KINDS.keySet());
+    names.addAll(CompensationReader.KINDS.keySet());
     return names;
   }
 
@@ -225,7 +228,7 @@ public final class RecipeReader {
         SchemeReader.read(name, node.path("weights"), node.path("input_activations")));
   }
 
-  private static List<Selector> selectors(JsonNode node, String name, List<String> otherwise) {
+  static List<Selector> selectors(JsonNode node, String name, List<String> otherwise) {
     if (node.isMissingNode() || node.isNull()) {
       return otherwise.stream().map(text -> Selector.of(text, name)).toList();
     }

@@ -1,0 +1,93 @@
+package ai.lathe.compress.recipe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.lathe.compress.compensation.Compensation.Method;
+import ai.lathe.compress.plan.Planner;
+import ai.lathe.compress.plan.Target;
+import ai.lathe.model.EmbeddedModel;
+import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.block.BlockTypes;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class CompensationReaderTest {
+
+  @Test
+  void standsBesideAQuantizer() {
+    var recipe =
+        RecipeReader.parse(
+            """
+            quant_stage:
+              quant_modifiers:
+                GPTQModifier: {scheme: W3A16, ignore: [lm_head]}
+                EoRAModifier: {rank: 16, adapter_bits: 4, ignore: ["re:.*down_proj"]}
+            """);
+    var compensation = (Modifier.Compensation) recipe.modifiers().getLast();
+    assertThat(recipe.modifiers()).hasSize(2);
+    assertThat(compensation.method()).isEqualTo(Method.EORA);
+    assertThat(compensation.rank()).isEqualTo(16);
+    assertThat(compensation.bits()).contains(4);
+    assertThat(compensation.compensates("model.layers.0.mlp.up_proj", "Linear")).isTrue();
+    assertThat(compensation.compensates("model.layers.0.mlp.down_proj", "Linear")).isFalse();
+    assertThat(compensation.compensates("model.norm", "Norm")).isFalse();
+  }
+
+  @Test
+  void namesItsMethod() {
+    var recipe =
+        RecipeReader.parse(
+            """
+            CompensationModifier: {method: svd}
+            """);
+    var same = Recipe.compensation(Method.SVD, 32, Optional.empty());
+    assertThat(recipe).hasToString(same.toString());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "EoRAModifier: {rang: 4} | key of EoRAModifier",
+        "EoRAModifier: {rank: 4.5} | EoRAModifier.rank is a whole number, not '4.5'",
+        "EoRAModifier: {rank: 0} | a rank is at least 1 (32 is usual), not 0",
+        "EoRAModifier: {method: svd} | key of EoRAModifier",
+        "CompensationModifier: {method: eor} | eora",
+        "EoRAModifer: {} | EoRAModifier",
+      })
+  void oneLineForWhatIsWrong(String yaml, String line) {
+    assertThatThrownBy(() -> RecipeReader.parse(yaml))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining(line);
+  }
+
+  @Test
+  void somethingHasToBeCompressed(@TempDir Path folder) {
+    try (var model =
+        Checkpoints.open(EmbeddedModel.extract(folder.resolve("model")).directory().toString())) {
+      var alone = Recipe.compensation(Method.SVD, 4, Optional.empty());
+      assertThatThrownBy(() -> Planner.plan(model, alone, Target.HUGGING_FACE))
+          .isInstanceOf(LatheException.class)
+          .hasMessageContaining("nothing to compensate: no matrix of a block is compressed");
+      var q4 = Recipe.gguf("rtn", BlockTypes.named("Q4_0"), Map.of());
+      assertThatThrownBy(() -> Planner.plan(model, q4.then(alone), Target.GGUF))
+          .isInstanceOf(LatheException.class)
+          .hasMessage(
+              "a GGUF file has no place for a matrix of low rank beside another: name a directory,"
+                  + " or leave the compensation out");
+      var wide = Recipe.compensation(Method.SVD, 100_000, Optional.empty());
+      var w4 = Recipe.preset("rtn", "W4A16", Optional.of(32));
+      assertThatThrownBy(() -> Planner.plan(model, w4.then(wide), Target.HUGGING_FACE))
+          .isInstanceOf(LatheException.class)
+          .hasMessageStartingWith("there is nothing to compensate: nothing put beside it: a ")
+          .hasMessageEndingWith("at most, not 100000");
+    }
+  }
+}
