@@ -86,6 +86,7 @@ final class Main implements Runnable {
         new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
     // Standard output is for results alone: what a library prints there goes to standard error.
     System.setOut(System.err);
+    Preparation.begin(arguments);
     int code =
         commandLine(new Console(out, System.err, Integer.getInteger("lathe.columns", 0)), arguments)
             .execute(arguments);

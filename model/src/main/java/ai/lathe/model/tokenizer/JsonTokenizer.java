@@ -1,6 +1,7 @@
 package ai.lathe.model.tokenizer;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.LibUtils;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.Json;
 import ai.lathe.model.Tokenizer;
@@ -50,6 +51,15 @@ public final class JsonTokenizer implements Tokenizer {
         }
       }
     }
+  }
+
+  /**
+   * Loads the native library, which else the first tokenizer does.
+   *
+   * @throws RuntimeException where it cannot be loaded; {@link #of} says so for people
+   */
+  public static void loadLibrary() {
+    LibUtils.checkStatus();
   }
 
   private static int id(JsonNode id, String where) {
