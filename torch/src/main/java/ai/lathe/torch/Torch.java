@@ -33,7 +33,7 @@ public final class Torch {
    * Runs an operation that has its own threads multiply many small matrices. Were each of those
    * products shared out among threads again, they would wait for each other most of the time.
    */
-  static Tensor oneThreadAProduct(Supplier<Tensor> operation) {
+  public static <T> T oneThreadAProduct(Supplier<T> operation) {
     int threads = openblas.blas_get_num_threads();
     openblas.blas_set_num_threads(1);
     try {
@@ -140,7 +140,7 @@ public final class Torch {
   }
 
   /** The elements of a contiguous tensor, as long as it lives. */
-  static MemorySegment memory(Tensor tensor) {
+  public static MemorySegment memory(Tensor tensor) {
     return MemorySegment.ofAddress(tensor.data_ptr().address())
         .reinterpret(Math.multiplyExact(tensor.numel(), tensor.element_size()));
   }

@@ -160,6 +160,15 @@ public final class TorchBlock implements AutoCloseable {
     return index;
   }
 
+  /** What a linear layer is multiplied by, {@code [out, in]}; this block's to close. */
+  public Tensor weight(Address address) {
+    var linear = linears.get(address);
+    if (linear == null) {
+      throw new LatheException("block " + index + " has no linear layer " + words(address));
+    }
+    return linear.weight();
+  }
+
   /** Puts another weight of the same shape in a linear's place; its bias stays. */
   public void replace(Role role, LinearWeight weight) {
     replace(Site.NO_EXPERT, role, weight);

@@ -1,0 +1,178 @@
+package ai.lathe.torch.gradient;
+
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.torch.Torch;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * What is differentiated. {@link NextToken} and {@link Distillation} have labels, and give the
+ * empirical Fisher; {@link OwnToken} and {@link Output} draw them from the model itself, and give
+ * the true one: the curvature of the distance to the model as it is.
+ */
+public sealed interface Loss {
+
+  /** Labels that count for nothing, in LibTorch's cross-entropy. */
+  int IGNORED = -100;
+
+  /** The loss of a mini-batch, a scalar in the caller's scope. */
+  Tensor of(Pass pass);
+
+  /** Why a model has no such loss, in half a sentence; empty where it has. */
+  default Optional<String> refusal(ModelKind kind) {
+    return kind == ModelKind.DECODER
+        ? Optional.empty()
+        : Optional.of("an encoder predicts no next token; its loss is that of its output");
+  }
+
+  /** A model whose output this is compared with; it is run beside the other. */
+  default Optional<Checkpoint> teacher() {
+    return Optional.empty();
+  }
+
+  /** Mean cross-entropy of the tokens that follow, of a decoder. */
+  record NextToken() implements Loss {
+    @Override
+    public Tensor of(Pass pass) {
+      return crossEntropy(pass.logits(), pass.followers());
+    }
+  }
+
+  /**
+   * Mean cross-entropy of tokens that the model itself draws to follow each one. The covariance of
+   * these gradients is the Fisher information of the model's own distribution, and that is the
+   * Hessian of the divergence {@code KL(model || changed model)} where nothing has changed yet.
+   *
+   * <p>It has mean zero, so a mean over n tokens has 1/n of a token's covariance; it is multiplied
+   * by sqrt(n), whereby the size of a mini-batch does not change what damping means.
+   */
+  record OwnToken(long seed) implements Loss {
+    @Override
+    public Tensor of(Pass pass) {
+      var logits = pass.logits();
+      var followers = pass.followers();
+      long real = followers.ne(new Scalar(IGNORED)).sum().item_long();
+      var drawn = draw(logits, new SplittableRandom(seed + pass.number()));
+      var labels = torch.where(followers.ne(new Scalar(IGNORED)), drawn, followers);
+      return crossEntropy(logits, labels).mul(new Scalar(Math.sqrt(real)));
+    }
+
+    /** By inversion: the first token whose cumulative probability reaches a uniform number. */
+    private static Tensor draw(Tensor logits, SplittableRandom random) {
+      var cumulative =
+          torch.cumsum(
+              torch.softmax(logits.detach(), -1), -1, new ScalarTypeOptional(ScalarType.Double));
+      long[] shape = {logits.size(0), logits.size(1), 1};
+      var uniform = new float[(int) (shape[0] * shape[1])];
+      for (int i = 0; i < uniform.length; i++) {
+        uniform[i] = random.nextFloat();
+      }
+      var below = cumulative.lt(Torch.ofFloats(uniform, shape)).sum(-1);
+      return below.clamp_max(new Scalar((int) logits.size(-1) - 1));
+    }
+  }
+
+  /**
+   * {@code hardness * KD + (1 - hardness) * next token}, where KD is {@code T^2 KL(teacher ||
+   * model)} at temperature T, the mean over tokens. Zero everywhere, and so of no use, for a model
+   * that is its own teacher; for one that has been pruned already it is the distance that pruning
+   * has brought about.
+   *
+   * @param hardness 1 is the teacher alone
+   */
+  record Distillation(Checkpoint model, double temperature, double hardness) implements Loss {
+
+    public Distillation {
+      if (!(temperature > 0) || !(hardness >= 0 && hardness <= 1)) {
+        throw new LatheException(
+            "distillation has a temperature above 0 and a hardness from 0 to 1, not %s and %s"
+                .formatted(temperature, hardness));
+      }
+    }
+
+    @Override
+    public Optional<Checkpoint> teacher() {
+      return Optional.of(model);
+    }
+
+    @Override
+    public Tensor of(Pass pass) {
+      var logits = pass.logits();
+      var followers = pass.followers();
+      var cold = new Scalar(1 / temperature);
+      var theirs = torch.log_softmax(pass.teacherLogits().mul(cold), -1);
+      var ours = torch.log_softmax(logits.mul(cold), -1);
+      var divergence = theirs.exp().mul(theirs.sub(ours)).sum(-1);
+      var real = followers.ne(new Scalar(IGNORED)).to(ScalarType.Float);
+      var distance = divergence.mul(real).sum().div(real.sum());
+      var distilled = distance.mul(new Scalar(hardness * temperature * temperature));
+      return hardness == 1
+          ? distilled
+          : distilled.add(crossEntropy(logits, followers).mul(new Scalar(1 - hardness)));
+    }
+  }
+
+  /**
+   * {@code sum over texts of <epsilon, h(text)> / sqrt(texts)} with a new {@code epsilon ~ N(0, I)}
+   * for every text. The gradient is {@code J^T epsilon / sqrt(texts)}, J the Jacobian of the output
+   * by the weights, and its covariance {@code J^T J / texts}: the Gauss-Newton matrix of {@code 1/2
+   * |h - h0|^2}, which is the Hessian of the squared distance to the model as it is. So a model
+   * without a head, whose only purpose is its output, has a Fisher matrix without any labels.
+   *
+   * @param of what the output is
+   */
+  record Output(Part of, long seed) implements Loss {
+
+    /** An encoder's output. */
+    public enum Part {
+      /**
+       * A text's embedding, of length 1: half its squared distance is one minus the cosine, the
+       * very thing that embeddings are compared by.
+       */
+      EMBEDDING,
+      /** The states of all tokens, each text's weighted by {@code 1 / sqrt(its tokens)}. */
+      STATES
+    }
+
+    @Override
+    public Optional<String> refusal(ModelKind kind) {
+      return kind == ModelKind.ENCODER
+          ? Optional.empty()
+          : Optional.of("the loss of the output is for encoders; a decoder's is of the next token");
+    }
+
+    @Override
+    public Tensor of(Pass pass) {
+      var output = of == Part.EMBEDDING ? pass.embedding() : pass.weightedStates();
+      var noise = new float[(int) output.numel()];
+      var random = new SplittableRandom(seed + pass.number());
+      for (int i = 0; i < noise.length; i++) {
+        noise[i] = (float) random.nextGaussian();
+      }
+      var product = output.mul(Torch.ofFloats(noise, output.shape()));
+      return product.sum().mul(new Scalar(1 / Math.sqrt(output.size(0))));
+    }
+  }
+
+  /**
+   * @param logits {@code [batch, tokens, vocabulary]}
+   * @param labels {@code [batch, tokens]} int64
+   */
+  private static Tensor crossEntropy(Tensor logits, Tensor labels) {
+    return torch.cross_entropy_loss(
+        logits.reshape(-1, logits.size(-1)),
+        labels.reshape(-1),
+        new TensorOptional(),
+        1,
+        IGNORED,
+        0);
+  }
+}
