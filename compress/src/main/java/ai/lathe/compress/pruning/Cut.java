@@ -8,7 +8,7 @@ import java.util.Arrays;
  *
  * @param ties how many of the scores equal to the threshold belong to the smallest
  */
-record Cut(float threshold, long ties) {
+public record Cut(float threshold, long ties) {
 
   /** So few are sorted faster than a histogram is cleared. */
   private static final int SHORT = 1 << 14;
@@ -17,14 +17,14 @@ record Cut(float threshold, long ties) {
 
   /** Scores that can be gone through more than once. */
   @FunctionalInterface
-  interface Scores {
+  public interface Scores {
     /** Hands all scores to the counter, in runs of any length. */
     void forEach(Counter counter);
   }
 
   /** Takes a run of scores. */
   @FunctionalInterface
-  interface Counter {
+  public interface Counter {
     /** {@code scores[from .. to)}, none of them negative or NaN. */
     void count(float[] scores, int from, int to);
   }
@@ -35,7 +35,7 @@ record Cut(float threshold, long ties) {
    *
    * @param k at most as many as there are scores
    */
-  static Cut of(long k, Scores scores) {
+  public static Cut of(long k, Scores scores) {
     if (k == 0) {
       return NOTHING;
     }
