@@ -18,14 +18,21 @@ public interface WeightCodec {
 
   boolean canEncode(Encoding encoding);
 
-  /**
-   * Endings of all tensor names that it may use, after the layer's own name. The first is there
-   * wherever a layer is stored so.
-   */
+  /** Endings of all tensor names that it may use, after the layer's own name. */
   List<String> suffixes();
 
+  /** Endings of which at least one is there wherever a layer is stored so. */
+  default List<String> marks() {
+    return List.of(suffixes().getFirst());
+  }
+
+  /** Endings that may stand beside a mark, be it one of this codec or of another around it. */
+  default List<String> companions() {
+    return suffixes().subList(1, suffixes().size());
+  }
+
   /** {@code [out, in]} of a stored layer, by what is cheap to read. */
-  long[] shape(String prefix, TensorSource source);
+  long[] shape(String prefix, Encoding encoding, TensorSource source);
 
   /**
    * The tensors that {@link #encode} will give, for a layer {@code prefix} (without {@code

@@ -67,7 +67,7 @@ public final class AqlmCodec implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return Layer.storedShape(prefix + CodebookLayer.SHAPE, source);
   }
 

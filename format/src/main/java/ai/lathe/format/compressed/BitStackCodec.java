@@ -86,7 +86,7 @@ public final class BitStackCodec implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     var u = source.info(prefix + ".u_0").shape();
     var vt = source.info(prefix + ".vt_0").shape();
     if (u.length != 2 || vt.length != 2) {
@@ -143,7 +143,7 @@ public final class BitStackCodec implements ConfiguredCodec {
   public Sum decode(String prefix, Encoding encoding, TensorSource source) {
     block(encoding);
     var layer = new Layer(prefix, source);
-    var shape = shape(prefix, source);
+    var shape = shape(prefix, encoding, source);
     layer.checkSize(".u_0", shape[0], shape[1]);
     int rows = (int) shape[0];
     int columns = (int) shape[1];

@@ -26,7 +26,10 @@ public final class CompressedTensors {
           new VptqCodec(),
           new AqlmCodec(),
           new SpQrCodec(),
-          new BitStackCodec());
+          new BitStackCodec(),
+          new BlockDiagonalCodec(),
+          new ProductCodec(),
+          new SumCodec());
 
   private CompressedTensors() {}
 

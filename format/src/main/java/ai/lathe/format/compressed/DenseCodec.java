@@ -34,7 +34,7 @@ public final class DenseCodec implements WeightCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return source.info(prefix + WEIGHT).shape();
   }
 

@@ -115,7 +115,7 @@ final class FloatCodec implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     var shape = source.info(prefix + codes()).shape().clone();
     if (type.bits() == 4 && shape.length == 2 && shape[1] <= Integer.MAX_VALUE) {
       shape[1] *= 2;
@@ -226,7 +226,7 @@ final class FloatCodec implements ConfiguredCodec {
               case E4M3 -> DType.F8_E4M3;
               case E5M2 -> DType.F8_E5M2;
             });
-    var shape = shape(prefix, source);
+    var shape = shape(prefix, encoding, source);
     layer.checkSize(codes(), shape[0], shape[1]);
     int rows = (int) shape[0];
     int columns = (int) shape[1];

@@ -58,7 +58,7 @@ public final class IntQuantized implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return source.info(prefix + WEIGHT).shape();
   }
 

@@ -88,7 +88,7 @@ public final class LatheSparse implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return Layer.storedShape(prefix + SHAPE, source);
   }
 
@@ -199,7 +199,7 @@ public final class LatheSparse implements ConfiguredCodec {
     var told = sparse(encoding);
     var pattern = told.pattern();
     var layer = new Layer(prefix, source);
-    var shape = shape(prefix, source);
+    var shape = shape(prefix, encoding, source);
     layer.checkSize(SHAPE, shape[0], shape[1]);
     int rows = (int) shape[0];
     int columns = (int) shape[1];

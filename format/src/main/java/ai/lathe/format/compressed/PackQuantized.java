@@ -76,7 +76,7 @@ public final class PackQuantized implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return Layer.storedShape(prefix + SHAPE, source);
   }
 
@@ -166,7 +166,7 @@ public final class PackQuantized implements ConfiguredCodec {
     var scheme = Layer.grouped(encoding, NAME).scheme();
     var layer = new Layer(prefix, source);
     var packed = layer.matrix(PACKED, DType.I32);
-    var shape = shape(prefix, source);
+    var shape = shape(prefix, encoding, source);
     layer.checkSize(SHAPE, shape[0], shape[1]);
     int rows = (int) shape[0];
     int columns = (int) shape[1];

@@ -103,9 +103,7 @@ public record QuantizationConfig(
               byEncoding.size() == 1 ? List.of("Linear") : List.copyOf(entry.getValue()),
               CompressedTensors.codec(encoding).name(),
               Optional.of(encoding),
-              encoding instanceof Encoding.Grouped(_, _, boolean groupIndex) && groupIndex
-                  ? ActivationOrder.GROUP
-                  : staticOrder ? ActivationOrder.STATIC : ActivationOrder.NONE));
+              Part.order(encoding, staticOrder ? ActivationOrder.STATIC : ActivationOrder.NONE)));
     }
     var rotations = new ArrayList<InputRotation>();
     bySize.forEach(

@@ -57,8 +57,8 @@ record RotatedCodec(ConfiguredCodec inner) implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
-    return inner.shape(prefix, source);
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
+    return inner.shape(prefix, inner(encoding), source);
   }
 
   @Override

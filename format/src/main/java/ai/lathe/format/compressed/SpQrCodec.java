@@ -116,7 +116,7 @@ public final class SpQrCodec implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return Layer.storedShape(prefix + SHAPE, source);
   }
 
@@ -273,7 +273,7 @@ public final class SpQrCodec implements ConfiguredCodec {
   public LinearWeight decode(String prefix, Encoding encoding, TensorSource source) {
     var parts = parts(encoding);
     var layer = new Layer(prefix, source);
-    var shape = shape(prefix, source);
+    var shape = shape(prefix, encoding, source);
     layer.checkSize(SHAPE, shape[0], shape[1]);
     int rows = (int) shape[0];
     int columns = (int) shape[1];

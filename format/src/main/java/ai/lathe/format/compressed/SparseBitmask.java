@@ -110,7 +110,7 @@ public final class SparseBitmask implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return Layer.storedShape(prefix + SHAPE, source);
   }
 
@@ -255,7 +255,7 @@ public final class SparseBitmask implements ConfiguredCodec {
 
   /** Which weights of a stored layer are kept, with its sizes and offsets checked. */
   Mask mask(Layer layer) {
-    var shape = shape(layer.prefix(), layer.source());
+    var shape = Layer.storedShape(layer.prefix() + SHAPE, layer.source());
     layer.checkSize(SHAPE, shape[0], shape[1]);
     int rows = (int) shape[0];
     var mask = StoredMask.read(layer, MASK, Pattern.UNSTRUCTURED, rows, (int) shape[1]);

@@ -68,7 +68,7 @@ public final class VptqCodec implements ConfiguredCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     return Layer.storedShape(prefix + CodebookLayer.SHAPE, source);
   }
 

@@ -64,7 +64,7 @@ record GptqCodec(int bits, boolean lessOne) implements WeightCodec {
   }
 
   @Override
-  public long[] shape(String prefix, TensorSource source) {
+  public long[] shape(String prefix, Encoding encoding, TensorSource source) {
     var packed = source.info(prefix + WEIGHT).shape();
     if (packed.length != 2 || packed[0] > Integer.MAX_VALUE || packed[0] * 32 % bits != 0) {
       throw new FormatException(
@@ -155,7 +155,7 @@ record GptqCodec(int bits, boolean lessOne) implements WeightCodec {
     var declared = ((Encoding.Grouped) encoding).scheme();
     var layer = new Layer(prefix, source);
     var packed = layer.matrix(WEIGHT, DType.I32);
-    var shape = shape(prefix, source);
+    var shape = shape(prefix, encoding, source);
     layer.checkSize(WEIGHT, shape[0], shape[1]);
     int rows = (int) shape[0];
     int columns = (int) shape[1];

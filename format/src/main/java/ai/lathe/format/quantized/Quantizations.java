@@ -17,6 +17,8 @@ import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 /** Every quantization method that a {@code config.json} may name. */
@@ -71,19 +73,22 @@ public final class Quantizations {
 
   /** Endings of tensor names that mark a stored layer, whichever method stored it. */
   public static List<String> weightSuffixes() {
-    return suffixes().map(List::getFirst).distinct().toList();
+    return endings(WeightCodec::marks, all -> all.subList(0, 1));
   }
 
   /** Endings of the other tensors that a stored layer may have. */
   public static List<String> companionSuffixes() {
-    return suffixes().flatMap(all -> all.stream().skip(1)).distinct().toList();
+    return endings(WeightCodec::companions, all -> all.subList(1, all.size()));
   }
 
-  private static Stream<List<String>> suffixes() {
-    return Stream.of(
-            CompressedTensors.codecs().stream().map(WeightCodec::suffixes),
-            Stream.of(GptqFormat.suffixes(), AwqFormat.suffixes()))
-        .flatMap(s -> s);
+  private static List<String> endings(
+      Function<WeightCodec, List<String>> ofCodec, UnaryOperator<List<String>> ofSuffixes) {
+    return Stream.concat(
+            CompressedTensors.codecs().stream().map(ofCodec),
+            Stream.of(GptqFormat.suffixes(), AwqFormat.suffixes()).map(ofSuffixes))
+        .flatMap(List::stream)
+        .distinct()
+        .toList();
   }
 
   /**

@@ -36,7 +36,7 @@ class BitStackCodecTest {
     return Tensor.ofFloats(values, rows, columns).to(DType.F16, Arena.ofAuto());
   }
 
-  private static Sum stack(int blocks, int rows, int columns, int rank) {
+  static Sum stack(int blocks, int rows, int columns, int rank) {
     var random = new Random(blocks + rows);
     var parts = new ArrayList<LinearWeight>();
     for (int i = 0; i < blocks; i++) {
@@ -70,7 +70,8 @@ class BitStackCodecTest {
     var json = CODEC.weights(weight.encoding(), ActivationOrder.NONE);
     var read = CODEC.encoding(new JsonFields(json, "config"), Activations.NONE);
     assertThat(read).isEqualTo(weight.encoding());
-    assertThat(CODEC.shape("m", new MapSource(tensors))).containsExactly(rows, columns);
+    assertThat(CODEC.shape("m", weight.encoding(), new MapSource(tensors)))
+        .containsExactly(rows, columns);
     var back = CODEC.decode("m", read, new MapSource(tensors));
     assertThat(back.decode().values()).isEqualTo(weight.decode().values());
   }

@@ -26,8 +26,7 @@ import org.junit.jupiter.api.Test;
 
 class CodebookCodecTest {
 
-  private static CodebookQuantized random(
-      Codebooks encoding, int rows, int columns, Random random) {
+  static CodebookQuantized random(Codebooks encoding, int rows, int columns, Random random) {
     int count = encoding.bits().size();
     int blocks = encoding.blockRows(rows) * encoding.blockColumns(columns);
     var codes = new char[count][blocks];
@@ -87,7 +86,8 @@ class CodebookCodecTest {
     long bytes = codec.bytes(weight.encoding(), weight.rows(), weight.columns()) - 16;
     assertThat(weight.encoding().bytes(weight.rows(), weight.columns())).isEqualTo(bytes);
     var source = new MapSource(tensors);
-    assertThat(codec.shape("m.q", source)).containsExactly(weight.rows(), weight.columns());
+    assertThat(codec.shape("m.q", weight.encoding(), source))
+        .containsExactly(weight.rows(), weight.columns());
     var described = codec.weights(weight.encoding(), ActivationOrder.NONE);
     var encoding = codec.encoding(new JsonFields(described, "config"), Activations.NONE);
     assertThat(encoding).isEqualTo(weight.encoding());

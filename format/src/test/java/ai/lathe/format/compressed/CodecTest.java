@@ -219,7 +219,7 @@ class CodecTest {
         new byte[0], none -> codec.decode("m", weight.encoding(), new MapSource(tensors)).decode());
   }
 
-  private static FloatQuantized random(FloatScheme scheme, int rows, int columns, Random random) {
+  static FloatQuantized random(FloatScheme scheme, int rows, int columns, Random random) {
     var codes = new byte[rows * columns];
     for (int i = 0; i < codes.length; i++) {
       codes[i] = scheme.type().encode((float) random.nextGaussian());
@@ -306,7 +306,7 @@ class CodecTest {
     }
   }
 
-  private static Tensor damaged(Tensor tensor, Random random) {
+  static Tensor damaged(Tensor tensor, Random random) {
     var types = List.of(tensor.dtype(), DType.I8, DType.I32, DType.I64, DType.F16, DType.F4);
     var dtype = types.get(random.nextInt(types.size()));
     var shape = random.nextInt(4) == 0 ? new long[random.nextInt(4)] : tensor.shape();

@@ -90,7 +90,8 @@ class GoldenFloatLayersTest {
               .filter(stored -> !stored.endsWith(".decoded") && !stored.endsWith(".original"))
               .toList();
       assertThat(tensors.keySet()).containsExactlyInAnyOrderElementsOf(names);
-      assertThat(layer.codec.shape(name, file)).containsExactly(weight.rows(), weight.columns());
+      assertThat(layer.codec.shape(name, weight.encoding(), file))
+          .containsExactly(weight.rows(), weight.columns());
       assertThat(written)
           .isEqualTo(weight.encoding().bytes(weight.rows(), weight.columns()))
           .isEqualTo(layer.codec.bytes(weight.encoding(), weight.rows(), weight.columns()));

@@ -53,7 +53,7 @@ class LatheSparseTest {
     assertThat(written).isEqualTo(codec.bytes(encoding, rows, columns));
     assertThat(written).isEqualTo(encoding.bytes(rows, columns) + constant);
     var source = new MapSource(tensors);
-    assertThat(codec.shape("m.q", source)).containsExactly(rows, columns);
+    assertThat(codec.shape("m.q", stored.encoding(), source)).containsExactly(rows, columns);
     var back = (Sparse) codec.decode("m.q", stored.encoding(), source);
     assertThat(back.encoding()).isEqualTo(encoding);
     assertThat(back.mask()).isEqualTo(weight.mask());

@@ -17,13 +17,16 @@ import ai.lathe.tensor.FloatScheme;
 import ai.lathe.tensor.FloatType;
 import ai.lathe.tensor.GroupScale;
 import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.ScaleTile;
+import ai.lathe.tensor.Sum;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Random;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -282,10 +285,38 @@ class QuantizationConfigTest {
     assertThat(Selector.of("re:mlp", "config.json").matchesName("model.mlp.gate")).isFalse();
   }
 
+  private static byte[] composites() {
+    var modules = new LinkedHashMap<String, Encoding>();
+    var random = new Random(1);
+    for (var weight : CompositeCodecTest.products(random)) {
+      modules.put(LAYER + modules.size(), weight.encoding());
+    }
+    for (var base : CompositeCodecTest.bases(random)) {
+      var low = CompositeCodecTest.products(random).getFirst();
+      modules.put(LAYER + modules.size(), new Sum(List.of(base, low)).encoding());
+      modules.put(LAYER + modules.size(), base.encoding());
+    }
+    return printed(modules);
+  }
+
+  private static byte[] masked() {
+    var modules = new LinkedHashMap<String, Encoding>();
+    modules.put(
+        LAYER + "q_proj",
+        Encoding.Sparse.withZeros(Pattern.UNSTRUCTURED, 1, 2, new Encoding.Plain(DType.F16)));
+    return printed(modules);
+  }
+
+  private static byte[] printed(LinkedHashMap<String, Encoding> modules) {
+    var config = Json.object();
+    config.set("quantization_config", QuantizationConfig.describe(modules, false).toJson());
+    return Json.print(config);
+  }
+
   @Provide
   Arbitrary<byte[]> configs() {
     return HostileInput.from(
-        List.of(golden()),
+        List.of(golden(), composites(), masked()),
         List.of(
             "null",
             "true",

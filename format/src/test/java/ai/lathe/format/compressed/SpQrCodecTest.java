@@ -35,8 +35,7 @@ class SpQrCodecTest {
 
   private static final SpQrCodec CODEC = new SpQrCodec();
 
-  private static BilevelQuantized dense(
-      Encoding.Bilevel encoding, int rows, int columns, Random random) {
+  static BilevelQuantized dense(Encoding.Bilevel encoding, int rows, int columns, Random random) {
     int groups = encoding.groups(columns);
     var second = new float[4 * groups * encoding.tiles(rows)];
     for (int i = 0; i < second.length; i++) {
@@ -67,7 +66,7 @@ class SpQrCodecTest {
     return codes;
   }
 
-  private static SparseRows outliers(double share, int rows, int columns, Random random) {
+  static SparseRows outliers(double share, int rows, int columns, Random random) {
     var encoding = new Encoding.SparseRows(share, DType.F16);
     int capacity = encoding.capacity(rows, columns);
     var ids = new char[capacity];
@@ -119,7 +118,8 @@ class SpQrCodecTest {
     var read = CODEC.encoding(new JsonFields(json, "config"), Activations.NONE);
     assertThat(read).isEqualTo(weight.encoding());
     var back = CODEC.decode("m.q", read, new MapSource(tensors));
-    assertThat(CODEC.shape("m.q", new MapSource(tensors))).containsExactly(rows, columns);
+    assertThat(CODEC.shape("m.q", weight.encoding(), new MapSource(tensors)))
+        .containsExactly(rows, columns);
     assertThat(back.decode().values()).isEqualTo(weight.decode().values());
     assertThat(CODEC.encode("m.q", back))
         .allSatisfy((name, tensor) -> assertThat(same(tensor, tensors.get(name))).isTrue());

@@ -94,7 +94,8 @@ class TransposedFormatsTest {
                 .map(t -> new TensorInfo(t.getKey(), t.getValue().dtype(), t.getValue().shape()))
                 .toList());
     var source = new MapSource(tensors);
-    assertThat(stored.codec().shape("m", source)).containsExactly(weight.rows(), weight.columns());
+    assertThat(stored.codec().shape("m", stored.encoding(), source))
+        .containsExactly(weight.rows(), weight.columns());
     var back = (GroupQuantized) stored.codec().decode("m", stored.encoding(), source);
     assertThat(back.encoding()).isEqualTo(weight.encoding());
     assertThat(back.codes()).isEqualTo(weight.codes());
@@ -193,7 +194,7 @@ class TransposedFormatsTest {
     HostileInput.assertTame(
         new byte[0],
         none -> {
-          codec.shape("m", new MapSource(tensors));
+          codec.shape("m", weight.encoding(), new MapSource(tensors));
           codec.decode("m", weight.encoding(), new MapSource(tensors)).decode();
         });
   }

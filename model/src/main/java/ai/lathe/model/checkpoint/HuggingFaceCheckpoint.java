@@ -162,7 +162,7 @@ final class HuggingFaceCheckpoint implements Checkpoint {
       var stored = stored(address);
       var actual =
           stored
-              .map(how -> how.codec().shape(name(address), tensors))
+              .map(how -> how.codec().shape(name(address), how.encoding(), tensors))
               .orElseGet(() -> tensors.info(place.tensor()).shape());
       boolean turned = stored.isEmpty() && transposed(address);
       var expected = turned ? new long[] {place.shape()[1], place.shape()[0]} : place.shape();
