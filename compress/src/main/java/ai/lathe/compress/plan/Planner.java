@@ -3,21 +3,14 @@ package ai.lathe.compress.plan;
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
-import ai.lathe.compress.pruning.Kept;
-import ai.lathe.compress.pruning.Pruners;
-import ai.lathe.compress.pruning.PruningMethod;
-import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.BlockGrid;
-import ai.lathe.compress.quantization.ColumnOrder;
 import ai.lathe.compress.quantization.FloatGrid;
-import ai.lathe.compress.quantization.Gptq;
 import ai.lathe.compress.quantization.Grid;
 import ai.lathe.compress.quantization.IntegerGrid;
 import ai.lathe.compress.quantization.QuantizationMethod;
 import ai.lathe.compress.quantization.Quantizers;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.compress.quantization.ScaleSearch;
-import ai.lathe.compress.recipe.Modifier.Pruning;
 import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.compress.recipe.Modifier.Transform;
 import ai.lathe.compress.recipe.Recipe;
@@ -84,12 +77,13 @@ public final class Planner {
   }
 
   private Plan plan() {
-    var entries = new ArrayList<Plan.Entry>();
-    for (var address : model.addresses()) {
-      if (!address.isVector(model.architecture())) {
-        entries.add(entry(address));
-      }
-    }
+    var slots =
+        model.addresses().stream()
+            .filter(address -> !address.isVector(model.architecture()))
+            .map(this::slot)
+            .toList();
+    var pruning = new PruningPlan(model, recipe, target, halfType(), slots, notes::add);
+    var entries = slots.stream().map(slot -> entry(slot, pruning)).toList();
     Compensated.requireAny(entries, recipe);
     var transforms = transforms();
     if (transforms.isEmpty() && entries.stream().allMatch(entry -> entry.level().isEmpty())) {
@@ -97,34 +91,13 @@ public final class Planner {
           "the recipe's targets match no layer of this model, whose layers are named like "
               + entries.getLast().name());
     }
-    requirePruned(entries);
     quantizedBefore(entries)
         .ifPresent(
             encoding ->
                 notes.add(
                     "the model is already quantized (%s): it is decoded first, and what was lost then stays lost"
                         .formatted(encoding.label())));
-    return new Plan(
-        target, List.copyOf(entries), transforms, prerequisites(transforms), List.copyOf(notes));
-  }
-
-  /** A recipe that prunes must prune something. */
-  private void requirePruned(List<Plan.Entry> entries) {
-    var pruning =
-        recipe.modifiers().stream().filter(Pruning.class::isInstance).map(Pruning.class::cast);
-    if (pruning.findAny().isPresent()
-        && entries.stream()
-            .noneMatch(
-                entry ->
-                    entry
-                        .level()
-                        .filter(l -> l.root().solver() instanceof PruningMethod<?>)
-                        .isPresent())) {
-      var why = entries.stream().flatMap(entry -> entry.fallback().stream()).findFirst();
-      throw new LatheException(
-          "no matrix of this model can be pruned so"
-              + why.map(first -> "; the first is " + first).orElse(": the targets match none"));
-    }
+    return new Plan(target, entries, transforms, prerequisites(transforms), List.copyOf(notes));
   }
 
   /** How the source stores what is to be compressed, where that is not plain; of one block. */
@@ -132,7 +105,10 @@ public final class Planner {
     return entries.stream()
         .filter(entry -> entry.level().isPresent() && entry.address().block() <= 0)
         .map(entry -> model.matrix(entry.address()).encoding())
-        .filter(encoding -> !(encoding instanceof Encoding.Plain))
+        .filter(
+            encoding ->
+                !(encoding instanceof Encoding.Plain)
+                    && !(encoding instanceof Encoding.Sparse(_, _, Encoding.Plain _)))
         .findFirst();
   }
 
@@ -160,21 +136,36 @@ public final class Planner {
     return all;
   }
 
-  private Plan.Entry entry(Address address) {
+  private Slot slot(Address address) {
     var parameter = model.architecture().parameter(address.role());
-    var slot =
-        new Slot(
-            address,
-            model.architecture().moduleName(address.block(), address.expert(), address.role()),
-            model.config().size(parameter.rows()),
-            model.config().size(parameter.columns()));
+    return new Slot(
+        address,
+        model.architecture().moduleName(address.block(), address.expert(), address.role()),
+        moduleClass(parameter),
+        model.config().size(parameter.rows()),
+        model.config().size(parameter.columns()));
+  }
+
+  private Plan.Entry entry(Slot slot, PruningPlan pruning) {
+    return Compensated.of(
+        compressed(slot, pruning), recipe, slot.moduleClass(), target, halfType());
+  }
+
+  private Plan.Entry compressed(Slot slot, PruningPlan pruning) {
+    var parameter = model.architecture().parameter(slot.address().role());
     var rounding = rounding(parameter, slot.name());
-    var pruning = slot.outside() ? Optional.<Pruning>empty() : pruning(parameter, slot.name());
-    var entry =
-        pruning
-            .map(step -> pruned(slot, parameter, step, rounding))
-            .orElseGet(() -> dense(slot, parameter, rounding));
-    return Compensated.of(entry, recipe, moduleClass(parameter), target, halfType());
+    var grid =
+        rounding.flatMap(how -> grid(how.scheme(), how.quantization().search(), slot.columns()));
+    var pruned = pruning.entry(slot, grid, rounding.map(Rounding::quantization));
+    if (pruned.isEmpty()) {
+      var dense = dense(slot, parameter, rounding);
+      return pruning.refusal(slot).map(why -> dense.because("not pruned: " + why)).orElse(dense);
+    }
+    var stored = grid.map(Grid::encoding).orElse(new Encoding.Plain(halfType()));
+    return rounding
+        .flatMap(how -> why(how.scheme(), stored, slot.columns()))
+        .map(pruned.get()::because)
+        .orElse(pruned.get());
   }
 
   /** A quantization that applies to a matrix, with the scheme that it gives it. */
@@ -192,101 +183,11 @@ public final class Planner {
     return Optional.empty();
   }
 
-  private Optional<Pruning> pruning(Parameter parameter, String name) {
-    return recipe.modifiers().stream()
-        .filter(Pruning.class::isInstance)
-        .map(Pruning.class::cast)
-        .filter(pruning -> pruning.prunes(name, moduleClass(parameter)))
-        .findFirst();
-  }
-
   /** Without zeros of ours. */
   private Plan.Entry dense(Slot slot, Parameter parameter, Optional<Rounding> rounding) {
     return rounding
         .map(how -> quantized(slot, how.quantization(), how.scheme()))
         .orElseGet(() -> slot.stored(kept(slot.address(), parameter), Optional.empty()));
-  }
-
-  private Plan.Entry pruned(
-      Slot slot, Parameter parameter, Pruning pruning, Optional<Rounding> rounding) {
-    var grid =
-        rounding.flatMap(how -> grid(how.scheme(), how.quantization().search(), slot.columns()));
-    var kept =
-        rounding.isPresent() && grid.isPresent()
-            ? rounded(grid.get(), rounding.get().quantization())
-            : new Kept.Plain(halfType());
-    var entry =
-        pruned(
-            slot,
-            Pruners.named(pruning.method()),
-            pruning.sparsity(slot.address().block()),
-            kept,
-            pruning.settings());
-    if (entry.level().isEmpty()) {
-      return dense(slot, parameter, rounding)
-          .because("left dense: " + entry.fallback().orElseThrow());
-    }
-    return rounding
-        .flatMap(how -> why(how.scheme(), kept.encoding(), slot.columns()))
-        .map(entry::because)
-        .orElse(entry);
-  }
-
-  /** Stored as it is, with the reason, where its shape does not permit the pattern. */
-  private <C extends SolverConfig> Plan.Entry pruned(
-      Slot slot,
-      PruningMethod<C> method,
-      Sparsity sparsity,
-      Kept kept,
-      Map<String, Object> settings) {
-    var config = method.config(sparsity, kept, settings);
-    var refusal = method.refusal(slot.rows(), slot.columns(), config);
-    if (refusal.isPresent()) {
-      return slot.stored(new Encoding.Plain(halfType()), refusal);
-    }
-    var encoding = held(method.encoding(config, slot.rows(), slot.columns()), slot);
-    var grid =
-        kept instanceof Kept.Rounded(var levels, _) ? Optional.of(levels) : Optional.<Grid>empty();
-    return slot.solved(encoding, new Level<>(method, config), grid, Optional.empty());
-  }
-
-  /** With its zeros written out where this kind of file has no sparse weights. */
-  private Encoding held(Encoding encoding, Slot slot) {
-    if (!(encoding instanceof Encoding.Sparse sparse)) {
-      return encoding;
-    }
-    boolean holds =
-        target.holds(encoding)
-            && (!(target instanceof Target.Directory(QuantizationFormat format))
-                || format.refusal(encoding, slot.rows(), slot.columns()).isEmpty());
-    if (holds) {
-      return encoding;
-    }
-    notes.add(
-        "%s has no place for sparse weights: their zeros are written out, as %s"
-            .formatted(target.name(), sparse.values().label()));
-    return sparse.values();
-  }
-
-  private static Kept rounded(Grid grid, Quantization quantization) {
-    return switch (quantization.method()) {
-      case "rtn" -> {
-        new Rtn().config(grid, quantization.settings());
-        yield new Kept.Rounded(grid, Optional.empty());
-      }
-      case "gptq" -> {
-        var config = new Gptq().config(grid, quantization.settings());
-        if (config.order() == ColumnOrder.GROUP) {
-          throw new LatheException(
-              "regrouped inputs cannot be stored sparsely: take actorder 'static' beside pruning");
-        }
-        yield new Kept.Rounded(grid, Optional.of(config));
-      }
-      case String other ->
-          throw new LatheException(
-              "%s does not go together with pruning, in one step; rtn and gptq do"
-                  .formatted(other));
-    };
   }
 
   /** A tied embedding is the head too, and the head's errors are the ones that show. */

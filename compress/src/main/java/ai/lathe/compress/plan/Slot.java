@@ -6,8 +6,12 @@ import ai.lathe.model.Address;
 import ai.lathe.tensor.Encoding;
 import java.util.Optional;
 
-/** A matrix that is yet to be planned. */
-record Slot(Address address, String name, int rows, int columns) {
+/**
+ * A matrix that is yet to be planned.
+ *
+ * @param moduleClass as transformers calls it: {@code Linear}, {@code Embedding}
+ */
+record Slot(Address address, String name, String moduleClass, int rows, int columns) {
 
   boolean outside() {
     return address.block() == Address.OUTSIDE;

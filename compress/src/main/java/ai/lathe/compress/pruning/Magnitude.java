@@ -7,7 +7,10 @@ import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.Pattern;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -39,6 +42,44 @@ public final class Magnitude implements PruningMethod<Magnitude.Config> {
   public Config config(Sparsity sparsity, Kept kept, Map<String, ?> settings) {
     var given = new Settings("magnitude pruning", settings, List.of(SCOPE));
     return new Config(sparsity, kept, given.choice(SCOPE, Scope.LAYER));
+  }
+
+  /** Of all matrices together the smallest, found by streaming through them. */
+  @Override
+  public List<Double> shares(List<Candidate> matrices, Sparsity sparsity, Config config) {
+    var pattern = sparsity.pattern();
+    if (config.scope() != Scope.GLOBAL || pattern instanceof Pattern.SemiStructured) {
+      return PruningMethod.super.shares(matrices, sparsity, config);
+    }
+    long all = 0;
+    for (var matrix : matrices) {
+      all += (long) matrix.rows() * matrix.columns() / sparsity.blockSize();
+    }
+    var cut =
+        Cut.of(
+            Math.round(all * sparsity.share()),
+            counter -> {
+              for (var matrix : matrices) {
+                var scores = Selection.units(scores(matrix.weight()), pattern).values();
+                counter.count(scores, 0, scores.length);
+              }
+            });
+    var shares = new ArrayList<Double>();
+    long ties = cut.ties();
+    for (var matrix : matrices) {
+      var scores = Selection.units(scores(matrix.weight()), pattern).values();
+      long zeros = 0;
+      for (float score : scores) {
+        zeros += score < cut.threshold() || score == cut.threshold() && ties-- > 0 ? 1 : 0;
+      }
+      if (zeros == scores.length) {
+        throw new LatheException(
+            "a sparsity of %s over all layers would leave nothing of one of %d x %d: ask for less, or take scope layer"
+                .formatted(sparsity.label(), matrix.rows(), matrix.columns()));
+      }
+      shares.add((double) zeros / scores.length);
+    }
+    return shares;
   }
 
   @Override

@@ -9,7 +9,7 @@ import java.util.ServiceLoader;
 public final class Pruners {
 
   private static final List<PruningMethod<?>> BUILT_IN =
-      List.of(new Magnitude(), new Wanda(), new SparseGpt());
+      List.of(new RandomPruning(), new Magnitude(), new Wanda(), new SparseGpt(), new Constant());
 
   private Pruners() {}
 

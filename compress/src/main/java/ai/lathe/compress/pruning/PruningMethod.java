@@ -3,6 +3,8 @@ package ai.lathe.compress.pruning;
 import ai.lathe.compress.layer.LayerSolver;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.tensor.Encoding;
+import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -28,6 +30,18 @@ public interface PruningMethod<C extends SolverConfig> extends LayerSolver<C> {
    *     value that the method does not know is a {@link ai.lathe.tensor.LatheException}
    */
   C config(Sparsity sparsity, Kept kept, Map<String, ?> settings);
+
+  /**
+   * The share of zeros of each matrix, before any of them is pruned; each is then asked for with
+   * its own.
+   *
+   * @param matrices that are pruned together
+   * @param sparsity of all of them
+   * @param config made with it
+   */
+  default List<Double> shares(List<Candidate> matrices, Sparsity sparsity, C config) {
+    return Collections.nCopies(matrices.size(), sparsity.share());
+  }
 
   /**
    * Why a matrix of this shape cannot be pruned so, in half a sentence; it is left dense instead.

@@ -50,7 +50,7 @@ final class Selection {
         yield mask(scores, 1, 1, rows, columns);
       }
       case Pattern.Blocks(int high, int wide) -> {
-        var blocks = blocks(scores, high, wide);
+        var blocks = units(scores, sparsity.pattern());
         long zeros = zeros(rows, columns, sparsity, scope) / ((long) high * wide);
         lowest(blocks, zeros, scope);
         yield mask(blocks, high, wide, rows, columns);
@@ -93,7 +93,11 @@ final class Selection {
     }
   }
 
-  private static Matrix blocks(Matrix scores, int high, int wide) {
+  /** The scores of what becomes zero together: blocks, or else each weight. */
+  static Matrix units(Matrix scores, Pattern pattern) {
+    if (!(pattern instanceof Pattern.Blocks(int high, int wide))) {
+      return scores;
+    }
     var blocks = Matrix.zeros(scores.rows() / high, scores.columns() / wide);
     Parallel.forEach(
         blocks.rows(),

@@ -38,6 +38,11 @@ public record Sparsity(double share, Pattern pattern) {
         share.orElseGet(() -> ((Pattern.SemiStructured) pattern).sparsity()), pattern);
   }
 
+  /** Weights that become zero together. */
+  int blockSize() {
+    return pattern instanceof Pattern.Blocks(int high, int wide) ? high * wide : 1;
+  }
+
   /** {@code 50%}, {@code 2:4}, {@code 80% 16x4}: for tables. */
   public String label() {
     var percent = String.format(Locale.ROOT, "%.4g", 100 * share).replaceAll("\\.?0+$", "") + "%";

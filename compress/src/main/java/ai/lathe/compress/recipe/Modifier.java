@@ -61,9 +61,25 @@ public sealed interface Modifier {
       Map<String, Object> settings)
       implements Modifier {
 
+    /**
+     * Whether a module is meant: by its name, its class, the name of its weight, or the name of a
+     * module that it is part of.
+     */
     public boolean prunes(String module, String moduleClass) {
       return ignore.stream().noneMatch(selector -> selector.matches(module, moduleClass))
-          && targets.stream().anyMatch(selector -> selector.matches(module, moduleClass));
+          && targets.stream().anyMatch(selector -> means(selector, module, moduleClass));
+    }
+
+    private static boolean means(Selector selector, String module, String moduleClass) {
+      if (!moduleClass.equals("Linear")) {
+        return selector.matches(module, moduleClass);
+      }
+      for (int end = module.length(); end > 0; end = module.lastIndexOf('.', end - 1)) {
+        if (selector.matches(module.substring(0, end), moduleClass)) {
+          return true;
+        }
+      }
+      return selector.matches(module + ".weight", moduleClass);
     }
 
     public Sparsity sparsity(int block) {

@@ -57,7 +57,7 @@ public final class RecipeReader {
    * About how llm-compressor spends memory and in which order it visits modules; neither is a
    * choice here.
    */
-  private static final Set<String> WITHOUT_MEANING =
+  static final Set<String> WITHOUT_MEANING =
       Set.of(
           "offload_hessians",
           "sequential_targets",
@@ -122,6 +122,8 @@ public final class RecipeReader {
         transform(key, value, modifiers);
       } else if (CompensationReader.KINDS.containsKey(key)) {
         modifiers.add(CompensationReader.read(key, value));
+      } else if (PruningReader.KINDS.containsKey(key)) {
+        modifiers.add(PruningReader.read(key, value));
       } else if (!key.equals("run_type")) {
         throw LatheException.unknown("modifier or stage", key, modifierNames());
       }
@@ -151,6 +153,7 @@ public final class RecipeReader {
     var names = new TreeSet<>(KINDS.keySet());
     names.addAll(TransformReader.KINDS.keySet());
     names.addAll(CompensationReader.KINDS.keySet());
+    names.addAll(PruningReader.KINDS.keySet());
     return names;
   }
 
@@ -252,12 +255,12 @@ public final class RecipeReader {
     }
   }
 
-  private static Optional<String> text(JsonNode node, String key) {
+  static Optional<String> text(JsonNode node, String key) {
     var value = node.path(key);
     return value.isMissingNode() || value.isNull() ? Optional.empty() : Optional.of(value.asText());
   }
 
-  private static void expect(boolean condition, String message) {
+  static void expect(boolean condition, String message) {
     if (!condition) {
       throw new LatheException(message);
     }

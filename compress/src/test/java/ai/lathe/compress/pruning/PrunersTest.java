@@ -227,4 +227,149 @@ class PrunersTest {
                         Sparsity.of(Optional.empty(), Pattern.parse("2:4")), FLOATS, Scope.LAYER)))
         .contains("2:4 does not divide rows of 30");
   }
+
+  private record Given(Matrix weight) implements Candidate {
+    @Override
+    public int rows() {
+      return weight.rows();
+    }
+
+    @Override
+    public int columns() {
+      return weight.columns();
+    }
+  }
+
+  private static List<Candidate> given(int... shape) {
+    var all = new java.util.ArrayList<Candidate>();
+    for (int i = 0; i < shape.length; i += 2) {
+      all.add(new Given(Problems.gaussian(shape[i], shape[i + 1], i)));
+    }
+    return all;
+  }
+
+  private static long zeros(List<Candidate> matrices, List<Double> shares) {
+    long zeros = 0;
+    for (int i = 0; i < shares.size(); i++) {
+      var m = matrices.get(i);
+      zeros += Selection.zeros(m.rows(), m.columns(), share(shares.get(i)), Scope.LAYER);
+    }
+    return zeros;
+  }
+
+  /** Densities go as (in + out) / (in out), but for those that would be above 1. */
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 0.1, 0.5, 0.77, 0.95})
+  void erdosRenyiKernelKeepsBySidesAndExactlySoManyOverall(double share) {
+    var matrices = given(8, 8, 64, 64, 64, 172, 30, 7);
+    var shares = RandomPruning.erk(matrices, share(share));
+    long all = matrices.stream().mapToLong(m -> (long) m.rows() * m.columns()).sum();
+    assertThat(zeros(matrices, shares)).isEqualTo(Math.round(all * share));
+    assertThat(shares).allMatch(s -> s >= 0 && s < 1);
+    double epsilon = Double.NaN;
+    for (int i = 0; i < shares.size(); i++) {
+      var m = matrices.get(i);
+      if (shares.get(i) > 0) {
+        double each = (1 - shares.get(i)) * m.rows() * m.columns() / (m.rows() + m.columns());
+        if (!Double.isNaN(epsilon)) {
+          assertThat(each).isCloseTo(epsilon, org.assertj.core.api.Assertions.within(0.1));
+        }
+        epsilon = each;
+      }
+    }
+    if (share == 0.1) {
+      assertThat(shares.getFirst()).isZero();
+    }
+  }
+
+  @Test
+  void randomZerosDependOnSeedAndNameAlone() {
+    var half = share(0.5);
+    var w = Problems.gaussian(32, 32, 1);
+    var zero = new RandomPruning().config(half, FLOATS, Map.of());
+    var one = new RandomPruning().config(half, FLOATS, Map.of("seed", 1));
+    var mask = ((Sparse) solve(new RandomPruning(), zero, w, LayerStatistics.NONE)).mask();
+    assertThat(mask.kept()).isEqualTo(512);
+    assertThat(((Sparse) solve(new RandomPruning(), zero, w, LayerStatistics.NONE)).mask())
+        .isEqualTo(mask);
+    assertThat(((Sparse) solve(new RandomPruning(), one, w, LayerStatistics.NONE)).mask())
+        .isNotEqualTo(mask);
+    // Of independent draws, half of what one keeps the other keeps too.
+    var other = new Layer("another", w);
+    var second =
+        ((Sparse)
+                new RandomPruning()
+                    .solve(other, LayerStatistics.NONE, List.of(zero))
+                    .getFirst()
+                    .weight())
+            .mask();
+    int both = 0;
+    for (int i = 0; i < 1024; i++) {
+      both += mask.keeps(i / 32, i % 32) && second.keeps(i / 32, i % 32) ? 1 : 0;
+    }
+    assertThat(both).isBetween(206, 306);
+  }
+
+  /** As if all matrices were one. */
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 0.25, 0.5, 0.8})
+  void globalMagnitudeIsThatOfAllMatricesTogether(double share) {
+    var matrices = given(16, 24, 10, 30, 40, 5);
+    // One with much smaller weights, and many equal ones at the threshold.
+    var small = matrices.get(1).weight().values();
+    for (int i = 0; i < small.length; i++) {
+      small[i] = i % 3 == 0 ? 0.5f : small[i] / 3;
+    }
+    var config = new Magnitude.Config(share(share), FLOATS, Scope.GLOBAL);
+    var shares = new Magnitude().shares(matrices, share(share), config);
+    var all = new float[16 * 24 + 300 + 200];
+    int at = 0;
+    for (var m : matrices) {
+      for (float value : m.weight().values()) {
+        all[at++] = Math.abs(value);
+      }
+    }
+    long expected = Math.round(all.length * share);
+    assertThat(zeros(matrices, shares)).isEqualTo(expected);
+    Arrays.sort(all);
+    float threshold = expected == 0 ? 0 : all[(int) expected - 1];
+    for (int i = 0; i < 3; i++) {
+      long below = 0;
+      long upTo = 0;
+      for (float value : matrices.get(i).weight().values()) {
+        below += Math.abs(value) < threshold ? 1 : 0;
+        upTo += Math.abs(value) <= threshold ? 1 : 0;
+      }
+      long own = zeros(matrices.subList(i, i + 1), shares.subList(i, i + 1));
+      assertThat(own).isBetween(below, share == 0 ? 0 : upTo);
+    }
+  }
+
+  @Test
+  void constantKeepsTheZerosThereAre() {
+    var w = Problems.gaussian(6, 20, 3);
+    for (int at = 0; at < 120; at += 1 + at % 3) {
+      w.values()[at] = 0;
+    }
+    long zeros = 0;
+    for (float value : w.values()) {
+      zeros += value == 0 ? 1 : 0;
+    }
+    var method = new Constant();
+    var asked = method.config(share(0), FLOATS, Map.of());
+    var shares = method.shares(List.of(new Given(w)), share(0), asked);
+    var own = method.config(share(shares.getFirst()), FLOATS, Map.of());
+    var sparse = (Sparse) solve(method, own, w, LayerStatistics.NONE);
+    assertThat(120 - sparse.mask().kept()).isEqualTo(zeros);
+    assertThat(sparse.decode().values()).isEqualTo(w.values());
+
+    assertThatThrownBy(
+            () -> method.shares(given(4, 4), share(0), method.config(share(0), FLOATS, Map.of())))
+        .hasMessageContaining("this one has none");
+    var fixed = Sparsity.of(Optional.empty(), Pattern.parse("1:4"));
+    assertThatThrownBy(
+            () -> solve(method, method.config(fixed, FLOATS, Map.of()), w, LayerStatistics.NONE))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("fewer zeros than 1:4");
+  }
 }
