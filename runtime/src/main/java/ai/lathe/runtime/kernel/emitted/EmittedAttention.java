@@ -26,6 +26,7 @@ final class EmittedAttention implements AttentionKernel {
   private final AttentionShape shape;
   private final FloatKeyValues layout;
   private final AttentionKernels kernels;
+  private final AttentionKernel beside;
   private final int group;
   private final int size;
   private final int width;
@@ -43,8 +44,17 @@ final class EmittedAttention implements AttentionKernel {
   private final MemorySegment keep = Arena.ofAuto().allocate(64, 64);
   private float[] highest;
 
-  /** Shapes with caps on scores are others'. */
-  EmittedAttention(AttentionShape shape, FloatKeyValues layout, AttentionKernels kernels) {
+  /**
+   * Shapes with caps on scores are others'.
+   *
+   * @param beside computes where keys and values are in no pages
+   */
+  EmittedAttention(
+      AttentionShape shape,
+      FloatKeyValues layout,
+      AttentionKernels kernels,
+      AttentionKernel beside) {
+    this.beside = beside;
     this.shape = shape;
     this.layout = layout;
     this.kernels = kernels;
@@ -72,6 +82,10 @@ final class EmittedAttention implements AttentionKernel {
 
   @Override
   public void attend(AttentionTask task) {
+    if (task.keys != null) {
+      beside.attend(task);
+      return;
+    }
     int count = task.tokens * group;
     reserve(count);
     load(task, count);
@@ -178,11 +192,13 @@ final class EmittedAttention implements AttentionKernel {
   }
 
   private float sum(int row) {
-    float sum = 0;
-    for (int i = row * LANES; i < (row + 1) * LANES; i++) {
-      sum += sums.getAtIndex(JAVA_FLOAT, i);
+    float even = 0;
+    float odd = 0;
+    for (int i = row * LANES; i < (row + 1) * LANES; i += 2) {
+      even += sums.getAtIndex(JAVA_FLOAT, i);
+      odd += sums.getAtIndex(JAVA_FLOAT, i + 1);
     }
-    return sum;
+    return even + odd;
   }
 
   private void part(AttentionTask task, int count) {

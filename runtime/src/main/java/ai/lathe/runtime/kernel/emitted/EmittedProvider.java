@@ -237,7 +237,7 @@ public final class EmittedProvider implements KernelProvider {
           attention.computeIfAbsent(
               new Heads(shape.headSize(), floats.type()), this::writeAttention);
       if (written.isPresent()) {
-        return new EmittedAttention(shape, floats, written.get());
+        return new EmittedAttention(shape, floats, written.get(), beside.attention(shape, layout));
       }
     }
     return beside.attention(shape, layout);
