@@ -9,7 +9,15 @@ import java.util.ServiceLoader;
 public final class Pruners {
 
   private static final List<PruningMethod<?>> BUILT_IN =
-      List.of(new RandomPruning(), new Magnitude(), new Wanda(), new SparseGpt(), new Constant());
+      List.of(
+          new RandomPruning(),
+          new Magnitude(),
+          new Wanda(),
+          new SparseGpt(),
+          new Slim(),
+          new Gqsa(),
+          new Armor(),
+          new Constant());
 
   private Pruners() {}
 

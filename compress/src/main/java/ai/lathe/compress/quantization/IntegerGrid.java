@@ -88,7 +88,7 @@ public record IntegerGrid(IntegerScheme scheme, ScaleSearch search, DType scaleT
   }
 
   /** The nearest scale of the same sign that can be stored, never zero nor infinite. */
-  float stored(float scale) {
+  public float stored(float scale) {
     float size = Math.abs(scale);
     float nearest =
         switch (scaleType) {
@@ -109,7 +109,7 @@ public record IntegerGrid(IntegerScheme scheme, ScaleSearch search, DType scaleT
    * @param zeros {@code [rows, groups]}; null where the scheme is symmetric
    * @param groupIndex the group of each input; null where groups are consecutive
    */
-  GroupQuantized weight(
+  public GroupQuantized weight(
       int rows, int columns, byte[] codes, float[] scales, byte[] zeros, int[] groupIndex) {
     var target = Arena.ofAuto().allocate(scaleType.bytes(scales.length), 8);
     Tensor.putFloats(scaleType, scales, scales.length, target, 0);
