@@ -6,7 +6,6 @@ import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.recipe.Modifier;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.format.QuantizationFormat;
-import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Address;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
@@ -46,17 +45,11 @@ final class Compensated {
     }
     var factors = new Factors(half, step.bits());
     var encoding = Compensation.encoding(entry.encoding(), entry.columns(), step.rank(), factors);
-    switch (target) {
-      case Target.Gguf() ->
-          throw new LatheException(
-              "a GGUF file has no place for a matrix of low rank beside another: name a directory,"
-                  + " or leave the compensation out");
-      case Target.Directory(QuantizationFormat format) -> {
-        Quantizations.require(format, encoding);
-        var unfit = format.refusal(encoding, entry.rows(), entry.columns());
-        if (unfit.isPresent()) {
-          return entry.because("nothing put beside it: " + unfit.get());
-        }
+    target.require(encoding);
+    if (target instanceof Target.Directory(QuantizationFormat format)) {
+      var unfit = format.refusal(encoding, entry.rows(), entry.columns());
+      if (unfit.isPresent()) {
+        return entry.because("nothing put beside it: " + unfit.get());
       }
     }
     var config =

@@ -230,6 +230,9 @@ final class PruningPlan {
 
   /** With its zeros written out where this kind of file has no sparse weights. */
   private Encoding held(Encoding encoding, Slot slot) {
+    if (encoding instanceof Encoding.Sum || encoding instanceof Encoding.Product) {
+      target.require(encoding);
+    }
     if (!(encoding instanceof Encoding.Sparse sparse)) {
       return encoding;
     }

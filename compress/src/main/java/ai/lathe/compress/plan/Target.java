@@ -39,6 +39,11 @@ public sealed interface Target {
     }
 
     @Override
+    public void require(Encoding encoding) {
+      Quantizations.require(format, encoding);
+    }
+
+    @Override
     public long bytes(Encoding encoding, int rows, int columns) {
       return format.codec(encoding).bytes(encoding, rows, columns);
     }
@@ -83,6 +88,15 @@ public sealed interface Target {
 
   /** Whether a matrix can be stored so at all, whatever its shape. */
   boolean holds(Encoding encoding);
+
+  /** Throws where a matrix cannot be stored so at all, and says what can hold it. */
+  default void require(Encoding encoding) {
+    if (!holds(encoding)) {
+      throw new LatheException(
+          "a GGUF file has no place for %s: name a directory, which stores sums and products of matrices"
+              .formatted(encoding.label()));
+    }
+  }
 
   /** Exact bytes of the tensors that will hold a {@code [rows, columns]} matrix. */
   long bytes(Encoding encoding, int rows, int columns);
