@@ -20,9 +20,7 @@ final class ArmorDescent {
 
   private static final double LEAST_GAIN = 1e-6;
 
-  /** Keep the small systems solvable, as the authors' code does. */
-  private static final double RIDGE = 1e-9;
-
+  /** Keeps columns of zeros solvable, as in the authors' code. */
   private static final double COLUMN_RIDGE = 1e-8;
 
   private final Matrix w;
@@ -333,45 +331,10 @@ final class ArmorDescent {
         against[k] += norm * inner[k][l] * old[l];
       }
     }
-    var best = old;
-    double least = cost(inner, against, norm, old);
-    for (int k = 0; k < 4; k++) {
-      for (int l = k + 1; l < 4; l++) {
-        var values = pair(inner, against, norm, k, l);
-        double cost = cost(inner, against, norm, values);
-        if (cost < least) {
-          least = cost;
-          best = values;
-        }
-      }
-    }
+    var best = new TwoOfFour(inner, against, norm).best(old);
     if (best != old) {
       change(i, j, p, q, old, best);
     }
-  }
-
-  /** The best values where only {@code k} and {@code l} are not zero. */
-  private static double[] pair(double[][] inner, double[] against, double norm, int k, int l) {
-    double kk = inner[k][k] + RIDGE;
-    double ll = inner[l][l] + RIDGE;
-    double kl = inner[k][l];
-    double determinant = (kk * ll - kl * kl) * norm;
-    var values = new double[4];
-    values[k] = (ll * against[k] - kl * against[l]) / determinant;
-    values[l] = (kk * against[l] - kl * against[k]) / determinant;
-    return values;
-  }
-
-  /** Of a pair, but for what does not depend on the values. */
-  private static double cost(double[][] inner, double[] against, double norm, double[] values) {
-    double cost = 0;
-    for (int k = 0; k < 4; k++) {
-      cost -= 2 * values[k] * against[k];
-      for (int l = 0; l < 4; l++) {
-        cost += norm * values[k] * inner[k][l] * values[l];
-      }
-    }
-    return cost;
   }
 
   /** Puts the values in {@code S}, and their part in {@code A S} and {@code A S B}. */
@@ -427,50 +390,5 @@ final class ArmorDescent {
 
   private static void clear(Matrix matrix) {
     java.util.Arrays.fill(matrix.values(), 0);
-  }
-
-  /** Kingma and Ba's optimiser, with its usual constants. */
-  private static final class Adam {
-    private static final double BETA1 = 0.9;
-    private static final double BETA2 = 0.999;
-    private static final double EPSILON = 1e-8;
-
-    final Matrix gradient;
-    private final Matrix values;
-    private final float[] mean;
-    private final float[] square;
-    private final double rate;
-    private int steps;
-
-    Adam(Matrix values, double rate) {
-      this.values = values;
-      this.rate = rate;
-      this.gradient = Matrix.zeros(values.rows(), values.columns());
-      this.mean = new float[values.values().length];
-      this.square = new float[mean.length];
-    }
-
-    void forget(int i) {
-      mean[i] = 0;
-      square[i] = 0;
-    }
-
-    void step() {
-      steps++;
-      double unbias = Math.sqrt(1 - Math.pow(BETA2, steps));
-      float factor = (float) (rate * unbias / (1 - Math.pow(BETA1, steps)));
-      float epsilon = (float) (EPSILON * unbias);
-      int columns = values.columns();
-      Parallel.forEach(
-          values.rows(),
-          row -> {
-            for (int i = row * columns; i < (row + 1) * columns; i++) {
-              float g = gradient.values()[i];
-              mean[i] = (float) BETA1 * mean[i] + (float) (1 - BETA1) * g;
-              square[i] = (float) BETA2 * square[i] + (float) (1 - BETA2) * g * g;
-              values.values()[i] -= factor * mean[i] / ((float) Math.sqrt(square[i]) + epsilon);
-            }
-          });
-    }
   }
 }

@@ -80,7 +80,7 @@ class CompensationReaderTest {
       assertThatThrownBy(() -> Planner.plan(model, q4.then(alone), Target.GGUF))
           .isInstanceOf(LatheException.class)
           .hasMessage(
-              "a GGUF file has no place for Q4_0 + rank 4 F16: name a directory, which stores sums and"
+              "a GGUF file has no place for Q4_0 + rank 4 BF16: name a directory, which stores sums and"
                   + " products of matrices");
       var wide = Recipe.compensation(Method.SVD, 100_000, Optional.empty());
       var w4 = Recipe.preset("rtn", "W4A16", Optional.of(32));
