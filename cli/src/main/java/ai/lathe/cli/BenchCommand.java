@@ -82,8 +82,9 @@ final class BenchCommand implements Callable<Integer> {
   /**
    * The result; rates are medians over the rounds.
    *
-   * @param decodeShareOfMemoryRead bytes of the matrices that every token reads, times tokens a
-   *     second, over what the memory gives
+   * @param bytesReadPerToken of the matrices that every token goes through, and of the keys and
+   *     values of the positions that it sees, on average over the tokens that are written
+   * @param decodeShareOfMemoryRead these bytes, times tokens a second, over what the memory gives
    * @param prefillShareOfArithmetic multiplications and additions in the blocks' matrices, times
    *     tokens a second, over what the multipliers give
    */
@@ -136,6 +137,7 @@ final class BenchCommand implements Callable<Integer> {
       MachineLimits limits,
       long memory) {
     var work = decoder.work();
+    double bytes = work.bytes() + decoder.cache().bytesReadPerToken(prompt, prompt + generate);
     double prefill = DecoderSpeed.median(speed.prefill());
     double decode = DecoderSpeed.median(speed.decode());
     return new Speed(
@@ -150,8 +152,8 @@ final class BenchCommand implements Callable<Integer> {
         prefill * work.blockOperations() / limits.operationsPerSecond(),
         decode,
         speed.decode()[repeat - 1],
-        decode * work.bytes() / limits.readBytesPerSecond(),
-        work.bytes(),
+        decode * bytes / limits.readBytesPerSecond(),
+        bytes,
         work.blockOperations(),
         limits.readBytesPerSecond(),
         limits.operationsPerSecond(),

@@ -166,6 +166,21 @@ public final class KvCache implements AutoCloseable {
     return (long) pages * windows.length * pool.pageBytes();
   }
 
+  /**
+   * Bytes of keys and values that a token reads when tokens come one at a time, all blocks', on
+   * average over the tokens at positions {@code [from, to)}: its own and those before it that are
+   * in its window.
+   */
+  public double bytesReadPerToken(int from, int to) {
+    double positions = 0;
+    for (int position = from; position < to; position++) {
+      for (int window : windows) {
+        positions += Math.min(position + 1, window);
+      }
+    }
+    return positions / (to - from) * layout.bytes() / KeyValueLayout.POSITIONS;
+  }
+
   /** For people, for example {@code float16}. */
   public String label() {
     return layout.label();

@@ -361,4 +361,15 @@ class KvCacheTest {
       assertThat(cache.usedBytes()).isEqualTo(cache.prefixBytes());
     }
   }
+
+  /** Two blocks that see everything and one that sees 10 positions, 32 bytes each. */
+  @Test
+  void bytesThatATokenReads() {
+    try (var cache = cache(10, 100, false)) {
+      long position = PAGE / 64;
+      assertThat(cache.bytesReadPerToken(0, 1)).isEqualTo(3 * position);
+      assertThat(cache.bytesReadPerToken(99, 100)).isEqualTo((2 * 100 + 10) * position);
+      assertThat(cache.bytesReadPerToken(99, 101)).isEqualTo((100 + 101 + 10) * position);
+    }
+  }
 }

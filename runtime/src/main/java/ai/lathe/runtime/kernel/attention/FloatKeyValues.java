@@ -1,7 +1,9 @@
 package ai.lathe.runtime.kernel.attention;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
@@ -21,7 +23,7 @@ import java.lang.foreign.MemorySegment;
  */
 public record FloatKeyValues(DType type, int heads, int headSize) implements KeyValueLayout {
 
-  /** Tokens from which on a page is filled by way of arrays. */
+  /** Tokens from which on keys are turned before they are written. */
   private static final int MANY = 8;
 
   /** Rows of one head, as they come, turned, and rounded. */
@@ -88,39 +90,47 @@ public record FloatKeyValues(DType type, int heads, int headSize) implements Key
   @Override
   public boolean store(
       Heads keys, Heads values, int token, int count, int head, MemorySegment page, int position) {
-    if (count >= MANY) {
-      return storeMany(keys, values, token, count, head, page, position);
-    }
-    long keysAt = keysAt(head) + type.bytes(position);
-    long valuesAt = valuesAt(head) + type.bytes((long) position * headSize);
-    boolean fits = true;
-    for (int t = 0; t < count; t++) {
-      fits &= put(keys, token + t, head, page, keysAt + type.bytes(t), POSITIONS);
-      fits &= put(values, token + t, head, page, valuesAt + type.bytes((long) t * headSize), 1);
-    }
-    return fits;
-  }
-
-  /** In arrays, where the compiler sees through every index. */
-  private boolean storeMany(
-      Heads keys, Heads values, int token, int count, int head, MemorySegment page, int position) {
     var block = BLOCK.get();
     int n = count * headSize;
     block.reserve(n);
     block.read(values, token, count, head, headSize);
-    long valuesAt = valuesAt(head) + type.bytes((long) position * headSize);
-    boolean fits = write(block.rows, 0, n, block.codes, page, valuesAt);
+    boolean fits = round(block.rows, n, block.codes);
+    write(
+        block.rows,
+        block.codes,
+        0,
+        n,
+        page,
+        valuesAt(head) + type.bytes((long) position * headSize));
     block.read(keys, token, count, head, headSize);
-    turn(block.rows, count, headSize, block.turned);
-    long keysAt = keysAt(head) + type.bytes(position);
-    if (count == POSITIONS) {
-      return fits & write(block.turned, 0, n, block.codes, page, keysAt);
+    long at = keysAt(head) + type.bytes(position);
+    if (count < MANY) {
+      fits &= round(block.rows, n, block.codes);
+      scatter(block, count, page, at);
+      return fits;
     }
-    for (int i = 0; i < headSize; i++) {
-      long at = keysAt + type.bytes((long) i * POSITIONS);
-      fits &= write(block.turned, i * count, count, block.codes, page, at);
+    turn(block.rows, count, headSize, block.turned);
+    fits &= round(block.turned, n, block.codes);
+    int run = count == POSITIONS ? n : count;
+    for (int from = 0; from < n; from += run, at += type.bytes(POSITIONS)) {
+      write(block.turned, block.codes, from, run, page, at);
     }
     return fits;
+  }
+
+  /** Features of each token, a row of the page apart. */
+  private void scatter(Block block, int count, MemorySegment page, long at) {
+    for (int t = 0; t < count; t++) {
+      for (int i = 0; i < headSize; i++) {
+        int from = t * headSize + i;
+        int to = i * POSITIONS + t;
+        if (type == DType.F32) {
+          page.set(JAVA_FLOAT_UNALIGNED, at + 4L * to, block.rows[from]);
+        } else {
+          page.set(JAVA_SHORT_UNALIGNED, at + 2L * to, block.codes[from]);
+        }
+      }
+    }
   }
 
   /** {@code [count][size]} to {@code [size][count]}. */
@@ -133,38 +143,42 @@ public record FloatKeyValues(DType type, int heads, int headSize) implements Key
     }
   }
 
-  /** Whether all are numbers, also in this type. */
-  private boolean write(float[] x, int from, int n, short[] codes, MemorySegment page, long at) {
+  /** To 16 bits, where the type has so many; whether all are numbers, also in this type. */
+  private boolean round(float[] x, int n, short[] codes) {
     int largest = 0;
     switch (type) {
       case F16 -> {
         for (int i = 0; i < n; i++) {
-          codes[i] = Float.floatToFloat16(x[from + i]);
+          codes[i] = Float.floatToFloat16(x[i]);
         }
         for (int i = 0; i < n; i++) {
           largest = Math.max(largest, codes[i] & 0x7fff);
         }
-        MemorySegment.copy(codes, 0, page, JAVA_SHORT, at, n);
         return largest < 0x7c00;
       }
       case BF16 -> {
         for (int i = 0; i < n; i++) {
-          int bits = Float.floatToRawIntBits(x[from + i]);
-          codes[i] = (short) (rounded(bits) >>> 16);
+          codes[i] = (short) (rounded(Float.floatToRawIntBits(x[i])) >>> 16);
         }
         for (int i = 0; i < n; i++) {
           largest = Math.max(largest, codes[i] & 0x7fff);
         }
-        MemorySegment.copy(codes, 0, page, JAVA_SHORT, at, n);
         return largest < 0x7f80;
       }
       default -> {
         for (int i = 0; i < n; i++) {
-          largest = Math.max(largest, Float.floatToRawIntBits(x[from + i]) & 0x7fffffff);
+          largest = Math.max(largest, Float.floatToRawIntBits(x[i]) & 0x7fffffff);
         }
-        MemorySegment.copy(x, from, page, JAVA_FLOAT, at, n);
         return largest < 0x7f800000;
       }
+    }
+  }
+
+  private void write(float[] x, short[] codes, int from, int n, MemorySegment page, long at) {
+    if (type == DType.F32) {
+      MemorySegment.copy(x, from, page, JAVA_FLOAT, at, n);
+    } else {
+      MemorySegment.copy(codes, from, page, JAVA_SHORT, at, n);
     }
   }
 
@@ -172,39 +186,6 @@ public record FloatKeyValues(DType type, int heads, int headSize) implements Key
   private static int rounded(int bits) {
     boolean number = (bits & 0x7fffffff) <= 0x7f800000;
     return number ? bits + 0x7fff + (bits >>> 16 & 1) : bits | 0x400000;
-  }
-
-  /** One head of one token, its features {@code stride} elements apart. */
-  private boolean put(Heads from, int token, int head, MemorySegment page, long at, int stride) {
-    var memory = from.memory();
-    long source = from.at(token, head);
-    int beyond = 0;
-    switch (type) {
-      case F16 -> {
-        for (int i = 0; i < headSize; i++) {
-          short half = Float.floatToFloat16(memory.getAtIndex(JAVA_FLOAT, source + i));
-          page.set(JAVA_SHORT, at + 2L * i * stride, half);
-          // Carries into bit 15 where all bits of the exponent are set.
-          beyond |= (half & 0x7fff) + 0x400;
-        }
-      }
-      case BF16 -> {
-        for (int i = 0; i < headSize; i++) {
-          int bits = Float.floatToRawIntBits(memory.getAtIndex(JAVA_FLOAT, source + i));
-          int rounded = rounded(bits);
-          page.set(JAVA_SHORT, at + 2L * i * stride, (short) (rounded >>> 16));
-          beyond |= (rounded >>> 16 & 0x7fff) + 0x80;
-        }
-      }
-      default -> {
-        for (int i = 0; i < headSize; i++) {
-          float value = memory.getAtIndex(JAVA_FLOAT, source + i);
-          page.set(JAVA_FLOAT, at + 4L * i * stride, value);
-          beyond |= Math.abs(value) <= Float.MAX_VALUE ? 0 : 0x8000;
-        }
-      }
-    }
-    return (beyond & 0x8000) == 0;
   }
 
   @Override
