@@ -12,8 +12,10 @@ import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Progress;
+import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.Tensor;
 import ai.lathe.tensor.block.BlockEncoder;
+import ai.lathe.tensor.linalg.Parallel;
 import java.lang.foreign.Arena;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -57,6 +59,9 @@ final class Conversion {
       LinearWeight weight, Encoding encoding, Address address, Arena arena) {
     if (encoding.equals(weight.encoding())) {
       return weight;
+    }
+    if (weight instanceof Sparse sparse && encoding.equals(sparse.encoding().values())) {
+      return sparse.dense();
     }
     return switch (encoding) {
       case Encoding.Plain(DType type) -> plain(weight, type, address, arena);
@@ -104,21 +109,31 @@ final class Conversion {
   }
 
   private void rows(LinearWeight weight, Address address, Row action) {
-    IntStream.range(0, weight.rows())
+    // Some weights decode what all rows share first: many rows for each decoder.
+    int step = Math.max(1, Math.ceilDiv(weight.rows(), 8 * Parallel.threads()));
+    IntStream.range(0, Math.ceilDiv(weight.rows(), step))
         .parallel()
         .forEach(
-            row -> {
+            part -> {
+              var decoder = weight.rowDecoder();
               var values = new float[weight.columns()];
-              weight.decodeRows(row, row + 1, values, 0);
-              for (float value : values) {
-                if (!Float.isFinite(value)) {
-                  throw new LatheException(
-                      "%s holds %s in row %d: the model is broken"
-                          .formatted(source.name(address), value, row));
-                }
+              int to = Math.min(weight.rows(), (part + 1) * step);
+              for (int row = part * step; row < to; row++) {
+                decoder.decode(row, row + 1, values, 0);
+                requireFinite(address, row, values);
+                action.take(row, values);
               }
-              action.take(row, values);
             });
+  }
+
+  private void requireFinite(Address address, int row, float[] values) {
+    for (float value : values) {
+      if (!Float.isFinite(value)) {
+        throw new LatheException(
+            "%s holds %s in row %d: the model is broken"
+                .formatted(source.name(address), value, row));
+      }
+    }
   }
 
   /** Values above this would round to infinity. */

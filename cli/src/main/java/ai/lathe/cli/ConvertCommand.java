@@ -132,6 +132,7 @@ final class ConvertCommand implements Callable<Integer> {
       requireSpace(plan);
       fallbacks.forEach(fallback -> console.say("fallback: " + fallback));
       plan.notes().forEach(note -> console.say("note: " + note));
+      WrittenZeros.notes(source, encodings).forEach(note -> console.say("note: " + note));
       new Conversion(source, encodings, importance).write(plan, console.progress());
       single.ifPresent(SingleFile::moveIntoPlace);
       try (var written = Checkpoints.open(output.toString())) {
@@ -203,6 +204,9 @@ final class ConvertCommand implements Callable<Integer> {
     var stored = source.matrix(address).encoding();
     if (target.holds(stored)) {
       return stored;
+    }
+    if (stored instanceof Encoding.Sparse sparse && target.holds(sparse.values())) {
+      return sparse.values();
     }
     var dtype =
         MatrixTypes.PLAIN.contains(source.config().dtype()) ? source.config().dtype() : DType.F16;

@@ -4,6 +4,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.checkpoint.Checkpoints;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -33,6 +34,12 @@ final class InspectCommand implements Callable<Integer> {
       description = "List every tensor, not one line for all that look the same.")
   private boolean tensors;
 
+  @Option(
+      names = "--zeros",
+      description =
+          "Count the zeros of every matrix, for which all are read; else those that masks tell.")
+  private boolean zeros;
+
   @Option(names = "--json", description = "Print one JSON object: the same, and every tensor.")
   private boolean json;
 
@@ -46,6 +53,8 @@ final class InspectCommand implements Callable<Integer> {
    * @param bytes of the model's files
    * @param weightBytes of the tensors in them
    * @param bitsPerWeight the latter in bits, by parameters
+   * @param zeros weights that are exactly zero, in matrices of which that is known
+   * @param sparsity their share in these matrices; null where it is known of none
    * @param tokenizer null where there is none
    */
   record Inspection(
@@ -57,6 +66,8 @@ final class InspectCommand implements Callable<Integer> {
       long bytes,
       long weightBytes,
       double bitsPerWeight,
+      long zeros,
+      Double sparsity,
       Dimensions config,
       Vocabulary tokenizer,
       List<Inventory.Entry> tensors) {}
@@ -111,18 +122,19 @@ final class InspectCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     try (var checkpoint = Checkpoints.open(model, console.progress())) {
-      var inspection = inspect(model, checkpoint);
+      var inventory = Inventory.of(checkpoint, zeros);
+      var inspection = inspect(model, checkpoint, inventory);
       if (json) {
         console.json(inspection);
       } else {
-        print(inspection, checkpoint);
+        print(inspection, inventory);
       }
     }
     return Main.OK;
   }
 
-  private static Inspection inspect(String model, Checkpoint checkpoint) {
-    var inventory = Inventory.of(checkpoint);
+  private static Inspection inspect(String model, Checkpoint checkpoint, Inventory inventory) {
+    long weights = inventory.weightsWithKnownZeros();
     return new Inspection(
         model,
         checkpoint.format(),
@@ -132,12 +144,14 @@ final class InspectCommand implements Callable<Integer> {
         checkpoint.bytes(),
         inventory.weightBytes(),
         inventory.bitsPerWeight(),
+        inventory.zeros(),
+        weights == 0 ? null : (Double) ((double) inventory.zeros() / weights),
         Dimensions.of(checkpoint.config()),
         checkpoint.tokenizer().map(Tokenizer::vocabularySize).map(Vocabulary::new).orElse(null),
         inventory.tensors());
   }
 
-  private void print(Inspection found, Checkpoint checkpoint) {
+  private void print(Inspection found, Inventory inventory) {
     var config = found.config();
     line("model", found.model());
     line("format", found.format());
@@ -180,19 +194,38 @@ final class InspectCommand implements Callable<Integer> {
                 Sizes.count(found.bytes()),
                 Sizes.bytes(found.bytes()),
                 Sizes.number(found.bitsPerWeight(), 2)));
+    if (found.sparsity() != null) {
+      line(
+          "sparsity",
+          "%s of %s weights are zero (%s)"
+              .formatted(
+                  Sizes.count(found.zeros()),
+                  Sizes.count(inventory.weightsWithKnownZeros()),
+                  percent(found.sparsity())));
+    }
     console.print("");
-    table(Inventory.of(checkpoint)).lines().forEach(console::print);
+    table(inventory).lines().forEach(console::print);
   }
 
   private void line(String name, String value) {
     console.print("%-13s %s".formatted(name, value));
   }
 
+  private static String percent(double share) {
+    return Double.isNaN(share) ? "" : Sizes.number(100 * share, 2) + " %";
+  }
+
   private Table table(Inventory inventory) {
+    boolean known = inventory.weightsWithKnownZeros() > 0;
     if (tensors) {
-      var table = new Table("tensor", "shape", "stored as", "bytes");
+      var table = table(known, "tensor", "shape", "stored as", "bytes");
       for (var tensor : inventory.tensors()) {
-        table.row(
+        var share =
+            tensor.zeros() == null ? Double.NaN : (double) tensor.zeros() / tensor.elements();
+        row(
+            table,
+            known,
+            share,
             tensor.name(),
             Sizes.shape(tensor.shape()),
             tensor.encoding(),
@@ -200,9 +233,12 @@ final class InspectCommand implements Callable<Integer> {
       }
       return table;
     }
-    var table = new Table("role", "shape", "stored as", "tensors", "bytes");
+    var table = table(known, "role", "shape", "stored as", "tensors", "bytes");
     for (var group : inventory.groups()) {
-      table.row(
+      row(
+          table,
+          known,
+          group.sparsity(),
           group.role(),
           Sizes.shape(group.shape()),
           group.encoding(),
@@ -210,5 +246,20 @@ final class InspectCommand implements Callable<Integer> {
           Sizes.count(group.bytes()));
     }
     return table;
+  }
+
+  /** With a column of zeros where anything is known of them. */
+  private static Table table(boolean known, String... columns) {
+    return new Table(known ? with(columns, "zeros") : columns);
+  }
+
+  private static void row(Table table, boolean known, double sparsity, String... cells) {
+    table.row(known ? with(cells, percent(sparsity)) : cells);
+  }
+
+  private static String[] with(String[] cells, String last) {
+    var all = Arrays.copyOf(cells, cells.length + 1);
+    all[cells.length] = last;
+    return all;
   }
 }

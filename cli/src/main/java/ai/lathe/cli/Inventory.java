@@ -5,13 +5,16 @@ import ai.lathe.model.Address.Part;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Role;
+import ai.lathe.tensor.Pattern;
+import ai.lathe.tensor.Zeros;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
- * What a model on disk is made of, read from headers alone.
+ * What a model on disk is made of.
  *
  * @param parameters numbers that the model is, whatever they are stored as
  * @param weightBytes of all tensors; names and headers excluded
@@ -25,21 +28,52 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
    * @param role what it does
    * @param shape outermost dimension first
    * @param encoding how it is stored
+   * @param zeros how many of its weights are exactly zero; null where that is not known
+   * @param pattern of the zeros, by the mask that says which they are; null where there is none
    */
-  record Entry(String name, String role, List<Long> shape, String encoding, long bytes) {
+  record Entry(
+      String name,
+      String role,
+      List<Long> shape,
+      String encoding,
+      long bytes,
+      Long zeros,
+      String pattern) {
 
     long elements() {
       return shape.stream().reduce(1L, Math::multiplyExact);
     }
   }
 
-  /** Tensors of one role that look the same. */
-  record Group(String role, List<Long> shape, String encoding, int tensors, long bytes) {}
+  /**
+   * Tensors of one role that look the same.
+   *
+   * @param zeros of all; null where that is not known
+   */
+  record Group(
+      String role, List<Long> shape, String encoding, int tensors, long bytes, Long zeros) {
 
+    /** From 0 to 1; NaN where it is not known. */
+    double sparsity() {
+      double all = tensors * (double) shape.stream().reduce(1L, Math::multiplyExact);
+      return zeros == null ? Double.NaN : zeros / all;
+    }
+  }
+
+  /** Headers alone are read, and masks. */
   static Inventory of(Checkpoint checkpoint) {
+    return of(checkpoint, false);
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param count zeros of all matrices are counted, for which they are read
+   */
+  static Inventory of(Checkpoint checkpoint, boolean count) {
     var tensors = new ArrayList<Entry>();
     for (var address : checkpoint.addresses()) {
-      tensors.add(entry(checkpoint, address));
+      tensors.add(entry(checkpoint, address, count));
     }
     return new Inventory(
         tensors,
@@ -47,23 +81,38 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
         tensors.stream().mapToLong(Entry::bytes).sum());
   }
 
-  private static Entry entry(Checkpoint checkpoint, Address address) {
+  private static Entry entry(Checkpoint checkpoint, Address address, boolean count) {
     var role = words(address.role()) + (address.part() == Part.BIAS ? " bias" : "");
     var name = checkpoint.name(address);
     if (address.part() == Part.BIAS
         || checkpoint.architecture().parameter(address.role()).kind() == Kind.NORM) {
       var vector = checkpoint.vector(address).orElseThrow();
       return new Entry(
-          name, role, List.of(vector.elements()), vector.dtype().name(), vector.data().byteSize());
+          name,
+          role,
+          List.of(vector.elements()),
+          vector.dtype().name(),
+          vector.data().byteSize(),
+          null,
+          null);
     }
     var matrix = checkpoint.matrix(address);
     var encoding = matrix.encoding();
-    return new Entry(
-        name,
-        role,
-        List.of((long) matrix.rows(), (long) matrix.columns()),
-        encoding.label(),
-        encoding.bytes(matrix.rows(), matrix.columns()));
+    var masked = Zeros.masked(matrix);
+    var zeros = masked.isEmpty() && count ? Optional.of(Zeros.counted(matrix)) : masked;
+    var entry =
+        new Entry(
+            name,
+            role,
+            List.of((long) matrix.rows(), (long) matrix.columns()),
+            encoding.label(),
+            encoding.bytes(matrix.rows(), matrix.columns()),
+            zeros.map(Zeros::count).orElse(null),
+            masked.flatMap(Zeros::pattern).map(Pattern::label).orElse(null));
+    if (count && address.block() != Address.OUTSIDE) {
+      checkpoint.release(address.block());
+    }
+    return entry;
   }
 
   /** {@code ATTENTION_NORM} is {@code attention norm}. */
@@ -74,6 +123,16 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
   /** Bits of storage that a parameter takes on average, norms and embeddings included. */
   double bitsPerWeight() {
     return parameters == 0 ? 0 : 8.0 * weightBytes / parameters;
+  }
+
+  /** Zeros of the matrices of which they are known. */
+  long zeros() {
+    return tensors.stream().filter(t -> t.zeros != null).mapToLong(Entry::zeros).sum();
+  }
+
+  /** Those matrices' weights. */
+  long weightsWithKnownZeros() {
+    return tensors.stream().filter(t -> t.zeros != null).mapToLong(Entry::elements).sum();
   }
 
   /** In order of first appearance. */
@@ -95,7 +154,10 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
                     key.shape,
                     key.encoding,
                     members.size(),
-                    members.stream().mapToLong(Entry::bytes).sum())));
+                    members.stream().mapToLong(Entry::bytes).sum(),
+                    members.stream().anyMatch(member -> member.zeros == null)
+                        ? null
+                        : (Long) members.stream().mapToLong(Entry::zeros).sum())));
     return result;
   }
 }

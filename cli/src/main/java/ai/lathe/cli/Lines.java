@@ -66,6 +66,9 @@ final class Lines {
                     Sizes.number(size.ratio(), 2),
                     Sizes.number(size.bitsPerWeight(), 2),
                     Sizes.number(size.quantizedBitsPerWeight(), 2))));
+    if (size.sparsity() > 0) {
+      lines.add(line("sparsity", Sizes.number(100 * size.sparsity(), 2) + " % where compressed"));
+    }
     lines.addAll(of(report.quality()));
     lines.add(line("fallbacks", Integer.toString(report.fallbacks().size())));
     double seconds = report.seconds().values().stream().mapToDouble(s -> s).sum();

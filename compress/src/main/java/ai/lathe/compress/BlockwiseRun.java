@@ -5,7 +5,9 @@ import ai.lathe.compress.calibration.Coverage;
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.plan.Plan;
+import ai.lathe.compress.pruning.PruningMethod;
 import ai.lathe.compress.quantization.OutputError;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.WeightError;
@@ -23,6 +25,7 @@ import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.Tensor;
+import ai.lathe.tensor.Zeros;
 import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.Layerwise;
 import ai.lathe.torch.TorchBlock;
@@ -169,7 +172,8 @@ final class BlockwiseRun {
       boolean calibrated = statistics.gram().isPresent();
       var fallbacks =
           Stream.concat(coverage.note().stream(), solution.fallbacks().stream()).toList();
-      reports.add(report(entry, error, calibrated, took, fallbacks));
+      double sparsity = sparsity(level, solution.weight());
+      reports.add(report(entry, sparsity, error, calibrated, took, fallbacks));
     }
     return reports;
   }
@@ -219,7 +223,7 @@ final class BlockwiseRun {
     }
     writer.write(entry.address(), LinearWeight.stack(parts));
     long took = System.nanoTime() - start;
-    return report(entry, error.relative(), false, took, List.copyOf(fallbacks));
+    return report(entry, 0, error.relative(), false, took, List.copyOf(fallbacks));
   }
 
   /** A matrix that stays as it is, in the type that the plan gives it. */
@@ -259,8 +263,22 @@ final class BlockwiseRun {
     }
   }
 
+  /** Exact where there is a mask; else the zeros among the values that pruning left. */
+  private static double sparsity(Level<?> level, LinearWeight weight) {
+    var masked = Zeros.masked(weight);
+    if (masked.isPresent() || !(level.root().solver() instanceof PruningMethod<?>)) {
+      return masked.map(Zeros::share).orElse(0.0);
+    }
+    return Zeros.counted(weight).share();
+  }
+
   private LayerReport report(
-      Plan.Entry entry, double error, boolean calibrated, long took, List<String> fallbacks) {
+      Plan.Entry entry,
+      double sparsity,
+      double error,
+      boolean calibrated,
+      long took,
+      List<String> fallbacks) {
     var all = new ArrayList<String>();
     entry.fallback().ifPresent(all::add);
     all.addAll(fallbacks);
@@ -270,6 +288,8 @@ final class BlockwiseRun {
         entry.columns(),
         entry.encoding().label(),
         plan.bytes(entry),
+        8.0 * plan.bytes(entry) / entry.weights(),
+        sparsity,
         error,
         calibrated,
         took / 1e9,

@@ -11,6 +11,7 @@ import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
+import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.report.ReportFile;
 import ai.lathe.eval.data.TextData;
@@ -278,7 +279,7 @@ public final class Compression {
         written.format(),
         settings(plan),
         fingerprint.parts(),
-        size(source, written, plan),
+        size(source, written, plan, layers),
         measured,
         steps.changes(),
         layers,
@@ -302,7 +303,8 @@ public final class Compression {
     return settings;
   }
 
-  private static Report.Size size(Checkpoint source, Checkpoint written, Plan plan) {
+  private static Report.Size size(
+      Checkpoint source, Checkpoint written, Plan plan, List<LayerReport> layers) {
     long weights = plan.entries().stream().mapToLong(Plan.Entry::weights).sum();
     var compressed = plan.entries().stream().filter(entry -> entry.level().isPresent()).toList();
     double compressedBits = 8.0 * compressed.stream().mapToLong(plan::bytes).sum();
@@ -313,7 +315,19 @@ public final class Compression {
         (double) source.bytes() / written.bytes(),
         weights,
         8.0 * plan.bytes() / weights,
-        compressedWeights == 0 ? 0 : compressedBits / compressedWeights);
+        compressedWeights == 0 ? 0 : compressedBits / compressedWeights,
+        sparsity(layers));
+  }
+
+  private static double sparsity(List<LayerReport> layers) {
+    double weights = 0;
+    double zeros = 0;
+    for (var layer : layers) {
+      double all = (double) layer.rows() * layer.columns();
+      weights += all;
+      zeros += layer.sparsity() * all;
+    }
+    return weights == 0 ? 0 : zeros / weights;
   }
 
   private static Map<String, String> environment() {

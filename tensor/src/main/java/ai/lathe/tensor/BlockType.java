@@ -35,6 +35,19 @@ public interface BlockType {
   float level(int code);
 
   /**
+   * Whether a weight that is zero stays exactly zero, whatever else is in its block: there is a
+   * level 0, and no offset.
+   */
+  default boolean holdsZero() {
+    for (int code = 0; code < codes(); code++) {
+      if (level(code) == 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
    * The code whose level is nearest to {@code position}, which is {@code (x - offset) / scale} of
    * the weight's group; beyond the ends, that of the end.
    */

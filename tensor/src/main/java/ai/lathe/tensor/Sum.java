@@ -44,16 +44,27 @@ public record Sum(List<LinearWeight> parts) implements LinearWeight {
 
   @Override
   public void decodeRows(int from, int to, float[] target, int offset) {
-    parts.getFirst().decodeRows(from, to, target, offset);
-    if (parts.size() == 1) {
-      return;
-    }
-    var part = new float[(to - from) * columns()];
-    for (var other : parts.subList(1, parts.size())) {
-      other.decodeRows(from, to, part, 0);
-      for (int i = 0; i < part.length; i++) {
-        target[offset + i] += part[i];
+    rowDecoder().decode(from, to, target, offset);
+  }
+
+  @Override
+  public RowDecoder rowDecoder() {
+    int columns = columns();
+    var decoders = parts.stream().map(LinearWeight::rowDecoder).toArray(RowDecoder[]::new);
+    var memory = new float[1][0];
+    return (from, to, target, offset) -> {
+      decoders[0].decode(from, to, target, offset);
+      int count = (to - from) * columns;
+      if (decoders.length > 1 && memory[0].length < count) {
+        memory[0] = new float[count];
       }
-    }
+      var part = memory[0];
+      for (int p = 1; p < decoders.length; p++) {
+        decoders[p].decode(from, to, part, 0);
+        for (int i = 0; i < count; i++) {
+          target[offset + i] += part[i];
+        }
+      }
+    };
   }
 }

@@ -18,6 +18,7 @@ import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.format.QuantizationFormat;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.tensor.BlockType;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
@@ -232,6 +233,11 @@ final class PruningPlan {
   private Encoding held(Encoding encoding, Slot slot) {
     if (encoding instanceof Encoding.Sum || encoding instanceof Encoding.Product) {
       target.require(encoding);
+    }
+    if (encoding instanceof Encoding.Blocked(BlockType type) && !type.holdsZero()) {
+      notes.accept(
+          "%s cannot hold zero exactly: pruned weights become small numbers"
+              .formatted(type.name()));
     }
     if (!(encoding instanceof Encoding.Sparse sparse)) {
       return encoding;

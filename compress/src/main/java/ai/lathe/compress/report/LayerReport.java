@@ -5,6 +5,9 @@ import java.util.List;
 /**
  * One compressed matrix.
  *
+ * @param bitsPerWeight of what is stored, scales and masks included
+ * @param sparsity share of weights that pruning left zero; of a sum or product that of its sparse
+ *     part
  * @param relativeError {@code tr((W-Q) H (W-Q)^T) / tr(W H W^T)}, with {@code H = I} where nothing
  *     was calibrated
  * @param calibrated whether H is of calibration data
@@ -16,6 +19,8 @@ public record LayerReport(
     int columns,
     String encoding,
     long bytes,
+    double bitsPerWeight,
+    double sparsity,
     double relativeError,
     boolean calibrated,
     double seconds,

@@ -43,6 +43,7 @@ public record Report(
    * @param artifactBytes files of the artifact, without this report
    * @param bitsPerWeight of all matrices of the artifact, scales included
    * @param quantizedBitsPerWeight of those that a solver compressed
+   * @param sparsity share of zeros in those, by pruning
    */
   public record Size(
       long originalBytes,
@@ -50,5 +51,6 @@ public record Report(
       double ratio,
       long weights,
       double bitsPerWeight,
-      double quantizedBitsPerWeight) {}
+      double quantizedBitsPerWeight,
+      double sparsity) {}
 }

@@ -44,6 +44,11 @@ final class AffineBlock extends PlanarBlock {
   }
 
   @Override
+  public boolean holdsZero() {
+    return false;
+  }
+
+  @Override
   void scales(int[] stored, float[] scale, float[] offset) {
     scale[0] = Half.value(stored[0]);
     offset[0] = Half.value(stored[1]);

@@ -45,6 +45,11 @@ final class SuperBlock extends PlanarBlock {
   }
 
   @Override
+  public boolean holdsZero() {
+    return !scales.minima() && super.holdsZero();
+  }
+
+  @Override
   void writeScales(int[] stored, byte[] block) {
     Half.write(block, dAt, stored[0]);
     if (scales.minima()) {
