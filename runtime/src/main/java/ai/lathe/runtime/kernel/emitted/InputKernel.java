@@ -44,11 +44,17 @@ final class InputKernel {
   /** The third and fourth of each four lanes. */
   private static final int UPPER_LANES = 0xCCCC;
 
+  private static final int ODD_LANES = 0xAAAA;
+
   // Mask registers.
   private static final int USED_UP = 1;
   private static final int NUMBERS = 2;
   private static final int NO_NUMBERS = 3;
   private static final int UPPER = 4;
+  private static final int ODD = 5;
+
+  /** All lanes where a block has nothing but numbers, and they are not too small; else none. */
+  private static final int[] NUMBERS_OF = {6, 7};
 
   private static final int SIGN = 0x80000000;
 
@@ -56,6 +62,11 @@ final class InputKernel {
   private static final int HALVES = 0x4E;
 
   private static final int NEIGHBOURS = 0xB1;
+
+  /** The first and the third of four things, everywhere; the second twice and the fourth twice. */
+  private static final int[] EVEN_THING = {0x00, 0xAA};
+
+  private static final int ODD_THINGS = 0xF5;
 
   private static final Zmm MAGNITUDE = zmm(31);
   private static final Zmm LEAST = zmm(30);
@@ -70,9 +81,12 @@ final class InputKernel {
   private static final Zmm SUM_PLACES = zmm(21);
   private static final Zmm SUM = zmm(20);
   private static final Zmm OTHER = zmm(19);
-  private static final Zmm MAXIMUM = zmm(18);
-  private static final Zmm FACTOR = zmm(17);
-  private static final Zmm[] SCALES = {zmm(16), zmm(15)};
+  private static final Zmm[] MAXIMA = {zmm(18), zmm(17)};
+  private static final Zmm SCALES = zmm(16);
+  private static final Zmm DIVIDEND = zmm(15);
+  private static final Zmm DIVISOR = zmm(14);
+  private static final Zmm QUOTIENTS = zmm(13);
+  private static final Zmm FACTOR = zmm(12);
 
   private final Assembler a = new Assembler();
   private final Tile tile;
@@ -119,6 +133,8 @@ final class InputKernel {
     a.emit(VPXORD, ZERO, ZERO, ZERO);
     a.move(RAX, UPPER_LANES);
     a.mask(UPPER, RAX);
+    a.move(RAX, ODD_LANES);
+    a.mask(ODD, RAX);
     a.move(ALL, ALL_LANES);
     a.move(GROUPS, tile.groups() == 4 ? FOUR_LANES : TWO_LANES);
     a.move(BLOCKS, TWO_LANES);
@@ -144,7 +160,11 @@ final class InputKernel {
   }
 
   private void part() {
-    for (int block = 0; block < SCALES.length; block++) {
+    for (int block = 0; block < MAXIMA.length; block++) {
+      maximum(block);
+    }
+    divide();
+    for (int block = 0; block < MAXIMA.length; block++) {
       round(block);
     }
     var codes = zmm(0);
@@ -169,11 +189,10 @@ final class InputKernel {
       a.emit(VPSUBD, OTHER, ZERO, OTHER);
       scatter(START_PLACES, OTHER, GROUPS);
     }
-    a.merge(UPPER, VMOVUPS, SCALES[0], SCALES[1]);
-    scatter(SCALE_PLACES, SCALES[0], BLOCKS);
+    scatter(SCALE_PLACES, SCALES, BLOCKS);
     if (tile.minima()) {
       a.emit(VCVTDQ2PS, SUM, SUM);
-      a.emit(VMULPS, SUM, SUM, SCALES[0]);
+      a.emit(VMULPS, SUM, SUM, SCALES);
       scatter(SUM_PLACES, SUM, GROUPS);
     }
   }
@@ -183,33 +202,55 @@ final class InputKernel {
     a.scatter(TILE, places, from, USED_UP);
   }
 
-  /** Two vectors become codes; the block's scale is in every lane of {@code SCALES[block]}. */
-  private void round(int block) {
+  /** Loads a block's two vectors; their largest magnitude, in every lane. */
+  private void maximum(int block) {
     var low = zmm(2 * block);
     var high = zmm(2 * block + 1);
+    var maximum = MAXIMA[block];
     a.emit(VMOVUPS, low, VALUES.at(128 * block));
     a.emit(VMOVUPS, high, VALUES.at(128 * block + 64));
     // Magnitudes compare as their bits do, and what is no number is the largest.
-    a.emit(VPANDD, MAXIMUM, MAGNITUDE, low);
+    a.emit(VPANDD, maximum, MAGNITUDE, low);
     a.emit(VPANDD, OTHER, MAGNITUDE, high);
-    a.emit(VPMAXUD, MAXIMUM, MAXIMUM, OTHER);
+    a.emit(VPMAXUD, maximum, maximum, OTHER);
     for (int order : new int[] {HALVES, NEIGHBOURS}) {
-      a.emit(VSHUFI32X4, OTHER, MAXIMUM, MAXIMUM, order);
-      a.emit(VPMAXUD, MAXIMUM, MAXIMUM, OTHER);
+      a.emit(VSHUFI32X4, OTHER, maximum, maximum, order);
+      a.emit(VPMAXUD, maximum, maximum, OTHER);
     }
     for (int order : new int[] {HALVES, NEIGHBOURS}) {
-      a.emit(VPSHUFD, OTHER, MAXIMUM, order);
-      a.emit(VPMAXUD, MAXIMUM, MAXIMUM, OTHER);
+      a.emit(VPSHUFD, OTHER, maximum, order);
+      a.emit(VPMAXUD, maximum, maximum, OTHER);
     }
-    a.compare(NUMBERS, MAXIMUM, LEAST, Order.AT_LEAST);
-    a.compare(NUMBERS, MAXIMUM, INFINITY, Order.LESS, NUMBERS);
-    a.compare(NO_NUMBERS, MAXIMUM, INFINITY, Order.AT_LEAST);
-    a.zero(NUMBERS, VDIVPS, FACTOR, LARGEST, MAXIMUM);
-    a.zero(NUMBERS, VDIVPS, SCALES[block], MAXIMUM, LARGEST);
-    a.merge(NO_NUMBERS, VMOVUPS, SCALES[block], NAN);
-    for (var values : new Zmm[] {low, high}) {
+    a.compare(NUMBERS_OF[block], maximum, LEAST, Order.AT_LEAST);
+    a.compare(NUMBERS_OF[block], maximum, INFINITY, Order.LESS, NUMBERS_OF[block]);
+  }
+
+  /**
+   * Factors and scales of both blocks by one division, which takes as long as twenty other
+   * instructions: of each four lanes the first and third are what values are multiplied by, the
+   * second and fourth the scales.
+   */
+  private void divide() {
+    a.emit(VMOVUPS, DIVISOR, MAXIMA[0]);
+    a.merge(UPPER, VMOVUPS, DIVISOR, MAXIMA[1]);
+    a.compare(NUMBERS, DIVISOR, LEAST, Order.AT_LEAST);
+    a.compare(NUMBERS, DIVISOR, INFINITY, Order.LESS, NUMBERS);
+    a.compare(NO_NUMBERS, DIVISOR, INFINITY, Order.AT_LEAST);
+    a.emit(VMOVUPS, DIVIDEND, LARGEST);
+    a.merge(ODD, VMOVUPS, DIVIDEND, DIVISOR);
+    a.merge(ODD, VMOVUPS, DIVISOR, LARGEST);
+    a.zero(NUMBERS, VDIVPS, QUOTIENTS, DIVIDEND, DIVISOR);
+    a.emit(VPSHUFD, SCALES, QUOTIENTS, ODD_THINGS);
+    a.merge(NO_NUMBERS, VMOVUPS, SCALES, NAN);
+  }
+
+  /** A block's two vectors become codes. */
+  private void round(int block) {
+    a.emit(VPSHUFD, FACTOR, QUOTIENTS, EVEN_THING[block]);
+    for (int vector = 2 * block; vector < 2 * block + 2; vector++) {
+      var values = zmm(vector);
       a.emit(VMULPS, values, values, FACTOR);
-      a.zero(NUMBERS, VCVTPS2DQ, values, values);
+      a.zero(NUMBERS_OF[block], VCVTPS2DQ, values, values);
     }
   }
 }
