@@ -103,6 +103,21 @@ public interface BlockType {
    */
   void read(MemorySegment source, long offset, byte[] levels, int at, BlockScales scales);
 
+  /**
+   * Does {@link #read} many times, with memory of its own for what lies between; for one thread.
+   */
+  default LevelReader levelReader() {
+    return this::read;
+  }
+
+  /** See {@link #levelReader}. */
+  @FunctionalInterface
+  interface LevelReader {
+
+    /** As {@link BlockType#read}. */
+    void read(MemorySegment source, long offset, byte[] levels, int at, BlockScales scales);
+  }
+
   /** Bytes of a {@code [rows, columns]} matrix; columns must be a multiple of {@link #size}. */
   default long bytes(long rows, long columns) {
     return Math.multiplyExact(rows, columns / size() * bytes());

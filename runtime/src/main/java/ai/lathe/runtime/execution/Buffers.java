@@ -5,6 +5,7 @@ import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.Workers;
+import ai.lathe.runtime.kernel.memory.Pages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -80,6 +81,7 @@ final class Buffers {
   }
 
   private MemorySegment floats(Arena arena, int width) {
-    return arena.allocate(Math.multiplyExact((long) tokens * width, Float.BYTES), 64);
+    // Zeros that take no memory until a pass has as many tokens.
+    return Pages.allocate(Math.multiplyExact((long) tokens * width, Float.BYTES), arena);
   }
 }

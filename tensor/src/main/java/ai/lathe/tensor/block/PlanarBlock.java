@@ -140,18 +140,26 @@ abstract class PlanarBlock implements BlockType {
   @Override
   public final void read(
       MemorySegment source, long offset, byte[] target, int at, BlockScales scales) {
+    levelReader().read(source, offset, target, at, scales);
+  }
+
+  @Override
+  public final LevelReader levelReader() {
+    var block = new byte[bytes];
     var found = new byte[size];
-    takeApart(source, offset, new byte[bytes], found, scales);
-    if (turned >= 0) {
-      int low = levels.low();
-      for (int i = 0; i < size; i++) {
-        target[at + i] = (byte) (((found[i] ^ turned) & 0xFF) + low);
+    return (source, offset, target, at, scales) -> {
+      takeApart(source, offset, block, found, scales);
+      if (turned >= 0) {
+        int low = levels.low();
+        for (int i = 0; i < size; i++) {
+          target[at + i] = (byte) (((found[i] ^ turned) & 0xFF) + low);
+        }
+      } else {
+        for (int i = 0; i < size; i++) {
+          target[at + i] = (byte) values[found[i] & 0xFF];
+        }
       }
-    } else {
-      for (int i = 0; i < size; i++) {
-        target[at + i] = (byte) values[found[i] & 0xFF];
-      }
-    }
+    };
   }
 
   @Override

@@ -10,11 +10,13 @@ final class BlockSource implements Packing.Source {
 
   private final BlockQuantized weight;
   private final Layout layout;
+  private final BlockType.LevelReader reader;
   private final BlockScales scales;
 
   BlockSource(BlockQuantized weight) {
     this.weight = weight;
     this.layout = layout(weight.type()).orElseThrow();
+    this.reader = weight.type().levelReader();
     this.scales = weight.type().emptyScales();
   }
 
@@ -45,7 +47,7 @@ final class BlockSource implements Packing.Source {
     int groups = type.size() / type.groupSize();
     long at = (long) row * blocks * type.bytes();
     for (int b = 0; b < blocks; b++, at += type.bytes()) {
-      type.read(weight.blocks(), at, target.codes, b * type.size(), scales);
+      reader.read(weight.blocks(), at, target.codes, b * type.size(), scales);
       int first = b * groups;
       if (layout.sides().twoLevels()) {
         target.scales[b] = Float.float16ToFloat((short) scales.stored()[0]);
