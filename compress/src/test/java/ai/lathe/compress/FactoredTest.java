@@ -1,0 +1,101 @@
+package ai.lathe.compress;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.lathe.compress.compensation.Compensation.Method;
+import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.pruning.Sparsity;
+import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.report.Report;
+import ai.lathe.model.Address;
+import ai.lathe.model.EmbeddedModel;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Pattern;
+import ai.lathe.tensor.Progress;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Weights that are sums and products, from the recipe to the artifact that is opened again. */
+class FactoredTest {
+
+  @TempDir static Path folder;
+  private static Path model;
+
+  @BeforeAll
+  static void extract() {
+    model = EmbeddedModel.extract(folder.resolve("embedded")).directory();
+  }
+
+  private static Report run(String name, Recipe recipe) {
+    var usual = CompressionRequest.of(model.toString(), folder.resolve(name), recipe);
+    var request =
+        new CompressionRequest(
+            usual.model(),
+            usual.artifact(),
+            recipe,
+            Optional.empty(),
+            Optional.empty(),
+            "text",
+            16,
+            Optional.of(64),
+            0,
+            false,
+            false);
+    return Compression.run(request, Progress.NONE, _ -> {});
+  }
+
+  private static double kl(Report report) {
+    return ((Measurement.Language) report.quality()).kl();
+  }
+
+  private static String query(String name) {
+    try (var artifact = Checkpoints.open(folder.resolve(name))) {
+      return artifact.matrix(Address.weight(0, Role.QUERY)).encoding().label();
+    }
+  }
+
+  private static Recipe pruning(String method, Map<String, Object> settings) {
+    var pattern = new Pattern.SemiStructured(2, 4);
+    return Recipe.pruning(method, new Sparsity(0.5, pattern), settings);
+  }
+
+  @Test
+  void whatIsPutBesideCodesBringsTheModelNearer() {
+    var base = Recipe.preset("rtn", "W2A16", Optional.of(32));
+    var alone = run("alone", base);
+    var eora = run("eora", base.then(Recipe.compensation(Method.EORA, 8, Optional.empty())));
+    assertThat(kl(eora)).isLessThan(kl(alone));
+    assertThat(query("eora")).isEqualTo("int2 g32 + rank 8 BF16");
+    for (int i = 0; i < alone.layers().size(); i++) {
+      var plain = alone.layers().get(i);
+      var beside = eora.layers().get(i);
+      if (!plain.encoding().equals(beside.encoding())) {
+        long factors = 2L * 8 * (plain.rows() + plain.columns());
+        assertThat(beside.bytes()).isEqualTo(plain.bytes() + factors);
+      }
+    }
+  }
+
+  @Test
+  void pruningMethodsWithFactorsAreStoredAndReadBack() {
+    var w4 = Recipe.preset("rtn", "W4A16", Optional.of(32));
+    var wanda = run("wanda", pruning("wanda", Map.of()).then(w4));
+    var slim = run("slim", pruning("slim", Map.of("adapter_bits", 4)).then(w4));
+    assertThat(kl(slim)).isLessThan(kl(wanda));
+    assertThat(query("slim")).startsWith("2:4 int4 channel + int4 ");
+    var armor = run("armor", pruning("armor", Map.of("iterations", 30, "learning_rate", 1e-3)));
+    assertThat(kl(armor)).isLessThan(kl(wanda));
+    assertThat(query("armor")).contains(" * 2:4 BF16 * diagonal ");
+    assertThatThrownBy(() -> run("armor.gguf", pruning("armor", Map.of())))
+        .isInstanceOf(LatheException.class)
+        .hasMessageStartingWith("a GGUF file has no place for diagonal ")
+        .hasMessageEndingWith("name a directory, which stores sums and products of matrices");
+  }
+}
