@@ -5,6 +5,7 @@ import ai.lathe.runtime.kernel.emitted.EmittedProvider;
 import ai.lathe.runtime.kernel.emitted.Unavailable;
 import ai.lathe.runtime.kernel.layout.PlainRounding;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
+import ai.lathe.runtime.kernel.sparse.SparseChoice;
 import ai.lathe.runtime.kernel.vector.VectorProvider;
 import ai.lathe.runtime.kernel.vector.VectorRounding;
 import ai.lathe.tensor.LatheException;
@@ -78,6 +79,27 @@ public final class Providers {
       case Attempt.Refused(var reason, _) ->
           throw new LatheException("kernels '" + name + "' cannot run here: " + reason);
     };
+  }
+
+  /**
+   * A provider of one's own, to measure and to test it.
+   *
+   * @param choice which sparse weights it executes without their zeros
+   */
+  public static KernelProvider choose(String name, SparseChoice choice) {
+    choose(name);
+    try {
+      return switch (name) {
+        case "scalar" -> new ScalarProvider(choice);
+        case "vector" -> new VectorProvider(choice);
+        default ->
+            Vector.FOUND instanceof Attempt.Runs
+                ? EmittedProvider.open(new VectorProvider(choice), VectorRounding::new, choice)
+                : EmittedProvider.open(new ScalarProvider(choice), PlainRounding::new, choice);
+      };
+    } catch (Unavailable e) {
+      throw new LatheException("kernels '" + name + "' cannot run here: " + e.getMessage(), e);
+    }
   }
 
   /** The best that can run. */

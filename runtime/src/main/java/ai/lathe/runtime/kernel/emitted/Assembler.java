@@ -188,6 +188,24 @@ final class Assembler {
     write(REGISTER_ONLY | k << 3 | low(from.ordinal()));
   }
 
+  /** Mask {@code k} from 64 bits of memory. */
+  void mask(int k, Memory from) {
+    write(0xC4);
+    write(0xC1 | (~high(from.base().ordinal()) & 1) << 5);
+    write(0xF8);
+    write(0x90);
+    memory(k, from, 1);
+  }
+
+  /** The number of bits that are set in 64 of memory. */
+  void countBits(Register to, Memory of) {
+    write(0xF3);
+    write(0x48 | high(to.ordinal()) << 2 | high(of.base().ordinal()));
+    write(0x0F);
+    write(0xB8);
+    memory(to.ordinal(), of, 1);
+  }
+
   /** Before returning: code that knows the first half of the registers alone is slow without it. */
   void vzeroupper() {
     write(0xC5);
@@ -272,6 +290,13 @@ final class Assembler {
     write(0x48 | high(to.ordinal()));
     write(0xC1);
     write(REGISTER_ONLY | 5 << 3 | low(to.ordinal()));
+    write(bits);
+  }
+
+  void shiftLeft(Register to, int bits) {
+    write(0x48 | high(to.ordinal()));
+    write(0xC1);
+    write(REGISTER_ONLY | 4 << 3 | low(to.ordinal()));
     write(bits);
   }
 

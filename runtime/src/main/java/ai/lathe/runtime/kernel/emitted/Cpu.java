@@ -18,9 +18,10 @@ import java.util.List;
  * @param avx512 the foundation: 32 registers of 512 bits
  * @param vnni products of bytes, summed in int32
  * @param bf16 products of bfloat16, summed in float32
+ * @param vbmi2 bytes spread out by a mask
  * @param saved all of the vector registers are saved
  */
-record Cpu(boolean avx512, boolean vnni, boolean bf16, boolean saved) {
+record Cpu(boolean avx512, boolean vnni, boolean bf16, boolean vbmi2, boolean saved) {
 
   /** SSE, AVX, masks, the upper halves, and the upper 16 registers. */
   private static final long SAVED = 0xE6;
@@ -52,7 +53,8 @@ record Cpu(boolean avx512, boolean vnni, boolean bf16, boolean saved) {
       var seven = leaves >= 7 ? ask(call, cpuid, 7, 0, out) : new long[4];
       var more = leaves >= 7 && seven[0] >= 1 ? ask(call, cpuid, 7, 1, out) : new long[4];
       boolean saved = xsave && (ask(call, xgetbv, 0, 0, out)[0] & SAVED) == SAVED;
-      return new Cpu(bit(seven[1], 16), bit(seven[2], 11), bit(more[0], 5), saved);
+      return new Cpu(
+          bit(seven[1], 16), bit(seven[2], 11), bit(more[0], 5), bit(seven[2], 6), saved);
     }
   }
 

@@ -14,14 +14,19 @@ import ai.lathe.runtime.kernel.layout.FewTokens;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
+import ai.lathe.runtime.kernel.layout.PackedStripes;
 import ai.lathe.runtime.kernel.layout.Packing;
-import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.runtime.kernel.memory.Pages;
+import ai.lathe.runtime.kernel.sparse.ExecutedDense;
+import ai.lathe.runtime.kernel.sparse.SparseChoice;
+import ai.lathe.runtime.kernel.sparse.SparsePacking;
+import ai.lathe.runtime.kernel.sparse.SparseStripes;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
+import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.Tensor;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -43,13 +48,27 @@ public final class EmittedProvider implements KernelProvider {
 
   private static final Logger LOGGER = System.getLogger(EmittedProvider.class.getName());
 
+  /** So that vectors of all numbers of codes are among those that are tested. */
+  private static final double TESTED_ZEROS = 0.5;
+
   private final KernelProvider beside;
   private final Function<InputRule, Int8Input.Rounding> roundings;
   private final InputChanges changes = new InputChanges();
-  private final ConcurrentMap<Layout, Optional<Kernels>> kernels = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Form, Optional<Kernels>> kernels = new ConcurrentHashMap<>();
 
   /** One for each shape, so that matrices share their inputs. */
   private final ConcurrentMap<Shape, InputForm.Kind<TiledInput>> kinds = new ConcurrentHashMap<>();
+
+  /**
+   * What kernels are written for.
+   *
+   * @param masked whether zeros are left out of weights
+   */
+  record Form(Layout layout, boolean masked) {
+    String label() {
+      return layout.label() + (masked ? " without their zeros" : "");
+    }
+  }
 
   private record Shape(InputRule rule, Tile tile, int unit) {}
 
@@ -60,10 +79,21 @@ public final class EmittedProvider implements KernelProvider {
 
   private record Heads(int size, DType type) {}
 
-  private EmittedProvider(KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings)
+  private final SparseChoice choice;
+
+  /** Why this processor has no kernels for weights without their zeros; empty where it has. */
+  private final Optional<String> unmasked;
+
+  private EmittedProvider(
+      KernelProvider beside,
+      Function<InputRule, Int8Input.Rounding> roundings,
+      SparseChoice choice,
+      Cpu cpu)
       throws Unavailable, Pages.Refused {
     this.beside = beside;
     this.roundings = roundings;
+    this.choice = choice;
+    unmasked = cpu.vbmi2() ? Optional.empty() : Optional.of("the processor lacks AVX-512 VBMI2");
     rows = new EmittedRowMath(beside.rows());
     FloatSelfTest.rows(rows);
   }
@@ -75,19 +105,32 @@ public final class EmittedProvider implements KernelProvider {
    */
   public static EmittedProvider open(
       KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings) throws Unavailable {
-    return open(beside, roundings, Platform.current());
+    return open(beside, roundings, SparseChoice.ALWAYS);
+  }
+
+  /**
+   * @param choice which sparse weights are executed without their zeros
+   */
+  public static EmittedProvider open(
+      KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings, SparseChoice choice)
+      throws Unavailable {
+    return open(beside, roundings, choice, Platform.current());
   }
 
   static EmittedProvider open(
-      KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings, Platform platform)
+      KernelProvider beside,
+      Function<InputRule, Int8Input.Rounding> roundings,
+      SparseChoice choice,
+      Platform platform)
       throws Unavailable {
     platform.check();
     try {
-      var missing = Cpu.read().missing();
+      var cpu = Cpu.read();
+      var missing = cpu.missing();
       if (!missing.isEmpty()) {
         throw new Unavailable("the processor lacks " + String.join(", ", missing), false);
       }
-      return new EmittedProvider(beside, roundings);
+      return new EmittedProvider(beside, roundings, choice, cpu);
     } catch (Pages.Refused e) {
       throw new Unavailable(e.getMessage(), true);
     }
@@ -118,6 +161,9 @@ public final class EmittedProvider implements KernelProvider {
     if (weight instanceof Rotated rotated) {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
+    if (weight instanceof Sparse sparse) {
+      return sparse(sparse, arena);
+    }
     if (weight instanceof Dense(Tensor tensor) && FloatLoads.reads(tensor.dtype())) {
       return dense(outsideHeap(tensor, arena), arena);
     }
@@ -129,18 +175,12 @@ public final class EmittedProvider implements KernelProvider {
     if (layout.isEmpty()) {
       return beside.prepare(weight, arena);
     }
-    var written = kernels.computeIfAbsent(layout.get(), this::writeOrWarn);
+    var written = kernels.computeIfAbsent(new Form(layout.get(), false), this::writeOrWarn);
     if (written.isEmpty()) {
       return beside.prepare(weight, arena);
     }
     var stripes = Packing.pack(weight, arena);
-    var order = stripes.order();
-    var own = InputRule.of(weight, order);
-    if (own.isPresent()) {
-      return matrix(stripes, written.get(), own.get());
-    }
-    var blocks = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
-    return changes.rounded(weight, matrix(stripes, written.get(), blocks));
+    return matrix(weight, stripes, stripes.order(), written.get());
   }
 
   private PackedMatrix dense(Tensor tensor, Arena arena) {
@@ -197,7 +237,36 @@ public final class EmittedProvider implements KernelProvider {
     return weight instanceof Dense ? beside.prepareFactor(weight, arena) : prepare(weight, arena);
   }
 
-  private EmittedStripes matrix(Stripes stripes, Kernels written, InputRule rule) {
+  private PackedMatrix sparse(Sparse weight, Arena arena) {
+    var layout = SparsePacking.layout(weight);
+    if (layout.isEmpty()) {
+      return beside.prepare(weight, arena);
+    }
+    var dense = choice.dense(name(), weight).or(() -> unmasked);
+    if (dense.isPresent()) {
+      return new ExecutedDense(
+          prepare(weight.dense(), arena), weight.encoding().label(), dense.get());
+    }
+    var written = kernels.computeIfAbsent(new Form(layout.get(), true), this::writeOrWarn);
+    if (written.isEmpty()) {
+      return beside.prepare(weight, arena);
+    }
+    return matrix(weight, SparsePacking.pack(weight, arena), null, written.get());
+  }
+
+  /** With inputs as the weight says; where these are no integers, it changes them before. */
+  private PackedMatrix matrix(
+      LinearWeight weight, PackedStripes stripes, int[] order, Kernels written) {
+    return InputRule.of(weight, order)
+        .<PackedMatrix>map(rule -> matrix(stripes, written, rule))
+        .orElseGet(
+            () -> {
+              var rule = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
+              return changes.rounded(weight, matrix(stripes, written, rule));
+            });
+  }
+
+  private EmittedStripes matrix(PackedStripes stripes, Kernels written, InputRule rule) {
     var layout = stripes.layout();
     var shape = new Shape(rule, Tile.of(layout, 1), layout.unit());
     var kind =
@@ -210,18 +279,25 @@ public final class EmittedProvider implements KernelProvider {
     return new EmittedStripes(stripes, written, kind);
   }
 
-  private Optional<Kernels> writeOrWarn(Layout layout) {
+  private Optional<Kernels> writeOrWarn(Form form) {
     try {
-      return Optional.of(write(layout));
+      return Optional.of(write(form));
     } catch (Unavailable | Pages.Refused e) {
-      warn("weights of " + layout.label(), e);
+      warn("weights of " + form.label(), e);
       return Optional.empty();
     }
   }
 
-  Kernels write(Layout layout) throws Unavailable, Pages.Refused {
-    var written = new Kernels(layout);
-    SelfTest.run(layout, (stripes, rule) -> matrix(stripes, written, rule));
+  Kernels write(Form form) throws Unavailable, Pages.Refused {
+    var written = new Kernels(form.layout(), form.masked());
+    if (form.masked()) {
+      SelfTest.run(
+          form.layout(),
+          TESTED_ZEROS,
+          (dense, rule) -> matrix(SparseStripes.of(dense, Arena.ofAuto()), written, rule));
+    } else {
+      SelfTest.run(form.layout(), (stripes, rule) -> matrix(stripes, written, rule));
+    }
     return written;
   }
 

@@ -4,7 +4,7 @@ import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.InputForm;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.runtime.kernel.layout.Layout;
-import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.runtime.kernel.layout.PackedStripes;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -17,14 +17,14 @@ final class EmittedStripes implements PackedMatrix {
    */
   private static final long CALL_BYTES = 512 << 10;
 
-  private final Stripes stripes;
+  private final PackedStripes stripes;
   private final Kernels kernels;
   private final InputForm.Kind<TiledInput> kind;
 
   /** Bytes from the first stripe's place in a panel to the second one's. */
   private final int secondStripe;
 
-  EmittedStripes(Stripes stripes, Kernels kernels, InputForm.Kind<TiledInput> kind) {
+  EmittedStripes(PackedStripes stripes, Kernels kernels, InputForm.Kind<TiledInput> kind) {
     this.stripes = stripes;
     this.kernels = kernels;
     this.kind = kind;
@@ -53,7 +53,7 @@ final class EmittedStripes implements PackedMatrix {
 
   @Override
   public String label() {
-    return stripes.layout().label() + ", " + kind.name();
+    return stripes.label() + ", " + kind.name();
   }
 
   @Override
@@ -77,7 +77,7 @@ final class EmittedStripes implements PackedMatrix {
   }
 
   private void multiplyFew(TiledInput tiles, int from, int to, long out, long strideBytes) {
-    long bytes = stripes.stripeBytes();
+    long bytes = Math.max(1, stripes.bytes() / stripes.count());
     int units = stripes.layout().units(stripes.columns());
     int end = Layout.stripes(to);
     int together = (int) Math.max(1, CALL_BYTES / bytes);
@@ -86,7 +86,7 @@ final class EmittedStripes implements PackedMatrix {
       int lastRow = Layout.ROWS * (s + count - 1);
       kernels.multiplyStripes(
           tiles.tokens(),
-          stripes.codes().address() + s * bytes,
+          stripes.codes().address() + stripes.stripeAt(s),
           tiles.header(0),
           factors(s),
           out + 4L * Layout.ROWS * s,
@@ -104,39 +104,51 @@ final class EmittedStripes implements PackedMatrix {
     int chunks = tiles.chunks();
     for (int row = from; row < to; row += Panel.ROWS) {
       int stripe = row / Layout.ROWS;
-      long weights = stripes.codes().address() + stripe * stripes.stripeBytes();
+      boolean two = row + Layout.ROWS < to;
+      long first = stripes.codes().address() + stripes.stripeAt(stripe);
+      long second = stripes.codes().address() + (two ? stripes.stripeAt(stripe + 1) : 0);
+      long firstCodes = first + stripes.codesAt();
+      long secondCodes = second + stripes.codesAt();
+      int done = 0;
       long lanes = lanes(Math.min(Panel.ROWS, to - row));
       for (int chunk = 0; chunk < chunks; chunk++) {
         int parts = tiles.parts(chunk);
         int units = parts / partsOfUnit;
-        kernels.unpack(weights, panel, units);
-        if (row + Layout.ROWS < to) {
-          kernels.unpack(weights + stripes.stripeBytes(), panel + secondStripe, units);
+        firstCodes = unpack(first, firstCodes, done, units, panel);
+        if (two) {
+          secondCodes = unpack(second, secondCodes, done, units, panel + secondStripe);
         }
-        weights += (long) units * layout.unitBytes();
+        done += units;
         int stage =
             (chunk == 0 ? PanelKernel.FIRST : 0) | (chunk == chunks - 1 ? PanelKernel.LAST : 0);
         // Tiles of two sizes.
         for (int tile = 0; tile < tiles.tiles(); ) {
           boolean larger = tile < tiles.larger();
           int next = larger ? tiles.larger() : tiles.tiles();
-          int first = tiles.first(tile);
+          int token = tiles.first(tile);
           kernels.multiplyPanel(
               larger ? tiles.size() + 1 : tiles.size(),
               panel,
-              tiles.address(chunk, first),
-              out + first * strideBytes + 4L * row,
+              tiles.address(chunk, token),
+              out + token * strideBytes + 4L * row,
               strideBytes,
               next - tile,
               parts,
               stage,
               lanes,
               factors(stripe),
-              tiles.header(first));
+              tiles.header(token));
           tile = next;
         }
       }
     }
+  }
+
+  /** Units of a stripe from {@code done} on; returns where the codes of the next one are. */
+  private long unpack(long stripe, long codes, int done, int units, long panel) {
+    long weights = stripe + (long) done * stripes.headBytes();
+    long sides = stripe + stripes.sidesAt() + (long) done * stripes.sideBytes();
+    return kernels.unpack(weights, panel, units, sides, codes);
   }
 
   private long factors(int stripe) {

@@ -63,6 +63,8 @@ enum Instruction {
   VFMADD231PS(Prefix.P66, 2, 0xB8, 64),
   /** {@code a -= b c}, rounded once. */
   VFNMADD231PS(Prefix.P66, 2, 0xBC, 64),
+  /** The first bytes, one after the other, in the lanes whose bit is set in a mask. */
+  VPEXPANDB(Prefix.P66, 2, 0x62, 1),
   /** See {@link Assembler#scatter}. */
   VPSCATTERDD(Prefix.P66, 2, 0xA0, 4),
   /** Compares float32; see {@link Assembler#less} and {@link Assembler#greater}. */

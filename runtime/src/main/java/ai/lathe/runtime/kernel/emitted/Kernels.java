@@ -17,7 +17,7 @@ final class Kernels {
   private static final int ALIGNMENT = 64;
 
   private static final MethodHandle STRIPES = NativeCall.withLongs(8);
-  private static final MethodHandle UNPACK = NativeCall.withLongs(3);
+  private static final MethodHandle UNPACK = NativeCall.toLong(5);
   private static final MethodHandle PANEL = NativeCall.withLongs(10);
   private static final MethodHandle ROUND = NativeCall.withLongs(5);
 
@@ -28,16 +28,19 @@ final class Kernels {
   private final MemorySegment[] places = new MemorySegment[Tile.FEW + 1];
   private final ThreadLocal<MemorySegment> panels;
 
-  Kernels(Layout layout) throws Pages.Refused {
+  /**
+   * @param masked whether zeros are left out of weights
+   */
+  Kernels(Layout layout, boolean masked) throws Pages.Refused {
     var code = new ByteArrayOutputStream();
     var starts = new int[few.length + many.length];
     for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
-      starts[tokens] = append(code, StripeKernel.write(layout, tokens));
+      starts[tokens] = append(code, StripeKernel.write(layout, masked, tokens));
     }
     for (int tokens = Tile.MANY_LEAST; tokens <= Tile.MANY; tokens++) {
       starts[few.length + tokens] = append(code, PanelKernel.write(layout, tokens));
     }
-    int unpackAt = append(code, UnpackKernel.write(layout));
+    int unpackAt = append(code, UnpackKernel.write(layout, masked));
     var tile = Tile.of(layout, 1);
     int roundAt = tile.rowScales() ? 0 : append(code, InputKernel.write(tile));
     var memory = Pages.executable(code.toByteArray());
@@ -101,9 +104,9 @@ final class Kernels {
   }
 
   /** Calls the function of {@link UnpackKernel}. */
-  void unpack(long weights, long panel, long units) {
+  long unpack(long weights, long panel, long units, long sides, long codes) {
     try {
-      UNPACK.invokeExact(unpack, weights, panel, units);
+      return (long) UNPACK.invokeExact(unpack, weights, panel, units, sides, codes);
     } catch (Throwable e) {
       throw new AssertionError(e);
     }

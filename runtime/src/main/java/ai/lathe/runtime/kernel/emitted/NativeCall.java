@@ -20,9 +20,20 @@ final class NativeCall {
    * a call as cheap as one of Java; the garbage collector waits for its end.
    */
   static MethodHandle withLongs(int count) {
-    var types = Collections.nCopies(count, ValueLayout.JAVA_LONG).toArray(MemoryLayout[]::new);
-    return Linker.nativeLinker()
-        .downcallHandle(FunctionDescriptor.ofVoid(types), Linker.Option.critical(false));
+    return handle(FunctionDescriptor.ofVoid(longs(count)));
+  }
+
+  /** Likewise; returns a long. */
+  static MethodHandle toLong(int count) {
+    return handle(FunctionDescriptor.of(ValueLayout.JAVA_LONG, longs(count)));
+  }
+
+  private static MemoryLayout[] longs(int count) {
+    return Collections.nCopies(count, ValueLayout.JAVA_LONG).toArray(MemoryLayout[]::new);
+  }
+
+  private static MethodHandle handle(FunctionDescriptor function) {
+    return Linker.nativeLinker().downcallHandle(function, Linker.Option.critical(false));
   }
 
   /** Calls a function of up to eight arguments; it looks at no more than it has. */

@@ -42,15 +42,6 @@ final class StripeKernel {
   private static final int ALL_LANES = 0xFFFF;
   private static final int LANES = 1;
 
-  /** Bytes of a cache line. */
-  private static final int LINE = 64;
-
-  /**
-   * Bytes from the weights in use to those that are asked for. The processor itself looks ahead no
-   * further than the end of a page of 4 KB; measured, this is worth a quarter at 4 bits.
-   */
-  private static final int AHEAD = 4608;
-
   private final Assembler a = new Assembler();
   private final Layout layout;
   private final Tile tile;
@@ -63,16 +54,22 @@ final class StripeKernel {
    */
   private final int sumsOfToken;
 
-  private StripeKernel(Layout layout, int tokens) {
+  /** Bytes on the stack above the return address. */
+  private int pushed;
+
+  private StripeKernel(Layout layout, boolean masked, int tokens) {
     this.layout = layout;
     this.tokens = tokens;
     tile = Tile.of(layout, tokens);
     sumsOfToken = tile.rowScales() ? Math.clamp(Tile.FEW / tokens, 1, 4) : 1;
-    reader = new StripeReader(a, layout, WEIGHTS, tokens * (1 + sumsOfToken));
+    reader = StripeReader.of(a, layout, masked, WEIGHTS, tokens * (1 + sumsOfToken));
   }
 
-  static byte[] write(Layout layout, int tokens) {
-    return new StripeKernel(layout, tokens).write();
+  /**
+   * @param masked whether zeros are left out
+   */
+  static byte[] write(Layout layout, boolean masked, int tokens) {
+    return new StripeKernel(layout, masked, tokens).write();
   }
 
   private Zmm result(int token) {
@@ -88,8 +85,9 @@ final class StripeKernel {
   }
 
   private byte[] write() {
+    pushed = reader.enter();
     reader.constants();
-    a.load(STRIDE, RSP.at(STRIDE_AT));
+    a.load(STRIDE, RSP.at(pushed + STRIDE_AT));
     a.move(RAX, ALL_LANES);
     a.mask(LANES, RAX);
 
@@ -105,6 +103,7 @@ final class StripeKernel {
         zero(result(t));
       }
     }
+    reader.stripe(UNITS);
     a.move(NEXT, TILE);
     if (tile.headerBytes() > 0) {
       a.add(NEXT, tile.headerBytes());
@@ -113,16 +112,18 @@ final class StripeKernel {
     var unit = new Label();
     a.bind(unit);
     unit();
-    a.add(WEIGHTS, layout.unitBytes());
+    reader.next();
     a.add(NEXT, layout.unit() / Layout.COLUMNS * tile.bytes());
     a.subtract(COUNT, 1);
     a.jump(Condition.NOT_ZERO, unit);
 
     store();
+    reader.nextStripe();
     a.add(FACTORS, 4 * Layout.ROWS);
     a.add(OUT, 4 * Layout.ROWS);
     a.subtract(STRIPES, 1);
     a.jump(Condition.NOT_ZERO, stripe);
+    reader.leave();
     a.vzeroupper();
     a.ret();
     return a.code();
@@ -142,7 +143,7 @@ final class StripeKernel {
         if (!tile.rowScales() && quad % groupQuads == 0) {
           start(inputs, group);
         }
-        prefetch(part * Tile.QUADS + quad);
+        reader.prefetch(part * Tile.QUADS + quad);
         var weights = reader.codes(part, quad);
         for (int t = 0; t < tokens; t++) {
           a.emit(
@@ -155,15 +156,6 @@ final class StripeKernel {
           finish(part, inputs, group);
         }
       }
-    }
-  }
-
-  /** Asks for this step's share of a unit's cache lines, so that they are there in time. */
-  private void prefetch(int step) {
-    int steps = layout.unit() / Layout.COLUMNS * Tile.QUADS;
-    int lines = layout.unitBytes() / LINE;
-    for (int line = lines * step / steps; line < lines * (step + 1) / steps; line++) {
-      a.prefetch(WEIGHTS.at(AHEAD + LINE * line));
     }
   }
 
@@ -197,7 +189,7 @@ final class StripeKernel {
     var ready = new Label();
     a.compare(STRIPES, 1);
     a.jump(Condition.NOT_ZERO, ready);
-    a.load(NEXT, RSP.at(LANES_AT));
+    a.load(NEXT, RSP.at(pushed + LANES_AT));
     a.mask(LANES, NEXT);
     a.bind(ready);
     var factors = reader.scale();

@@ -10,7 +10,7 @@ import ai.lathe.runtime.kernel.layout.Layout;
  * Writes the code that takes a {@link Layout}'s unit apart: four columns of 16 rows as unsigned
  * bytes, and the scales and minima of a group as float32.
  */
-final class StripeReader {
+class StripeReader {
 
   private static final int LOW_NIBBLES = 0x0F0F0F0F;
   private static final int HIGH_PAIRS = 0x30303030;
@@ -19,12 +19,23 @@ final class StripeReader {
   /** Of {@link Instruction#VPTERNLOGD}: {@code a | b & c}. */
   private static final int OR_AND = 0xF8;
 
-  private final Assembler a;
-  private final Layout layout;
-  private final Register weights;
+  /** Bytes of a cache line. */
+  private static final int LINE = 64;
+
+  /**
+   * Bytes from the weights in use to those that are asked for. The processor itself looks ahead no
+   * further than the end of a page of 4 KB; measured, this is worth a quarter at 4 bits.
+   */
+  private static final int AHEAD = 4608;
+
+  final Assembler a;
+  final Layout layout;
+  final Register weights;
+  private final Register sides;
+  private final int sidesAt;
   private int registers;
 
-  private final Zmm low;
+  final Zmm low;
   private final Zmm high;
   private final Zmm mask;
   private final Zmm scratch;
@@ -40,13 +51,18 @@ final class StripeReader {
   /**
    * @param weights the register that holds the address of the present unit
    * @param firstFree the vector register from which on all are free
+   * @param sides the register from which on sides lie
+   * @param sidesAt where that is in the layout's unit
    */
-  StripeReader(Assembler a, Layout layout, Register weights, int firstFree) {
+  StripeReader(
+      Assembler a, Layout layout, Register weights, int firstFree, Register sides, int sidesAt) {
     this.a = a;
+    this.sides = sides;
+    this.sidesAt = sidesAt;
     this.layout = layout;
     this.weights = weights;
     registers = firstFree;
-    var sides = layout.sides();
+    var kind = layout.sides();
     low = register(true);
     high = register(layout.bits() < 8);
     mask = register(true);
@@ -54,9 +70,19 @@ final class StripeReader {
     scale = register(true);
     pairs = register(layout.bits() == 6);
     pairMask = register(layout.bits() == 6);
-    minimum = register(sides.minima());
-    superScale = register(sides.twoLevels());
-    superMinimum = register(sides.twoLevels() && sides.minima());
+    minimum = register(kind.minima());
+    superScale = register(kind.twoLevels());
+    superMinimum = register(kind.twoLevels() && kind.minima());
+  }
+
+  /**
+   * @param masked whether zeros are left out
+   */
+  static StripeReader of(
+      Assembler a, Layout layout, boolean masked, Register weights, int firstFree) {
+    return masked
+        ? new MaskReader(a, layout, weights, firstFree)
+        : new StripeReader(a, layout, weights, firstFree, weights, 0);
   }
 
   private Zmm register(boolean needed) {
@@ -78,12 +104,57 @@ final class StripeReader {
     return minimum;
   }
 
+  /** What turns the signs of bytes over; of 8 bits. */
+  Zmm signs() {
+    return mask;
+  }
+
+  /**
+   * At the begin of the function.
+   *
+   * @return bytes by which the stack has grown
+   */
+  int enter() {
+    return 0;
+  }
+
+  /** At the end of the function. */
+  void leave() {}
+
   /** Once, before anything else; by way of RAX. */
   void constants() {
     constant(mask, layout.bits() == 8 ? SIGNS : LOW_NIBBLES);
     if (pairMask != null) {
       constant(pairMask, HIGH_PAIRS);
     }
+  }
+
+  /** Asks for this vector's share of a later unit's cache lines, so that they are there in time. */
+  void prefetch(int step) {
+    int steps = layout.unit() / Layout.COLUMNS * Tile.QUADS;
+    int lines = layout.unitBytes() / LINE;
+    for (int line = lines * step / steps; line < lines * (step + 1) / steps; line++) {
+      a.prefetch(weights.at(AHEAD + LINE * line));
+    }
+  }
+
+  /** At the begin of each stripe, of so many units. */
+  void stripe(Register units) {}
+
+  /** In place of {@link #stripe}: where the rest of a stripe has its sides and its codes. */
+  void places(Register sidesFrom, Register codesFrom) {}
+
+  /** At the end of each stripe. */
+  void nextStripe() {}
+
+  /** Where what follows lies: the next unit, or its codes alone. */
+  Register end() {
+    return weights;
+  }
+
+  /** At the end of each unit. */
+  void next() {
+    a.add(weights, layout.unitBytes());
   }
 
   private void constant(Zmm to, int value) {
@@ -158,7 +229,7 @@ final class StripeReader {
       return;
     }
     // Lanes hold the scales of two groups.
-    var lanes = weights.at(layout.scalesAt() + 64 * (group / 2));
+    var lanes = sides.at(layout.scalesAt() - sidesAt + 64 * (group / 2));
     if (group % 2 == 0) {
       a.emit(VMOVUPS, scale, lanes);
     } else {
@@ -167,7 +238,7 @@ final class StripeReader {
     a.emit(VPMOVDW, scale, scale);
     a.emit(VCVTPH2PS, scale, scale);
     if (minimum != null) {
-      a.emit(VMOVUPS, minimum, weights.at(layout.minimaAt() + 4 * row));
+      a.emit(VMOVUPS, minimum, sides.at(layout.minimaAt() - sidesAt + 4 * row));
     }
   }
 

@@ -7,8 +7,10 @@ import ai.lathe.runtime.kernel.emitted.Assembler.Label;
 import ai.lathe.runtime.kernel.layout.Layout;
 
 /**
- * Writes the function that takes a stripe apart, {@code f(weights, panel, units)}; {@code panel} is
- * the first byte of the stripe's place in a {@link Panel}.
+ * Writes the function that takes a stripe apart, {@code f(weights, panel, units, sides, codes)};
+ * {@code panel} is the first byte of the stripe's place in a {@link Panel}. It returns the address
+ * behind the last unit, or behind its codes where zeros are left out; then {@code weights} are
+ * masks, and sides and codes have addresses of their own.
  */
 final class UnpackKernel {
 
@@ -16,13 +18,18 @@ final class UnpackKernel {
   private static final Register PANEL = RSI;
   private static final Register UNITS = RDX;
 
+  private static final Register SIDES = RCX;
+  private static final Register CODES = R8;
+
   private UnpackKernel() {}
 
-  static byte[] write(Layout layout) {
+  static byte[] write(Layout layout, boolean masked) {
     var a = new Assembler();
-    var reader = new StripeReader(a, layout, WEIGHTS, 0);
+    var reader = StripeReader.of(a, layout, masked, WEIGHTS, 0);
     var panel = Panel.of(Tile.of(layout, 1));
     int parts = layout.unit() / Layout.COLUMNS;
+    reader.enter();
+    reader.places(SIDES, CODES);
     reader.constants();
     var unit = new Label();
     a.bind(unit);
@@ -40,10 +47,12 @@ final class UnpackKernel {
         }
       }
     }
-    a.add(WEIGHTS, layout.unitBytes());
+    reader.next();
     a.add(PANEL, parts * panel.bytes());
     a.subtract(UNITS, 1);
     a.jump(Condition.NOT_ZERO, unit);
+    a.move(RAX, reader.end());
+    reader.leave();
     a.vzeroupper();
     a.ret();
     return a.code();

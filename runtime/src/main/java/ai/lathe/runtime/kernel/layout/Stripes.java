@@ -18,19 +18,25 @@ import java.lang.foreign.MemorySegment;
  *     column itself
  */
 public record Stripes(
-    Layout layout, int rows, int columns, MemorySegment codes, MemorySegment factors, int[] order) {
+    Layout layout, int rows, int columns, MemorySegment codes, MemorySegment factors, int[] order)
+    implements PackedStripes {
 
   private static final int COLUMNS = Layout.COLUMNS;
   private static final int VECTOR = 64;
 
-  /** Number of stripes. */
-  public int count() {
-    return Layout.stripes(rows);
-  }
-
   /** Bytes of a stripe. */
   public long stripeBytes() {
     return layout.stripeBytes(columns);
+  }
+
+  @Override
+  public long stripeAt(int stripe) {
+    return stripe * stripeBytes();
+  }
+
+  @Override
+  public String label() {
+    return layout.label();
   }
 
   /** The code of a weight, an offset taken away: the number that inputs are multiplied with. */
@@ -90,7 +96,7 @@ public record Stripes(
     return Float.float16ToFloat(codes.get(JAVA_SHORT, at));
   }
 
-  /** Bytes that one pass reads. */
+  @Override
   public long bytes() {
     return codes.byteSize() + factors.byteSize();
   }

@@ -13,14 +13,18 @@ import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.PlainRounding;
-import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.runtime.kernel.sparse.ExecutedDense;
+import ai.lathe.runtime.kernel.sparse.SparseChoice;
+import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
+import ai.lathe.tensor.Sparse;
 import java.lang.foreign.Arena;
 import java.nio.IntBuffer;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.function.Function;
 
 /** Computes in plain Java. */
 public final class ScalarProvider implements KernelProvider {
@@ -32,6 +36,19 @@ public final class ScalarProvider implements KernelProvider {
   /** One for each rule, so that matrices of one rule share their inputs. */
   private final ConcurrentMap<InputRule, InputForm.Kind<Int8Input>> kinds =
       new ConcurrentHashMap<>();
+
+  private final SparseChoice choice;
+
+  public ScalarProvider() {
+    this(SparseChoice.ALWAYS);
+  }
+
+  /**
+   * @param choice which sparse weights are executed without their zeros
+   */
+  public ScalarProvider(SparseChoice choice) {
+    this.choice = choice;
+  }
 
   @Override
   public String name() {
@@ -48,6 +65,9 @@ public final class ScalarProvider implements KernelProvider {
     if (weight instanceof Rotated rotated) {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
+    if (weight instanceof Sparse sparse) {
+      return sparse(sparse, arena);
+    }
     var composite = Composites.of(this, weight, arena);
     if (composite.isPresent()) {
       return composite.get();
@@ -59,22 +79,34 @@ public final class ScalarProvider implements KernelProvider {
       return changes.rounded(weight, new ScalarDecoded(weight));
     }
     var stripes = Packing.pack(weight, arena);
-    var order = stripes.order();
+    return matrix(weight, stripes.order(), rule -> new ScalarStripes(stripes, rule, kind(rule)));
+  }
+
+  private PackedMatrix sparse(Sparse weight, Arena arena) {
+    var dense = choice.dense(name(), weight);
+    if (dense.isEmpty() && SparsePacking.layout(weight).isPresent()) {
+      var stripes = SparsePacking.pack(weight, arena);
+      return matrix(weight, null, rule -> new ScalarSparse(stripes, rule, kind(rule)));
+    }
+    var why = dense.orElse("there is no kernel for " + weight.encoding().values().label());
+    return new ExecutedDense(prepare(weight.dense(), arena), weight.encoding().label(), why);
+  }
+
+  /** With inputs as the weight says; where these are no integers, it changes them before. */
+  private PackedMatrix matrix(
+      LinearWeight weight, int[] order, Function<InputRule, PackedMatrix> integers) {
     return InputRule.of(weight, order)
-        .map(rule -> integers(stripes, rule))
+        .map(integers)
         .orElseGet(
             () -> {
               var rule = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
-              return changes.rounded(weight, integers(stripes, rule));
+              return changes.rounded(weight, integers.apply(rule));
             });
   }
 
-  private PackedMatrix integers(Stripes stripes, InputRule rule) {
-    return new ScalarStripes(stripes, rule, kinds.computeIfAbsent(rule, ScalarProvider::kind));
-  }
-
-  private static InputForm.Kind<Int8Input> kind(InputRule rule) {
-    return new InputForm.Kind<>(rule.label(), () -> new Int8Input(new PlainRounding(rule)));
+  private InputForm.Kind<Int8Input> kind(InputRule rule) {
+    return kinds.computeIfAbsent(
+        rule, r -> new InputForm.Kind<>(r.label(), () -> new Int8Input(new PlainRounding(r))));
   }
 
   @Override

@@ -23,8 +23,8 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class GroupSides {
 
-  private static final float TO_FLOAT = 0x1p112f;
-  private static final int MASK = 0x8FFFE000;
+  static final float TO_FLOAT = 0x1p112f;
+  static final int MASK = 0x8FFFE000;
 
   private GroupSides() {}
 

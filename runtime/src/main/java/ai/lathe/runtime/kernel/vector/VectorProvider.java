@@ -11,15 +11,19 @@ import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Packing;
-import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.runtime.kernel.sparse.ExecutedDense;
+import ai.lathe.runtime.kernel.sparse.SparseChoice;
+import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Rotated;
+import ai.lathe.tensor.Sparse;
 import java.lang.foreign.Arena;
 import java.nio.IntBuffer;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.function.Function;
 import jdk.incubator.vector.FloatVector;
 
 /** Computes on the vector unit; needs {@code --add-modules jdk.incubator.vector}. */
@@ -31,6 +35,19 @@ public final class VectorProvider implements KernelProvider {
   /** One for each rule, so that matrices of one rule share their inputs. */
   private final ConcurrentMap<InputRule, InputForm.Kind<VectorInput>> kinds =
       new ConcurrentHashMap<>();
+
+  private final SparseChoice choice;
+
+  public VectorProvider() {
+    this(SparseChoice.ALWAYS);
+  }
+
+  /**
+   * @param choice which sparse weights are executed without their zeros
+   */
+  public VectorProvider(SparseChoice choice) {
+    this.choice = choice;
+  }
 
   @Override
   public String name() {
@@ -47,6 +64,9 @@ public final class VectorProvider implements KernelProvider {
     if (weight instanceof Rotated rotated) {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
+    if (weight instanceof Sparse sparse) {
+      return sparse(sparse, arena);
+    }
     var composite = Composites.of(this, weight, arena);
     if (composite.isPresent()) {
       return composite.get();
@@ -58,13 +78,28 @@ public final class VectorProvider implements KernelProvider {
       return changes.rounded(weight, FloatMatrices.of(weight, arena));
     }
     var stripes = Packing.pack(weight, arena);
-    var order = stripes.order();
+    return matrix(weight, stripes.order(), rule -> new VectorStripes(stripes, rule, kind(rule)));
+  }
+
+  private PackedMatrix sparse(Sparse weight, Arena arena) {
+    var dense = choice.dense(name(), weight).or(() -> SparseMatrices.refusal(weight));
+    if (dense.isPresent()) {
+      return new ExecutedDense(
+          prepare(weight.dense(), arena), weight.encoding().label(), dense.get());
+    }
+    var stripes = SparsePacking.pack(weight, arena);
+    return matrix(weight, null, rule -> new VectorSparse(stripes, rule, kind(rule)));
+  }
+
+  /** With inputs as the weight says; where these are no integers, it changes them before. */
+  private PackedMatrix matrix(
+      LinearWeight weight, int[] order, Function<InputRule, PackedMatrix> integers) {
     return InputRule.of(weight, order)
-        .map(rule -> integers(stripes, rule))
+        .map(integers)
         .orElseGet(
             () -> {
               var rule = InputRule.blocks(order == null ? null : IntBuffer.wrap(order));
-              return changes.rounded(weight, integers(stripes, rule));
+              return changes.rounded(weight, integers.apply(rule));
             });
   }
 
@@ -75,12 +110,9 @@ public final class VectorProvider implements KernelProvider {
         : prepare(weight, arena);
   }
 
-  private PackedMatrix integers(Stripes stripes, InputRule rule) {
-    return new VectorStripes(stripes, rule, kinds.computeIfAbsent(rule, VectorProvider::kind));
-  }
-
-  private static InputForm.Kind<VectorInput> kind(InputRule rule) {
-    return new InputForm.Kind<>(rule.label(), () -> new VectorInput(rule));
+  private InputForm.Kind<VectorInput> kind(InputRule rule) {
+    return kinds.computeIfAbsent(
+        rule, r -> new InputForm.Kind<>(r.label(), () -> new VectorInput(r)));
   }
 
   @Override

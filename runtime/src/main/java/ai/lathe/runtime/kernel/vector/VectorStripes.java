@@ -29,6 +29,9 @@ final class VectorStripes implements PackedMatrix {
   /** Tokens that pass over a panel: their inputs stay in the second cache. */
   private static final int TOKENS = 16 * PanelProduct.TOKENS;
 
+  /** Two stripes, or two vectors of rows. */
+  static final int STRIPE = Math.max(PanelProduct.ROWS, 2 * Layout.ROWS);
+
   private static final float[] ONES = new float[Math.max(PanelProduct.ROWS, PanelProduct.TOKENS)];
 
   static {
@@ -57,10 +60,9 @@ final class VectorStripes implements PackedMatrix {
     return stripes.columns();
   }
 
-  /** Two stripes, or two vectors of rows. */
   @Override
   public int stripe() {
-    return Math.max(PanelProduct.ROWS, 2 * Layout.ROWS);
+    return STRIPE;
   }
 
   @Override

@@ -173,6 +173,21 @@ class AssemblerTest {
               a -> a.emit(VPTERNLOGD, zmm(24), zmm(25), zmm(26), 0xEA)),
           expect("kmovw k1, eax", "c5f892c8", a -> a.mask(1, RAX)),
           expect("kmovw k2, r11d", "c4c17892d3", a -> a.mask(2, R11)),
+          expect("kmovq k3, [rdi+8]", "c4e1f8905f08", a -> a.mask(3, RDI.at(8))),
+          expect("kmovq k2, [r9]", "c4c1f89011", a -> a.mask(2, R9.at(0))),
+          expect("popcnt rbx, [rdi+8]", "f3480fb85f08", a -> a.countBits(RBX, RDI.at(8))),
+          expect(
+              "popcnt r11, [r12+1024]",
+              "f34d0fb89c2400040000",
+              a -> a.countBits(R11, R12.at(1024))),
+          expect(
+              "vpexpandb zmm3{k3}{z}, zmm3",
+              "62f27dcb62db",
+              a -> a.zero(3, VPEXPANDB, zmm(3), zmm(3))),
+          expect(
+              "vpexpandb zmm30{k1}{z}, [rbp+64]",
+              "62627dc9627540",
+              a -> a.zero(1, VPEXPANDB, zmm(30), RBP.at(64))),
           expect("vzeroupper", "c5f877", a -> a.vzeroupper()),
           expect("mov r10, rsi", "4989f2", a -> a.move(R10, RSI)),
           expect("mov rax, r9", "4c89c8", a -> a.move(RAX, R9)),
@@ -189,6 +204,7 @@ class AssemblerTest {
           expect("add r11, -128", "4983c380", a -> a.add(R11, -128)),
           expect("sub r9, 1", "4983e901", a -> a.subtract(R9, 1)),
           expect("cmp r9, 1", "4983f901", a -> a.compare(R9, 1)),
+          expect("shl r12, 7", "49c1e407", a -> a.shiftLeft(R12, 7)),
           expect("push rbx", "53", a -> a.push(RBX)),
           expect("pop r15", "415f", a -> a.pop(R15)),
           expect(

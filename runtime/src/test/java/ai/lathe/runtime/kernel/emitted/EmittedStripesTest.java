@@ -77,7 +77,7 @@ class EmittedStripesTest {
   @ParameterizedTest
   @MethodSource("layouts")
   void everyLayoutPassesItsSelfTest(Layout layout) throws Exception {
-    emitted.write(layout);
+    emitted.write(new EmittedProvider.Form(layout, false));
   }
 
   static List<LinearWeight> weights() {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import ai.lathe.runtime.kernel.layout.PlainRounding;
 import ai.lathe.runtime.kernel.scalar.ScalarProvider;
+import ai.lathe.runtime.kernel.sparse.SparseChoice;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -17,7 +18,9 @@ class PlatformTest {
 
   private static void refused(Platform platform, String reason, boolean avoidable) {
     assertThatThrownBy(
-            () -> EmittedProvider.open(new ScalarProvider(), PlainRounding::new, platform))
+            () ->
+                EmittedProvider.open(
+                    new ScalarProvider(), PlainRounding::new, SparseChoice.ALWAYS, platform))
         .asInstanceOf(type(Unavailable.class))
         .satisfies(
             e -> {
@@ -56,11 +59,11 @@ class PlatformTest {
 
   @Test
   void aProcessorNamesWhatItLacks() {
-    assertThat(new Cpu(true, true, false, true).missing()).isEmpty();
-    assertThat(new Cpu(true, false, true, true).missing()).containsExactly("AVX-512 VNNI");
-    assertThat(new Cpu(true, true, true, false).missing())
+    assertThat(new Cpu(true, true, false, false, true).missing()).isEmpty();
+    assertThat(new Cpu(true, false, true, true, true).missing()).containsExactly("AVX-512 VNNI");
+    assertThat(new Cpu(true, true, true, true, false).missing())
         .containsExactly("an operating system that saves 512-bit registers");
-    assertThat(new Cpu(false, false, false, false).missing())
+    assertThat(new Cpu(false, false, false, false, false).missing())
         .containsExactly("AVX-512", "AVX-512 VNNI");
   }
 
