@@ -29,13 +29,13 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class SparseKernels {
 
-  private static final int ROUNDS = 41;
+  private static final int ROUNDS = 25;
 
   /** Of one sample. */
   private static final double SECONDS = 0.005;
 
   /** What goes into each kernel before anything counts. */
-  private static final double WARM = 1.5;
+  private static final double WARM = 1;
 
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 

@@ -1,19 +1,25 @@
 package ai.lathe.runtime.kernel.sparse;
 
 import ai.lathe.tensor.Sparse;
-import java.util.Optional;
 
-/** Whether a sparse weight is executed without its zeros. */
+/** Whether a sparse weight that a provider has a kernel for is executed without its zeros. */
 @FunctionalInterface
 public interface SparseChoice {
 
   /** Without, wherever there is a kernel: to measure and to test these. */
-  SparseChoice ALWAYS = (_, _) -> Optional.empty();
+  SparseChoice ALWAYS = (_, _) -> new Verdict(true, "that was asked for");
+
+  /** By {@link SparseCosts}. */
+  SparseChoice MEASURED = SparseCosts::verdict;
 
   /**
-   * Why a weight is executed with its zeros, in half a sentence; empty where without.
-   *
+   * @param sparse whether without its zeros
+   * @param why half a sentence
+   */
+  record Verdict(boolean sparse, String why) {}
+
+  /**
    * @param provider {@code scalar}, {@code vector} or {@code emitted}
    */
-  Optional<String> dense(String provider, Sparse weight);
+  Verdict verdict(String provider, Sparse weight);
 }
