@@ -69,8 +69,8 @@ final class SparseKernels {
     var parts = List.of(label.split(" "));
     var providers = List.of("vector", "emitted");
     return words.stream()
-        .map(word -> word.contains(",") ? List.of(word.split(",")) : List.of(word))
-        .allMatch(any -> any.stream().anyMatch(parts::contains))
+            .map(word -> word.contains(",") ? List.of(word.split(",")) : List.of(word))
+            .allMatch(any -> any.stream().anyMatch(parts::contains))
         && providers.stream().anyMatch(parts::contains);
   }
 

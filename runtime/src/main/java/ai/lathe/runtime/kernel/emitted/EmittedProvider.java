@@ -17,8 +17,9 @@ import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.PackedStripes;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.memory.Pages;
-import ai.lathe.runtime.kernel.sparse.ExecutedDense;
+import ai.lathe.runtime.kernel.sparse.Executed;
 import ai.lathe.runtime.kernel.sparse.SparseChoice;
+import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
 import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.runtime.kernel.sparse.SparseStripes;
 import ai.lathe.tensor.DType;
@@ -105,7 +106,7 @@ public final class EmittedProvider implements KernelProvider {
    */
   public static EmittedProvider open(
       KernelProvider beside, Function<InputRule, Int8Input.Rounding> roundings) throws Unavailable {
-    return open(beside, roundings, SparseChoice.ALWAYS);
+    return open(beside, roundings, SparseChoice.MEASURED);
   }
 
   /**
@@ -242,16 +243,20 @@ public final class EmittedProvider implements KernelProvider {
     if (layout.isEmpty()) {
       return beside.prepare(weight, arena);
     }
-    var dense = choice.dense(name(), weight).or(() -> unmasked);
-    if (dense.isPresent()) {
-      return new ExecutedDense(
-          prepare(weight.dense(), arena), weight.encoding().label(), dense.get());
+    var verdict =
+        unmasked
+            .map(why -> new Verdict(false, why))
+            .orElseGet(() -> choice.verdict(name(), weight));
+    if (!verdict.sparse()) {
+      var dense = prepare(weight.dense(), arena);
+      return Executed.dense(dense, weight.encoding().label(), verdict.why());
     }
     var written = kernels.computeIfAbsent(new Form(layout.get(), true), this::writeOrWarn);
     if (written.isEmpty()) {
       return beside.prepare(weight, arena);
     }
-    return matrix(weight, SparsePacking.pack(weight, arena), null, written.get());
+    var stripes = SparsePacking.pack(weight, arena);
+    return Executed.sparse(matrix(weight, stripes, null, written.get()), verdict.why());
   }
 
   /** With inputs as the weight says; where these are no integers, it changes them before. */

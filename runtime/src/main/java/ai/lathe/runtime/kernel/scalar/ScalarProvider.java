@@ -13,8 +13,9 @@ import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Packing;
 import ai.lathe.runtime.kernel.layout.PlainRounding;
-import ai.lathe.runtime.kernel.sparse.ExecutedDense;
+import ai.lathe.runtime.kernel.sparse.Executed;
 import ai.lathe.runtime.kernel.sparse.SparseChoice;
+import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
 import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.LinearWeight;
@@ -40,7 +41,7 @@ public final class ScalarProvider implements KernelProvider {
   private final SparseChoice choice;
 
   public ScalarProvider() {
-    this(SparseChoice.ALWAYS);
+    this(SparseChoice.MEASURED);
   }
 
   /**
@@ -83,13 +84,17 @@ public final class ScalarProvider implements KernelProvider {
   }
 
   private PackedMatrix sparse(Sparse weight, Arena arena) {
-    var dense = choice.dense(name(), weight);
-    if (dense.isEmpty() && SparsePacking.layout(weight).isPresent()) {
-      var stripes = SparsePacking.pack(weight, arena);
-      return matrix(weight, null, rule -> new ScalarSparse(stripes, rule, kind(rule)));
+    var verdict =
+        SparsePacking.layout(weight).isPresent()
+            ? choice.verdict(name(), weight)
+            : new Verdict(false, "there is no kernel for " + weight.encoding().values().label());
+    if (!verdict.sparse()) {
+      var dense = prepare(weight.dense(), arena);
+      return Executed.dense(dense, weight.encoding().label(), verdict.why());
     }
-    var why = dense.orElse("there is no kernel for " + weight.encoding().values().label());
-    return new ExecutedDense(prepare(weight.dense(), arena), weight.encoding().label(), why);
+    var stripes = SparsePacking.pack(weight, arena);
+    return Executed.sparse(
+        matrix(weight, null, rule -> new ScalarSparse(stripes, rule, kind(rule))), verdict.why());
   }
 
   /** With inputs as the weight says; where these are no integers, it changes them before. */

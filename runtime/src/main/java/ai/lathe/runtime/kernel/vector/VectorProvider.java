@@ -11,8 +11,9 @@ import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Packing;
-import ai.lathe.runtime.kernel.sparse.ExecutedDense;
+import ai.lathe.runtime.kernel.sparse.Executed;
 import ai.lathe.runtime.kernel.sparse.SparseChoice;
+import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
 import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.Dense;
@@ -39,7 +40,7 @@ public final class VectorProvider implements KernelProvider {
   private final SparseChoice choice;
 
   public VectorProvider() {
-    this(SparseChoice.ALWAYS);
+    this(SparseChoice.MEASURED);
   }
 
   /**
@@ -82,13 +83,17 @@ public final class VectorProvider implements KernelProvider {
   }
 
   private PackedMatrix sparse(Sparse weight, Arena arena) {
-    var dense = choice.dense(name(), weight).or(() -> SparseMatrices.refusal(weight));
-    if (dense.isPresent()) {
-      return new ExecutedDense(
-          prepare(weight.dense(), arena), weight.encoding().label(), dense.get());
+    var verdict =
+        SparseMatrices.refusal(weight)
+            .map(why -> new Verdict(false, why))
+            .orElseGet(() -> choice.verdict(name(), weight));
+    if (!verdict.sparse()) {
+      var dense = prepare(weight.dense(), arena);
+      return Executed.dense(dense, weight.encoding().label(), verdict.why());
     }
     var stripes = SparsePacking.pack(weight, arena);
-    return matrix(weight, null, rule -> new VectorSparse(stripes, rule, kind(rule)));
+    return Executed.sparse(
+        matrix(weight, null, rule -> new VectorSparse(stripes, rule, kind(rule))), verdict.why());
   }
 
   /** With inputs as the weight says; where these are no integers, it changes them before. */
