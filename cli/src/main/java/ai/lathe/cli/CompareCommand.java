@@ -35,10 +35,15 @@ import picocli.CommandLine.Parameters;
       "  lathe compare path/to/model --methods rtn,gptq,awq --schemes W4A16,W3A16 -o table"
           + " --data text.txt",
       "  lathe compare path/to/model --methods rtn,gptq --gguf Q4_K,Q2_K -o table --data text.txt",
+      "  lathe compare path/to/model --methods magnitude,wanda,sparsegpt --sparsities 0.5,0.7"
+          + " --pattern 2:4 -o table --data text.txt",
       "  lathe compare path/to/model --recipe a.yaml --recipe b.yaml -o table --data text.txt",
       "  lathe compare path/to/model --methods spqr --schemes W3A16 -o table --data text.txt --resume"
     })
 final class CompareCommand implements Callable<Integer> {
+
+  private static final List<String> ROUNDING = List.of("rtn", "gptq");
+  private static final List<String> PRUNING = List.of("magnitude", "wanda", "sparsegpt");
 
   private final Console console;
 
@@ -57,10 +62,11 @@ final class CompareCommand implements Callable<Integer> {
       split = ",",
       paramLabel = "NAME",
       description =
-          "What 'lathe compress --method' takes, several: ${COMPLETION-CANDIDATES}. Default:"
-              + " rtn,gptq.",
+          "What 'lathe compress --method' takes, several: ${COMPLETION-CANDIDATES}. Beside"
+              + " --sparsities or --pattern, what --prune takes. Default: rtn,gptq, or"
+              + " magnitude,wanda,sparsegpt.",
       completionCandidates = Names.Methods.class)
-  private List<String> methods = List.of("rtn", "gptq");
+  private List<String> methods = List.of();
 
   @Option(
       names = "--schemes",
@@ -79,6 +85,8 @@ final class CompareCommand implements Callable<Integer> {
       description = "What 'lathe compress --gguf' takes, several.",
       completionCandidates = MatrixTypes.Blocks.class)
   private List<String> types = List.of();
+
+  @Mixin private SparsityOptions sparsities;
 
   @Option(
       names = "--recipe",
@@ -140,16 +148,20 @@ final class CompareCommand implements Callable<Integer> {
   private List<Cell> cells() {
     var cells = new ArrayList<Cell>();
     var size = groupSize.map(GroupSize::parse);
-    boolean nothing = schemes.isEmpty() && types.isEmpty() && recipes.isEmpty();
-    for (var scheme : nothing ? List.of(CompressCommand.DEFAULT_SCHEME) : schemes) {
-      for (var method : methods) {
-        cells.add(new Cell(method, scheme, Recipe.preset(method, scheme, size), false));
+    if (sparsities.given()) {
+      cells.addAll(pruned(size));
+    } else {
+      boolean nothing = schemes.isEmpty() && types.isEmpty() && recipes.isEmpty();
+      for (var scheme : nothing ? List.of(CompressCommand.DEFAULT_SCHEME) : schemes) {
+        for (var method : methods(ROUNDING)) {
+          cells.add(new Cell(method, scheme, Recipe.preset(method, scheme, size), false));
+        }
       }
-    }
-    for (var type : types) {
-      for (var method : methods) {
-        var recipe = Recipe.gguf(method, BlockTypes.named(type), Map.of());
-        cells.add(new Cell(method, "gguf " + type, recipe, true));
+      for (var type : types) {
+        for (var method : methods(ROUNDING)) {
+          var recipe = Recipe.gguf(method, BlockTypes.named(type), Map.of());
+          cells.add(new Cell(method, "gguf " + type, recipe, true));
+        }
       }
     }
     for (var file : recipes) {
@@ -161,6 +173,32 @@ final class CompareCommand implements Callable<Integer> {
       if (names.put(cell.scheme() + " " + cell.method(), cell) != null) {
         throw new LatheException(
             "%s by %s is there twice; name it once".formatted(cell.scheme(), cell.method()));
+      }
+    }
+    return cells;
+  }
+
+  private List<String> methods(List<String> otherwise) {
+    return methods.isEmpty() ? otherwise : methods;
+  }
+
+  /** Every sparsity by every method, as it is and with every scheme. */
+  private List<Cell> pruned(Optional<Integer> groupSize) {
+    if (!types.isEmpty()) {
+      throw new LatheException(
+          "--gguf stores zeros like any other weight: leave it out beside --sparsities and --pattern");
+    }
+    var cells = new ArrayList<Cell>();
+    for (var sparsity : sparsities.all()) {
+      for (var method : methods(PRUNING)) {
+        var pruning = Recipe.pruning(method, sparsity, Map.of());
+        if (schemes.isEmpty()) {
+          cells.add(new Cell(method, sparsity.label(), pruning, false));
+        }
+        for (var scheme : schemes) {
+          var recipe = pruning.then(Recipe.preset("gptq", scheme, groupSize));
+          cells.add(new Cell(method, sparsity.label() + " " + scheme, recipe, false));
+        }
       }
     }
     return cells;

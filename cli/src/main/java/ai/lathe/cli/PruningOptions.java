@@ -35,25 +35,34 @@ final class PruningOptions {
               + " unstructured.")
   private Optional<String> pattern;
 
+  @Option(
+      names = "--prune-option",
+      paramLabel = "KEY=VALUE",
+      description =
+          "A setting of the pruning method, by the name that recipes use, for example scope=row or"
+              + " dampening_frac=0.05; may be given several times.")
+  private Map<String, Object> settings = Map.of();
+
   boolean given() {
-    if (method.isEmpty() && (sparsity.isPresent() || pattern.isPresent())) {
+    if (method.isEmpty() && (sparsity.isPresent() || pattern.isPresent() || !settings.isEmpty())) {
       throw new LatheException(
-          "--sparsity and --pattern belong to --prune, which names the method");
+          "--sparsity, --pattern and --prune-option belong to --prune, which names the method");
     }
     return method.isPresent();
   }
 
   Recipe recipe() {
     var zeros = pattern.map(Pattern::parse).orElse(Pattern.UNSTRUCTURED);
-    return Recipe.pruning(
-        method.orElseThrow(), Sparsity.of(sparsity.map(PruningOptions::share), zeros), Map.of());
+    var share = sparsity.map(text -> share("--sparsity", text));
+    return Recipe.pruning(method.orElseThrow(), Sparsity.of(share, zeros), settings);
   }
 
-  private static double share(String text) {
+  static double share(String option, String text) {
     try {
       return Double.parseDouble(text);
     } catch (NumberFormatException e) {
-      throw new LatheException("--sparsity is a number, for example 0.5, not '" + text + "'", e);
+      throw new LatheException(
+          "%s: a share is a number, for example 0.5, not '%s'".formatted(option, text), e);
     }
   }
 }

@@ -47,7 +47,7 @@ public record ComparisonRequest(
 
     /** The artifact's name within the folder. */
     String artifact() {
-      return (scheme + "-" + method).replace(' ', '-') + (gguf ? ".gguf" : "");
+      return (scheme + "-" + method).replaceAll("[^A-Za-z0-9._-]", "-") + (gguf ? ".gguf" : "");
     }
   }
 }

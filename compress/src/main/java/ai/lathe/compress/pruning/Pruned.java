@@ -7,13 +7,14 @@ import ai.lathe.compress.quantization.ColumnSweep;
 import ai.lathe.compress.quantization.InverseFactors;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.tensor.DType;
-import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Sparse;
+import ai.lathe.tensor.Tensor;
+import ai.lathe.tensor.linalg.Parallel;
 import java.lang.foreign.Arena;
 import java.util.List;
 
@@ -22,6 +23,9 @@ import java.util.List;
  * layer share the factorisation of its Gram matrix.
  */
 public final class Pruned {
+
+  /** From here on float16 rounds to infinity. */
+  private static final float BEYOND_F16 = 65_520;
 
   private final Layer layer;
   private final LayerStatistics statistics;
@@ -45,11 +49,10 @@ public final class Pruned {
    * @param weight {@code [out, in]}; what it holds where the mask does not keep it is left out
    */
   public Solution solution(Matrix weight, Mask mask, Pattern pattern, Kept kept) {
-    var zeroed = masked(weight, mask);
     return switch (kept) {
-      case Kept.Plain(DType type) ->
-          new Solution(stored(plain(zeroed, type), mask, pattern), List.of());
+      case Kept.Plain(DType type) -> new Solution(plain(weight, mask, pattern, type), List.of());
       case Kept.Rounded(var grid, var feedback) -> {
+        var zeroed = masked(weight, mask);
         if (feedback.isEmpty()) {
           yield new Solution(stored(Rtn.round(zeroed, grid), mask, pattern), List.of());
         }
@@ -68,20 +71,42 @@ public final class Pruned {
 
   private static Matrix masked(Matrix weight, Mask mask) {
     var zeroed = weight.copy();
-    for (int i = 0; i < weight.rows(); i++) {
-      for (int j = 0; j < weight.columns(); j++) {
-        if (!mask.keeps(i, j)) {
-          zeroed.set(i, j, 0);
-        }
-      }
-    }
+    Parallel.forEach(
+        weight.rows(),
+        i -> {
+          for (int j = 0; j < weight.columns(); j++) {
+            if (!mask.keeps(i, j)) {
+              zeroed.set(i, j, 0);
+            }
+          }
+        });
     return zeroed;
   }
 
-  private Dense plain(Matrix weight, DType type) {
-    var converted = new Dense(Dense.of(weight).tensor().to(type, Arena.ofAuto()));
-    new Layer(layer.name() + " as " + type, converted.decode()).requireFinite();
-    return converted;
+  private Sparse plain(Matrix weight, Mask mask, Pattern pattern, DType type) {
+    var kept = new float[Math.toIntExact(mask.kept())];
+    float limit = type == DType.F16 ? BEYOND_F16 : Float.POSITIVE_INFINITY;
+    Parallel.forEach(
+        weight.rows(),
+        i -> {
+          int at = (int) mask.keptBefore(i);
+          for (int j = 0; j < weight.columns(); j++) {
+            if (mask.keeps(i, j)) {
+              float value = weight.at(i, j);
+              if (!(Math.abs(value) < limit)) {
+                throw new LatheException(
+                    "layer %s: weight [%d, %d] became %s, which is beyond the range of %s"
+                        .formatted(layer.name(), i, j, value, type));
+              }
+              kept[at++] = value;
+            }
+          }
+        });
+    long all = (long) weight.rows() * weight.columns();
+    var encoding =
+        Encoding.Sparse.withZeros(pattern, all - kept.length, all, new Encoding.Plain(type));
+    var values = Tensor.ofFloats(kept, kept.length).to(type, Arena.ofAuto());
+    return new Sparse(encoding, mask, new Sparse.Values.Floats(values));
   }
 
   /** Without its zeros, where there is a sparse form of such weights. */

@@ -7,6 +7,7 @@ import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.linalg.Parallel;
+import java.util.Arrays;
 import java.util.Optional;
 
 /**
@@ -97,16 +98,16 @@ final class PruningSweep implements ErrorFeedback.Replacement {
   /** Weights that are zero already; empty where there are none. */
   private Optional<long[]> zeros(Matrix weight) {
     var bits = new long[rows * words];
-    boolean any = false;
-    for (int row = 0; row < rows; row++) {
-      for (int j = 0; j < columns; j++) {
-        if (weight.at(row, j) == 0) {
-          bits[row * words + (j >> 6)] |= 1L << j;
-          any = true;
-        }
-      }
-    }
-    return any ? Optional.of(bits) : Optional.empty();
+    Parallel.forEach(
+        rows,
+        row -> {
+          for (int at = row * columns, j = 0; j < columns; j++) {
+            if (weight.values()[at + j] == 0) {
+              bits[row * words + (j >> 6)] |= 1L << j;
+            }
+          }
+        });
+    return Arrays.stream(bits).allMatch(word -> word == 0) ? Optional.empty() : Optional.of(bits);
   }
 
   /** The weights of the sweep; {@code E} once it is done. */
