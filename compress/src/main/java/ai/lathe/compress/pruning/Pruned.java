@@ -8,6 +8,7 @@ import ai.lathe.compress.quantization.InverseFactors;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
