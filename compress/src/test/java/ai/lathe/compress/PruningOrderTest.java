@@ -29,7 +29,7 @@ class PruningOrderTest {
   void ofTheEmbeddedModel() throws IOException {
     var embedded = EmbeddedModel.extract(folder.resolve("embedded"));
     var text = Files.readString(embedded.heldOut());
-    order(embedded.directory(), embedded.calibration(), text.substring(0, 12_000));
+    order(embedded.directory(), embedded.calibration(), text.substring(0, 5_000));
   }
 
   @Test
@@ -37,7 +37,7 @@ class PruningOrderTest {
     var stories = Files.readString(SharedData.file("text/tinystories_a.txt"));
     var calibration = folder.resolve("calibration.txt");
     Files.writeString(calibration, stories.substring(0, 120_000));
-    var unseen = stories.substring(stories.length() - 12_000);
+    var unseen = stories.substring(stories.length() - 5_000);
     order(SharedData.file("models/stories260K"), calibration, unseen);
   }
 
@@ -78,7 +78,7 @@ class PruningOrderTest {
             Optional.of(calibration),
             Optional.of(evaluation),
             "text",
-            64,
+            32,
             Optional.of(128),
             0,
             false,
