@@ -26,6 +26,14 @@ final class TextModelArguments {
   private String keysAndValues;
 
   @Option(
+      names = "--kv-memory",
+      paramLabel = "SIZE",
+      description =
+          "Most memory for keys and values, for example 512MB; a text that could need more is refused."
+              + " Default: what the context takes.")
+  private Optional<String> cache;
+
+  @Option(
       names = "--draft",
       paramLabel = "MODEL",
       description =
@@ -46,6 +54,9 @@ final class TextModelArguments {
     var options = runtime.options().withKeysAndValues(type(keysAndValues));
     if (context.isPresent()) {
       options = options.withContext(context.get());
+    }
+    if (cache.isPresent()) {
+      options = options.withLimits(options.limits().withCacheBytes(Sizes.parse(cache.get())));
     }
     return draft.isPresent() ? options.withDraft(draft.get(), draftTokens) : options;
   }

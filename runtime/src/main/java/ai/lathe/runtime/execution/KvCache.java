@@ -107,8 +107,15 @@ public final class KvCache implements AutoCloseable {
    * @param pass most tokens that are run at once, which windows must hold besides their own
    */
   public static long bytes(ModelConfig config, DType type, int positions, int pass) {
-    long page = layout(config, type).bytes();
-    var windows = windows(config);
+    return bytes(windows(config), layout(config, type), positions, pass);
+  }
+
+  /** The same of a sequence of this cache. */
+  public long bytes(int positions, int pass) {
+    return bytes(windows, layout, positions, pass);
+  }
+
+  private static long bytes(int[] windows, KeyValueLayout layout, int positions, int pass) {
     long most = 0;
     for (int length = 0; length < positions; length += Math.min(pass, positions - length)) {
       int end = length + Math.min(pass, positions - length);
@@ -118,7 +125,7 @@ public final class KvCache implements AutoCloseable {
       }
       most = Math.max(most, pages);
     }
-    return Math.multiplyExact(most, page);
+    return Math.multiplyExact(most, layout.bytes());
   }
 
   /** The first page that a block needs when a sequence of so many positions goes on. */

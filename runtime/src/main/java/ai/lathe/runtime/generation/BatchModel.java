@@ -48,6 +48,11 @@ public interface BatchModel {
    */
   State open(int tokens);
 
+  /** The most bytes that a sequence of so many tokens takes. */
+  default long cacheBytes(int tokens) {
+    return 0;
+  }
+
   /** Begins a batch. */
   void begin();
 

@@ -79,6 +79,11 @@ public final class DecoderModel implements BatchModel {
   }
 
   @Override
+  public long cacheBytes(int tokens) {
+    return decoder.cache().bytes(tokens, decoder.batchTokens());
+  }
+
+  @Override
   public void begin() {
     batch.clear();
   }

@@ -27,6 +27,10 @@ public final class Drafter {
     return model.open(Math.min(most, model.context()));
   }
 
+  long cacheBytes(int most) {
+    return model.cacheBytes(Math.min(most, model.context()));
+  }
+
   /**
    * Proposes tokens for sequences that are writing, and reads on in the others' prompts.
    *

@@ -10,7 +10,8 @@ import java.util.List;
  */
 final class Idle {
 
-  private record Entry(int[] tokens, BatchModel.State state, BatchModel.State draft) {}
+  private record Entry(
+      int[] tokens, BatchModel.State state, BatchModel.State draft, long cacheBytes) {}
 
   private final int most;
   private final List<Entry> entries = new ArrayList<>();
@@ -57,12 +58,30 @@ final class Idle {
   /** Takes over the states of a task that is over. */
   void take(Task task) {
     var known = Arrays.copyOf(task.tokens, task.state.length());
-    entries.add(new Entry(known, task.state, task.draft));
+    entries.add(new Entry(known, task.state, task.draft, task.cacheBytes));
     task.state = null;
     task.draft = null;
     while (entries.size() > most) {
       close(entries.removeFirst());
     }
+  }
+
+  /** The most that all of them hold. */
+  long cacheBytes() {
+    long bytes = 0;
+    for (var entry : entries) {
+      bytes += entry.cacheBytes;
+    }
+    return bytes;
+  }
+
+  /** Lets go of the one that was used longest ago; false where there is none. */
+  boolean dropOldest() {
+    if (entries.isEmpty()) {
+      return false;
+    }
+    close(entries.removeFirst());
+    return true;
   }
 
   private static void close(Entry entry) {

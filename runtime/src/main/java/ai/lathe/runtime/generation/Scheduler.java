@@ -64,7 +64,13 @@ final class Scheduler implements AutoCloseable {
       }
     }
     int most = (int) Math.min((long) prompt.length + asked, model.context());
-    return new Task(new Sampler(sampling, distribution), prompt, asked, most, ends);
+    long bytes = model.cacheBytes(most) + (drafter == null ? 0 : drafter.cacheBytes(most));
+    if (bytes > limits.cacheBytes()) {
+      throw new LatheException(
+          "%d tokens of prompt and output need %,d bytes of keys and values, and all sequences have %,d: ask for fewer tokens, or allow more"
+              .formatted(most, bytes, limits.cacheBytes()));
+    }
+    return new Task(new Sampler(sampling, distribution), prompt, asked, most, ends, bytes);
   }
 
   /** A sequence takes part from the next step on. */
@@ -110,8 +116,15 @@ final class Scheduler implements AutoCloseable {
 
   private void admit() {
     while (active.size() < limits.sequences() && !waiting.isEmpty()) {
-      var task = waiting.remove();
-      idle.give(task);
+      var task = waiting.element();
+      if (task.state == null) {
+        idle.give(task);
+      }
+      if (!fits(task)) {
+        // Those before it will be over some time; nobody overtakes it.
+        return;
+      }
+      waiting.remove();
       if (task.state == null) {
         task.state = model.open(task.mostTokens);
       }
@@ -120,6 +133,20 @@ final class Scheduler implements AutoCloseable {
       }
       active.add(task);
     }
+  }
+
+  /** Makes room for a sequence, at the expense of those that are over. */
+  private boolean fits(Task task) {
+    long held = task.cacheBytes;
+    for (var other : active) {
+      held += other.cacheBytes;
+    }
+    while (held + idle.cacheBytes() > limits.cacheBytes()) {
+      if (!idle.dropOldest()) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Returns the rows of logits that the batch gave. */

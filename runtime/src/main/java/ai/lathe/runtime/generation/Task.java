@@ -22,6 +22,9 @@ final class Task {
   BatchModel.State state;
   BatchModel.State draft;
 
+  /** The most that its keys and values take. */
+  final long cacheBytes;
+
   /** Prompt tokens that needed no computing. */
   int reused;
 
@@ -44,7 +47,7 @@ final class Task {
    * @param mostTokens of prompt and output
    * @param ends whether end tokens end it
    */
-  Task(Sampler sampler, int[] prompt, int asked, int mostTokens, boolean ends) {
+  Task(Sampler sampler, int[] prompt, int asked, int mostTokens, boolean ends, long cacheBytes) {
     this.sampler = sampler;
     this.tokens = prompt.clone();
     this.count = prompt.length;
@@ -52,6 +55,7 @@ final class Task {
     this.asked = asked;
     this.mostTokens = mostTokens;
     this.ends = ends;
+    this.cacheBytes = cacheBytes;
     for (int token : prompt) {
       sampler.prompt(token);
     }

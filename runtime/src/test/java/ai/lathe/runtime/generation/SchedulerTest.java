@@ -63,7 +63,7 @@ class SchedulerTest {
     int[] ends = {7, 9};
     var tasks = new ArrayList<Task>();
     var expected = new ArrayList<int[]>();
-    try (var scheduler = new Scheduler(model, null, ends, new Limits(5, 8, 3))) {
+    try (var scheduler = new Scheduler(model, null, ends, new Limits(5, 8, 3, Long.MAX_VALUE))) {
       for (int i = 0; i < 40; i++) {
         var prompt = prompt(i % 11, 1 + random.nextInt(60));
         var sampling =
@@ -91,7 +91,8 @@ class SchedulerTest {
   @Test
   void aLongPromptDoesNotHoldOthersUp() {
     var model = model();
-    try (var scheduler = new Scheduler(model, null, NO_ENDS, new Limits(4, 10, 0))) {
+    try (var scheduler =
+        new Scheduler(model, null, NO_ENDS, new Limits(4, 10, 0, Long.MAX_VALUE))) {
       var writer = submit(scheduler, prompt(1, 3), Sampling.greedy(), 100, true);
       scheduler.step();
       var reader = submit(scheduler, prompt(2, 95), Sampling.greedy(), 5, true);
@@ -109,7 +110,8 @@ class SchedulerTest {
   @Test
   void promptsAreReadInWholeBatches() {
     var model = model();
-    try (var scheduler = new Scheduler(model, null, NO_ENDS, new Limits(4, 10, 0))) {
+    try (var scheduler =
+        new Scheduler(model, null, NO_ENDS, new Limits(4, 10, 0, Long.MAX_VALUE))) {
       submit(scheduler, prompt(1, 70), Sampling.greedy(), 2, true);
       finish(scheduler);
       assertThat(model.batches).containsExactly(32, 32, 6, 1);
@@ -119,7 +121,8 @@ class SchedulerTest {
   @Test
   void promptsThatBeginAlikeAreNotReadAgain() {
     var model = model();
-    try (var scheduler = new Scheduler(model, null, NO_ENDS, new Limits(4, 10, 2))) {
+    try (var scheduler =
+        new Scheduler(model, null, NO_ENDS, new Limits(4, 10, 2, Long.MAX_VALUE))) {
       var first = submit(scheduler, prompt(1, 20), Sampling.greedy(), 10, true);
       finish(scheduler);
       var longer = Arrays.copyOf(first.tokens, 33);
@@ -142,10 +145,37 @@ class SchedulerTest {
     assertThat(model.open).isZero();
   }
 
+  /** Three of 25 tokens in a cache of 60 bytes, a byte a token: two at once, the third waits. */
+  @Test
+  void whoDoesNotFitIntoTheCacheWaits() {
+    var model = model();
+    var limits = new Limits(8, 10, 4, 60);
+    try (var scheduler = new Scheduler(model, null, NO_ENDS, limits)) {
+      var tasks = new ArrayList<Task>();
+      for (int i = 1; i <= 3; i++) {
+        tasks.add(submit(scheduler, prompt(i, 5), Sampling.greedy(), 20, true));
+      }
+      scheduler.step();
+      assertThat(model.open).isEqualTo(2);
+      finish(scheduler);
+      for (int i = 1; i <= 3; i++) {
+        assertThat(output(tasks.get(i - 1)))
+            .isEqualTo(alone(prompt(i, 5), Sampling.greedy(), 20, NO_ENDS));
+      }
+      // One that was over gave way to the third.
+      assertThat(model.open).isEqualTo(2);
+      assertThatThrownBy(() -> scheduler.task(prompt(1, 5), Sampling.greedy(), 56, true))
+          .isInstanceOf(LatheException.class)
+          .hasMessageContaining("61 bytes")
+          .hasMessageContaining("60");
+    }
+  }
+
   @Test
   void cancelledSequencesLeave() {
     var model = model();
-    try (var scheduler = new Scheduler(model, null, NO_ENDS, new Limits(1, 10, 0))) {
+    try (var scheduler =
+        new Scheduler(model, null, NO_ENDS, new Limits(1, 10, 0, Long.MAX_VALUE))) {
       var a = submit(scheduler, prompt(1, 5), Sampling.greedy(), 50, true);
       var b = submit(scheduler, prompt(2, 5), Sampling.greedy(), 5, true);
       scheduler.step();
@@ -218,7 +248,8 @@ class SchedulerTest {
       var random = new SplittableRandom(4);
       var tasks = new ArrayList<Task>();
       try (var scheduler =
-          new Scheduler(model, new Drafter(draft, 4), new int[] {7}, new Limits(3, 8, 2))) {
+          new Scheduler(
+              model, new Drafter(draft, 4), new int[] {7}, new Limits(3, 8, 2, Long.MAX_VALUE))) {
         for (int i = 0; i < 12; i++) {
           var sampling = Sampling.greedy().withPenalties(i % 2 == 0 ? 1 : 1.2, 0, 0.1);
           tasks.add(
@@ -259,7 +290,7 @@ class SchedulerTest {
     long accepted = 0;
     double overlap = 0;
     try (var scheduler =
-        new Scheduler(model, new Drafter(draft, 2), NO_ENDS, new Limits(8, 8, 0))) {
+        new Scheduler(model, new Drafter(draft, 2), NO_ENDS, new Limits(8, 8, 0, Long.MAX_VALUE))) {
       for (int run = 0; run < runs; run++) {
         var task = submit(scheduler, prompt, sampling.withSeed(run), 3, true);
         finish(scheduler);

@@ -39,6 +39,12 @@ final class TableModel implements BatchModel {
     this.noise = noise;
   }
 
+  /** A byte a token. */
+  @Override
+  public long cacheBytes(int tokens) {
+    return tokens;
+  }
+
   private final class Memory implements State {
     private int[] tokens = new int[0];
 
