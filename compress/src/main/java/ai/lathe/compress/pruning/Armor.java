@@ -40,7 +40,8 @@ public final class Armor implements PruningMethod<Armor.Config> {
 
   static final Pattern.SemiStructured PATTERN = new Pattern.SemiStructured(2, 4);
 
-  private static final List<String> SETTINGS =
+  /** What recipes may set. */
+  public static final List<String> SETTINGS =
       List.of("block_size", "iterations", "learning_rate", "seed");
 
   private static final int LARGEST_BLOCK = 256;

@@ -42,7 +42,8 @@ import java.util.Set;
  */
 public final class Gqsa implements PruningMethod<Gqsa.Config> {
 
-  private static final List<String> SETTINGS = List.of("dampening_frac", "fit_scales");
+  /** What recipes may set. */
+  public static final List<String> SETTINGS = List.of("dampening_frac", "fit_scales");
 
   private static final int GROUP = 16;
   private static final int BITS = 4;

@@ -42,7 +42,8 @@ import java.util.Set;
  */
 public final class Slim implements PruningMethod<Slim.Config> {
 
-  private static final List<String> SETTINGS =
+  /** What recipes may set. */
+  public static final List<String> SETTINGS =
       List.of("rank_ratio", "rank", "adapter_bits", "scale", "subtract_adapter");
 
   private static final int ITERATIONS = 12;

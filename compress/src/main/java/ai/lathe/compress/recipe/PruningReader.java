@@ -2,7 +2,10 @@ package ai.lathe.compress.recipe;
 
 import static ai.lathe.compress.recipe.RecipeReader.expect;
 
+import ai.lathe.compress.pruning.Armor;
 import ai.lathe.compress.pruning.Constant;
+import ai.lathe.compress.pruning.Gqsa;
+import ai.lathe.compress.pruning.Slim;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.pruning.fisher.GlobalMethods;
 import ai.lathe.compress.recipe.Modifier.Pruning;
@@ -38,6 +41,12 @@ final class PruningReader {
           new Kind("magnitude", Map.of()),
           "ConstantPruningModifier",
           new Kind(Constant.NAME, Map.of()),
+          "SLiMModifier",
+          new Kind("slim", same(Slim.SETTINGS.toArray(String[]::new))),
+          "GQSAModifier",
+          new Kind("gqsa", same(Gqsa.SETTINGS.toArray(String[]::new))),
+          "ARMORModifier",
+          new Kind("armor", same(Armor.SETTINGS.toArray(String[]::new))),
           "OBSPruningModifier",
           new Kind("obert", same(GlobalMethods.keys().toArray(String[]::new))));
 

@@ -6,8 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.lathe.compress.compensation.Compensation.Method;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.compress.plan.Target;
+import ai.lathe.compress.pruning.Armor;
+import ai.lathe.compress.pruning.Gqsa;
+import ai.lathe.compress.pruning.Kept;
+import ai.lathe.compress.pruning.Slim;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
 import java.nio.file.Path;
@@ -49,6 +54,31 @@ class CompensationReaderTest {
             """);
     var same = Recipe.compensation(Method.SVD, 32, Optional.empty());
     assertThat(recipe).hasToString(same.toString());
+  }
+
+  /** What a modifier says is what its method is given. */
+  @Test
+  void methodsOfPapersHaveModifiersOfTheirNames() {
+    var recipe =
+        RecipeReader.parse(
+            """
+            SLiMModifier: {sparsity: 0.5, mask_structure: "2:4", rank: 8, adapter_bits: 4,
+                           scale: scheme, subtract_adapter: false}
+            GQSAModifier: {sparsity: 0.25, mask_structure: "1x16", fit_scales: false}
+            ARMORModifier: {sparsity: 0.5, mask_structure: "2:4", block_size: 16, iterations: 10,
+                            learning_rate: 0.001, seed: 3}
+            """);
+    var steps = recipe.modifiers().stream().map(Modifier.Pruning.class::cast).toList();
+    var kept = new Kept.Plain(DType.BF16);
+    var slim = new Slim().config(steps.get(0).sparsity(0), kept, steps.get(0).settings());
+    assertThat(slim.rank()).contains(8);
+    assertThat(slim.factors().bits()).contains(4);
+    assertThat(slim.subtract()).isFalse();
+    var gqsa = new Gqsa().config(steps.get(1).sparsity(0), kept, steps.get(1).settings());
+    assertThat(gqsa.sparsity().label()).isEqualTo("25% 1x16");
+    assertThat(gqsa.fitScales()).isFalse();
+    var armor = new Armor().config(steps.get(2).sparsity(0), kept, steps.get(2).settings());
+    assertThat(armor).isEqualTo(new Armor.Config(DType.BF16, 16, 10, 0.001, 3));
   }
 
   @ParameterizedTest
