@@ -24,8 +24,8 @@ import java.util.concurrent.atomic.AtomicLong;
  * COLUMNS ROWS TOKENS... [WORD...]}. Both in turns, A B A B; printed are the median of each, the
  * median of the ratios of neighbours, and the same by processor time, which other processes disturb
  * less. ROWS decide whether weights are in memory or in a cache. Words choose among cases and
- * providers: all of those that are cases' names, as {@code vector}, {@code int8}, {@code 2:4},
- * {@code 50%}.
+ * providers, those of one argument with commas between them being alternatives: {@code int8,BF16
+ * 2:4 vector}.
  */
 final class SparseKernels {
 

@@ -246,7 +246,7 @@ public final class EmittedProvider implements KernelProvider {
     var verdict =
         unmasked
             .map(why -> new Verdict(false, why))
-            .orElseGet(() -> choice.verdict(name(), weight));
+            .orElseGet(() -> choice.verdict(name(), weight, SparsePacking.share(weight)));
     if (!verdict.sparse()) {
       var dense = prepare(weight.dense(), arena);
       return Executed.dense(dense, weight.encoding().label(), verdict.why());

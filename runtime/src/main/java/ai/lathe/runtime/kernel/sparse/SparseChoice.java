@@ -7,7 +7,7 @@ import ai.lathe.tensor.Sparse;
 public interface SparseChoice {
 
   /** Without, wherever there is a kernel: to measure and to test these. */
-  SparseChoice ALWAYS = (_, _) -> new Verdict(true, "that was asked for");
+  SparseChoice ALWAYS = (_, _, _) -> new Verdict(true, "that was asked for");
 
   /** By {@link SparseCosts}. */
   SparseChoice MEASURED = SparseCosts::verdict;
@@ -20,6 +20,7 @@ public interface SparseChoice {
 
   /**
    * @param provider {@code scalar}, {@code vector} or {@code emitted}
+   * @param share of weights that the kernel reads, some zeros perhaps among them
    */
-  Verdict verdict(String provider, Sparse weight);
+  Verdict verdict(String provider, Sparse weight, double share);
 }

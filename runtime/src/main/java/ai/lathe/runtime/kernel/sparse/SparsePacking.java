@@ -33,6 +33,12 @@ public final class SparsePacking {
     return Packing.layout(lifted(weight, 0, Math.min(1, weight.rows())));
   }
 
+  /** The share of weights that are kept. */
+  public static double share(Sparse weight) {
+    long all = (long) weight.rows() * weight.columns();
+    return all == 0 ? 1 : weight.mask().kept() / (double) all;
+  }
+
   /**
    * @param weight that has a {@link #layout}
    * @param arena of the result

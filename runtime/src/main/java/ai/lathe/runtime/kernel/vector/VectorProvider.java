@@ -83,13 +83,18 @@ public final class VectorProvider implements KernelProvider {
   }
 
   private PackedMatrix sparse(Sparse weight, Arena arena) {
+    boolean floats = weight.values() instanceof Sparse.Values.Floats;
+    double share = floats ? SparsePanels.share(weight.mask()) : SparsePacking.share(weight);
     var verdict =
         SparseMatrices.refusal(weight)
             .map(why -> new Verdict(false, why))
-            .orElseGet(() -> choice.verdict(name(), weight));
+            .orElseGet(() -> choice.verdict(name(), weight, share));
     if (!verdict.sparse()) {
       var dense = prepare(weight.dense(), arena);
       return Executed.dense(dense, weight.encoding().label(), verdict.why());
+    }
+    if (floats) {
+      return Executed.sparse(new SparsePanels(weight, arena), verdict.why());
     }
     var stripes = SparsePacking.pack(weight, arena);
     return Executed.sparse(
