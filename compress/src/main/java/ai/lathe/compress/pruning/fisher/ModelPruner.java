@@ -1,0 +1,364 @@
+package ai.lathe.compress.pruning.fisher;
+
+import ai.lathe.compress.journal.Fingerprint;
+import ai.lathe.compress.pruning.Cut;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Progress;
+import ai.lathe.torch.gradient.Gradients;
+import ai.lathe.torch.gradient.Loss;
+import ai.lathe.torch.gradient.Loss.Output.Part;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+
+/**
+ * Prunes the matrices of a model together: gradients, curvature, one threshold for all, and the
+ * change of what stays, as often as the method has steps.
+ *
+ * <p>Curvature that does not fit in memory is collected for a group of matrices at a time. Scores
+ * are then needed of all groups before any can be pruned, so gradients are computed anew for all
+ * but the last; they are those of the model before the step, whatever has been pruned of it
+ * meanwhile.
+ */
+public final class ModelPruner {
+
+  /** Scores that are looked at together. */
+  private static final int RUN = 1 << 16;
+
+  /**
+   * @param matrices to prune; others stay as they are. Linear layers of blocks only, routers not
+   *     among them
+   * @param sequences for gradients
+   * @param seed of losses that draw
+   * @param memory bytes that the process may take; empty for what the machine has
+   * @param file where the pruned weights go
+   * @param resume whether a file of the same model, data and method is used as it is
+   */
+  public record Request(
+      GlobalMethod method,
+      Predicate<Address> matrices,
+      List<int[]> sequences,
+      long seed,
+      OptionalLong memory,
+      Path file,
+      boolean resume) {}
+
+  private final Checkpoint source;
+  private final Request request;
+  private final GlobalMethod method;
+  private final Progress progress;
+  private final Consumer<String> messages;
+  private final List<Integer> silent = new ArrayList<>();
+
+  private ModelPruner(
+      Checkpoint source, Request request, Progress progress, Consumer<String> messages) {
+    this.source = source;
+    this.request = request;
+    this.method = request.method();
+    this.progress = progress;
+    this.messages = messages;
+  }
+
+  /**
+   * @param source stays open as long as the result
+   * @param messages gets the estimate and what is out of the ordinary
+   */
+  public static PrunedCheckpoint prune(
+      Checkpoint source, Request request, Progress progress, Consumer<String> messages) {
+    return new ModelPruner(source, request, progress, messages).prune();
+  }
+
+  private PrunedCheckpoint prune() {
+    var addresses = addresses();
+    var batches = batches(request.sequences(), method.gathering());
+    var fingerprint = fingerprint(addresses, batches);
+    if (request.resume()) {
+      var earlier = PrunedCheckpoint.reopen(source, request.file(), fingerprint);
+      if (earlier.isPresent()) {
+        messages.accept("note: %s is used as an earlier run left it".formatted(request.file()));
+        return earlier.get();
+      }
+    }
+    var loss = loss(source, method.gathering(), request.seed());
+    loss.refusal(source.architecture().kind())
+        .ifPresent(
+            why -> {
+              throw new LatheException(why);
+            });
+    var directory = request.file().toAbsolutePath().getParent();
+    try (var store = new WeightStore(source, addresses, directory)) {
+      run(store, batches, loss);
+      return PrunedCheckpoint.write(source, store, method.pattern(), request.file(), fingerprint);
+    }
+  }
+
+  private void run(WeightStore store, List<List<int[]>> batches, Loss loss) {
+    long total = 0;
+    long zeros = 0;
+    var weights = new long[store.size()];
+    for (int i = 0; i < store.size(); i++) {
+      weights[i] = store.weights(i);
+      total += weights[i];
+      zeros += zeros(store.read(i));
+    }
+    double already = (double) zeros / total;
+    if (already >= method.sparsity() && method.ranks()) {
+      messages.accept(
+          "note: %.1f %% of the weights are zero already, so %s has nothing to do"
+              .formatted(100 * already, method.name()));
+      return;
+    }
+    if (zeros > 0) {
+      messages.accept(
+          "note: %.1f %% of the weights are zero already; they stay so, and count"
+              .formatted(100 * already));
+    }
+    var steps = method.steps(already);
+    var names = new ArrayList<String>();
+    for (int i = 0; i < store.size(); i++) {
+      names.add(source.name(store.address(i)));
+    }
+    var estimate =
+        PruningEstimate.of(source, method, weights, names, batches, steps.size(), request.memory());
+    messages.accept(estimate.summary(method, steps.size()));
+    int groups = estimate.groups().size();
+    long passes = (long) steps.size() * (method.ranks() ? 2L * groups - 1 : groups);
+    try (var task = progress.start("gradients for " + method.name(), passes * batches.size())) {
+      for (double sparsity : steps) {
+        try (var gradients = new Gradients(store.model(), loss)) {
+          step(store, estimate.groups(), gradients, batches, sparsity, task);
+        }
+      }
+    }
+    silent.stream()
+        .distinct()
+        .forEach(
+            i ->
+                messages.accept(
+                    "note: no gradient reached %s: it was pruned by magnitude"
+                        .formatted(source.name(store.address(i)))));
+  }
+
+  private void step(
+      WeightStore store,
+      List<int[]> groups,
+      Gradients gradients,
+      List<List<int[]>> batches,
+      double sparsity,
+      Progress.Task task) {
+    Collector collector = null;
+    int resident = -1;
+    try {
+      List<BitSet> chosen = null;
+      if (method.ranks()) {
+        try (var scores = new Scores(store, method.unit())) {
+          for (int g = 0; g < groups.size(); g++) {
+            if (collector != null) {
+              collector.close();
+            }
+            collector =
+                new Collector(method, store, groups.get(g), gradients, batches, silent, task);
+            resident = g;
+            for (int i = 0; i < groups.get(g).length; i++) {
+              int matrix = groups.get(g)[i];
+              var values = new float[store.weights(matrix) / method.unit()];
+              method.score(store.read(matrix), collector.curvature(i), values);
+              scores.put(matrix, values);
+            }
+          }
+          chosen = scores.lowest(sparsity);
+        }
+      }
+      // The last group's curvature is there still, so it comes first.
+      for (int g = groups.size() - 1; g >= 0; g--) {
+        if (resident != g) {
+          if (collector != null) {
+            collector.close();
+          }
+          collector = new Collector(method, store, groups.get(g), gradients, batches, silent, task);
+          resident = g;
+        }
+        for (int i = 0; i < groups.get(g).length; i++) {
+          int matrix = groups.get(g)[i];
+          var weights = store.read(matrix);
+          var goes = chosen == null ? null : chosen.get(matrix);
+          method.prune(weights, collector.curvature(i), sparsity, goes);
+          store.write(matrix, weights);
+        }
+      }
+    } finally {
+      if (collector != null) {
+        collector.close();
+      }
+    }
+  }
+
+  /** A score for each unit of each matrix, outside the heap. */
+  private static final class Scores implements AutoCloseable {
+    private final Arena arena = Arena.ofShared();
+    private final List<MemorySegment> matrices = new ArrayList<>();
+    private long units;
+
+    Scores(WeightStore store, int unit) {
+      for (int i = 0; i < store.size(); i++) {
+        long count = store.weights(i) / unit;
+        matrices.add(arena.allocate(count * Float.BYTES, 64));
+        units += count;
+      }
+    }
+
+    void put(int matrix, float[] scores) {
+      for (float score : scores) {
+        if (!(score >= 0 && score < Float.POSITIVE_INFINITY)) {
+          throw new LatheException(
+              "the cost of removing a weight is %s: gradients too large for float32, or a damp too small"
+                  .formatted(score));
+        }
+      }
+      MemorySegment.copy(scores, 0, matrices.get(matrix), ValueLayout.JAVA_FLOAT, 0, scores.length);
+    }
+
+    /** Exactly the share of all units, those of the least scores; of equal ones the first. */
+    List<BitSet> lowest(double share) {
+      var cut = Cut.of(Math.round(units * share), this::forEach);
+      var chosen = new ArrayList<BitSet>();
+      long ties = cut.ties();
+      for (var scores : matrices) {
+        var bits = new BitSet();
+        var values = scores.toArray(ValueLayout.JAVA_FLOAT);
+        for (int i = 0; i < values.length; i++) {
+          if (values[i] < cut.threshold() || values[i] == cut.threshold() && ties-- > 0) {
+            bits.set(i);
+          }
+        }
+        chosen.add(bits);
+      }
+      return chosen;
+    }
+
+    private void forEach(Cut.Counter counter) {
+      var run = new float[RUN];
+      for (var scores : matrices) {
+        long count = scores.byteSize() / Float.BYTES;
+        for (long from = 0; from < count; from += RUN) {
+          int length = (int) Math.min(RUN, count - from);
+          MemorySegment.copy(scores, ValueLayout.JAVA_FLOAT, from * Float.BYTES, run, 0, length);
+          counter.count(run, 0, length);
+        }
+      }
+    }
+
+    @Override
+    public void close() {
+      arena.close();
+    }
+  }
+
+  private static long zeros(float[] weights) {
+    long zeros = 0;
+    for (float weight : weights) {
+      zeros += weight == 0 ? 1 : 0;
+    }
+    return zeros;
+  }
+
+  private List<Address> addresses() {
+    var addresses =
+        source.addresses().stream()
+            .filter(address -> PruningEstimate.prunable(source, address))
+            .filter(request.matrices())
+            .toList();
+    if (addresses.isEmpty()) {
+      throw new LatheException("the recipe's targets match no linear layer that can be pruned");
+    }
+    var fitting = new ArrayList<Address>();
+    for (var address : addresses) {
+      var matrix = source.matrix(address);
+      var refusal = method.refusal(matrix.rows(), matrix.columns());
+      refusal.ifPresentOrElse(
+          why ->
+              messages.accept("fallback: %s stays dense: %s".formatted(source.name(address), why)),
+          () -> fitting.add(address));
+    }
+    if (fitting.isEmpty()) {
+      throw new LatheException(
+          "no matrix of this model can be pruned so: %s"
+              .formatted(
+                  method
+                      .refusal(
+                          source.matrix(addresses.getFirst()).rows(),
+                          source.matrix(addresses.getFirst()).columns())
+                      .orElseThrow()));
+    }
+    return fitting;
+  }
+
+  private String fingerprint(List<Address> addresses, List<List<int[]>> batches) {
+    var sequences = batches.stream().flatMap(List::stream).toList();
+    return Fingerprint.ofText(
+        String.join(
+            "\n",
+            Fingerprint.of(source),
+            method.toString(),
+            addresses.toString(),
+            Fingerprint.of(sequences),
+            Long.toString(request.seed())));
+  }
+
+  /**
+   * Mini-batches of sequences of similar length, so that little is padding. Refuses where there are
+   * too few for as many as are asked for.
+   */
+  static List<List<int[]>> batches(List<int[]> sequences, Gathering gathering) {
+    int gradients = gathering.gradients();
+    int size =
+        gathering
+            .batch()
+            .orElse(Math.clamp(sequences.size() / gradients, 1, Gathering.USUAL_BATCH));
+    if ((long) gradients * size > sequences.size()) {
+      throw new LatheException(
+          "%s %d in mini-batches of %d takes %d sequences, and there are %d: give a longer text, shorter sequences, fewer gradients or a smaller %s"
+              .formatted(
+                  Gathering.GRADIENTS,
+                  gradients,
+                  size,
+                  (long) gradients * size,
+                  sequences.size(),
+                  Gathering.BATCH));
+    }
+    var sorted =
+        sequences.subList(0, gradients * size).stream()
+            .sorted(Comparator.comparingInt(sequence -> sequence.length))
+            .toList();
+    var batches = new ArrayList<List<int[]>>();
+    for (int from = 0; from < sorted.size(); from += size) {
+      batches.add(sorted.subList(from, from + size));
+    }
+    return batches;
+  }
+
+  private static Loss loss(Checkpoint source, Gathering gathering, long seed) {
+    return switch (gathering.objective()) {
+      case AUTO ->
+          source.architecture().kind() == ModelKind.DECODER
+              ? new Loss.OwnToken(seed)
+              : new Loss.Output(Part.EMBEDDING, seed);
+      case NEXT_TOKEN -> new Loss.NextToken();
+      case OWN_TOKEN -> new Loss.OwnToken(seed);
+      case DISTILLATION -> new Loss.Distillation(source, 2, 1);
+      case EMBEDDING -> new Loss.Output(Part.EMBEDDING, seed);
+      case STATES -> new Loss.Output(Part.STATES, seed);
+    };
+  }
+}

@@ -1,0 +1,145 @@
+package ai.lathe.compress.pruning.fisher;
+
+import ai.lathe.compress.plan.Machine;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Role;
+import ai.lathe.tensor.LatheException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalLong;
+import java.util.stream.IntStream;
+
+/**
+ * What pruning a model takes, before it starts, and how its matrices are grouped so that it takes
+ * no more memory than there is. To about a quarter.
+ *
+ * @param groups of matrices whose curvature is in memory together, as indices
+ * @param memory bytes at the peak
+ * @param seconds of all steps
+ */
+record PruningEstimate(List<int[]> groups, long memory, double seconds) {
+
+  /** The virtual machine, its code, LibTorch and their buffers. */
+  private static final long BASE_MEMORY = 700L << 20;
+
+  /** Of what is free, this share is planned with. */
+  private static final double SHARE = 0.9;
+
+  /** Floats that a block keeps of a token for the way back, in hidden and in inner widths. */
+  private static final int HIDDEN_COPIES = 16;
+
+  private static final int INNER_COPIES = 5;
+
+  /** Of the speed of large products, what the small ones of a mini-batch reach. */
+  private static final double EFFICIENCY = 0.4;
+
+  /**
+   * @param weights of each matrix
+   * @param names of each, for messages
+   * @param limit bytes that all may take; empty for what this machine has free
+   */
+  static PruningEstimate of(
+      Checkpoint source,
+      GlobalMethod method,
+      long[] weights,
+      List<String> names,
+      List<List<int[]>> batches,
+      int steps,
+      OptionalLong limit) {
+    var config = source.config();
+    var architecture = source.architecture();
+    long inBlocks = 0;
+    for (int block = 0; block < config.blocks(); block++) {
+      inBlocks += config.weights(architecture, block);
+    }
+    boolean decodes = architecture.kind() == ModelKind.DECODER;
+    long head = decodes ? (long) config.vocabulary() * config.hidden() : 0;
+    long tokens =
+        batches.stream()
+            .mapToLong(
+                batch ->
+                    (long) batch.size()
+                        * batch.stream().mapToInt(sequence -> sequence.length).max().orElse(0))
+            .max()
+            .orElse(0);
+    long perToken =
+        (long) config.blocks()
+                * (HIDDEN_COPIES * config.hidden() + INNER_COPIES * config.feedForward())
+            + (decodes ? 4L * config.vocabulary() : 0);
+    long pruned = Arrays.stream(weights).sum();
+    // The model in float32, the matrices once more, and a score for each weight.
+    long fixed = BASE_MEMORY + 4 * (inBlocks + head + 2 * pruned + tokens * perToken);
+    long all = limit.orElseGet(() -> (long) (SHARE * Machine.availableMemory()));
+    var groups = group(method, weights, names, all - fixed);
+    long most =
+        groups.stream()
+            .mapToLong(group -> IntStream.of(group).mapToLong(i -> bytes(method, weights[i])).sum())
+            .max()
+            .orElse(0);
+    long passes = (long) steps * (method.ranks() ? 2L * groups.size() - 1 : groups.size());
+    double operations = 6.0 * (inBlocks + head) * tokens * batches.size() * passes / EFFICIENCY;
+    return new PruningEstimate(
+        groups, fixed + most, operations / Machine.multiplyRate() + 2 + pruned * 1e-6 * steps);
+  }
+
+  private static long bytes(GlobalMethod method, long weights) {
+    return method.bytes(weights) + Collector.bytes(weights);
+  }
+
+  /** In order, each as large as fits. */
+  private static List<int[]> group(
+      GlobalMethod method, long[] weights, List<String> names, long room) {
+    var groups = new ArrayList<int[]>();
+    int from = 0;
+    long filled = 0;
+    for (int i = 0; i < weights.length; i++) {
+      long bytes = bytes(method, weights[i]);
+      if (bytes > room) {
+        long curvature = room - Collector.bytes(weights[i]);
+        throw new LatheException(
+            "%s does not fit: %s needs %.2f GB for its gradients' statistics and %.2f GB are free; %s"
+                .formatted(
+                    method.name(),
+                    names.get(i),
+                    bytes / 1e9,
+                    Math.max(0, room) / 1e9,
+                    method
+                        .smaller(weights[i], curvature)
+                        .orElse("no setting makes it small enough, more memory would")));
+      }
+      if (filled + bytes > room) {
+        groups.add(IntStream.range(from, i).toArray());
+        from = i;
+        filled = 0;
+      }
+      filled += bytes;
+    }
+    groups.add(IntStream.range(from, weights.length).toArray());
+    return groups;
+  }
+
+  /** One line for people. */
+  String summary(GlobalMethod method, int steps) {
+    return String.format(
+        Locale.ROOT,
+        "estimate of %s: %.1f GB of memory, %s, %d gradients%s%s",
+        method.name(),
+        memory / 1e9,
+        seconds < 120 ? Math.round(seconds) + " s" : Math.round(seconds / 60) + " min",
+        method.gathering().gradients(),
+        steps == 1 ? "" : " for each of " + steps + " steps",
+        groups.size() == 1 ? "" : ", matrices in " + groups.size() + " groups");
+  }
+
+  static boolean prunable(Checkpoint source, Address address) {
+    var parameter = source.architecture().parameter(address.role());
+    return address.block() != Address.OUTSIDE
+        && address.part() == Address.Part.WEIGHT
+        && parameter.kind() == ai.lathe.model.architecture.Parameter.Kind.LINEAR
+        && address.role() != Role.ROUTER;
+  }
+}
