@@ -18,6 +18,7 @@ final class Names {
   static final class Pruners extends ArrayList<String> {
     Pruners() {
       super(ai.lathe.compress.pruning.Pruners.names());
+      addAll(ai.lathe.compress.pruning.fisher.GlobalMethods.names());
     }
   }
 

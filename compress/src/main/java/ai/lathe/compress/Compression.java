@@ -11,6 +11,8 @@ import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
+import ai.lathe.compress.pruning.fisher.PrunedCheckpoint;
+import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.report.ReportFile;
@@ -65,36 +67,84 @@ public final class Compression {
   }
 
   private Report run() {
-    var artifact = request.artifact();
-    refuseToOverwrite(artifact);
+    refuseToOverwrite(request.artifact());
     try (var source = Checkpoints.open(request.model(), progress)) {
-      var plan = Planner.plan(source, request.recipe(), request.target());
-      var importance = importance(source, plan);
-      var texts = texts(source, plan);
-      var outline = outline(source, plan);
-      var notes = new ArrayList<>(plan.notes());
-      notes.addAll(texts.notes());
-      notes.addAll(outline.notes());
-      notes.forEach(note -> messages.accept("note: " + note));
-      plan.fallbacks().forEach(fallback -> messages.accept("fallback: " + fallback));
-      var fingerprint = fingerprint(source, plan, texts);
-      estimate(source, plan, texts, outline.bytes());
-      phases.end("prepare");
+      var global = GlobalPruning.of(request.recipe());
+      if (global.isEmpty()) {
+        return run(source, source, request.recipe(), Optional.empty(), List.of());
+      }
+      var report = run(source, global.get());
+      GlobalPruning.delete(request.artifact());
+      return report;
+    }
+  }
 
-      try (var journal = open(fingerprint)) {
-        var steps = write(source, plan, importance, outline, texts, journal);
-        phases.end("compress");
-        try (var written = Checkpoints.open(artifact)) {
-          var measured =
-              Measurement.of(Executor.TORCH, written, source, texts.evaluation(), progress);
-          phases.end("measure");
-          var report = report(source, written, plan, steps, measured, fingerprint, notes);
-          ReportFile.write(report, ReportFile.of(artifact));
-          journal.delete();
-          return report;
-        }
+  /** All layers are pruned together first; what comes after sees a model that has zeros. */
+  private Report run(Checkpoint original, GlobalPruning global) {
+    // Whether the rest can be done at all is known before hours are spent on the zeros.
+    Planner.plan(original, global.rehearsal(), request.target());
+    var texts = texts(original, true, Math.max(request.samples(), global.sequences()));
+    var notes = new ArrayList<String>();
+    Consumer<String> told =
+        message -> {
+          messages.accept(message);
+          notes.add(message);
+        };
+    try (var pruned = global.run(original, texts.calibration(), request, progress, told)) {
+      phases.end("prune");
+      return run(original, pruned, global.afterwards(), Optional.of(texts), notes);
+    }
+  }
+
+  /**
+   * @param original what the artifact is compared with
+   * @param source what is compressed
+   * @param drawn texts that there are already, perhaps more of them than statistics need
+   * @param told what was said before
+   */
+  private Report run(
+      Checkpoint original,
+      Checkpoint source,
+      Recipe recipe,
+      Optional<Texts> drawn,
+      List<String> told) {
+    var artifact = request.artifact();
+    var plan = Planner.plan(source, recipe, request.target());
+    var importance = importance(source, plan);
+    boolean calibrates = plan.calibrates(known());
+    var texts =
+        drawn
+            .map(all -> all.first(calibrates ? request.samples() : 0))
+            .orElseGet(() -> texts(source, calibrates, request.samples()));
+    var outline = outline(source, plan);
+    var notes = new ArrayList<>(plan.notes());
+    notes.addAll(texts.notes());
+    notes.addAll(outline.notes());
+    notes.forEach(note -> messages.accept("note: " + note));
+    notes.addAll(0, told);
+    plan.fallbacks().forEach(fallback -> messages.accept("fallback: " + fallback));
+    var fingerprint = fingerprint(source, plan, texts);
+    estimate(source, plan, texts, outline.bytes());
+    phases.end("prepare");
+
+    try (var journal = open(fingerprint)) {
+      var steps = write(source, plan, importance, outline, texts, journal);
+      phases.end("compress");
+      try (var written = Checkpoints.open(artifact)) {
+        var measured =
+            Measurement.of(Executor.TORCH, written, original, texts.evaluation(), progress);
+        phases.end("measure");
+        var report = report(original, written, plan, steps, measured, fingerprint, notes);
+        ReportFile.write(report, ReportFile.of(artifact));
+        journal.delete();
+        return report;
       }
     }
+  }
+
+  /** What solvers need not wait for. */
+  private Set<Statistic> known() {
+    return request.imatrix().isPresent() ? Set.of(Statistic.INPUT_SQUARED_NORM) : Set.of();
   }
 
   private void refuseToOverwrite(Path artifact) {
@@ -125,7 +175,7 @@ public final class Compression {
     return Importance.read(request.imatrix().get(), source);
   }
 
-  private Texts texts(Checkpoint source, Plan plan) {
+  private Texts texts(Checkpoint source, boolean calibrates, int samples) {
     var tokenizer =
         source
             .tokenizer()
@@ -136,8 +186,6 @@ public final class Compression {
                             + " has no tokenizer, and without one there is no text to measure on"));
     int length = Texts.length(request.sequenceLength(), source.config().context());
     var kind = source.architecture().kind();
-    var known =
-        request.imatrix().isPresent() ? Set.of(Statistic.INPUT_SQUARED_NORM) : Set.<Statistic>of();
     if (request.calibration().isEmpty()) {
       messages.accept(
           "note: no --data given: the public-domain text that comes with Lathe is used; text like the model's own would be better");
@@ -155,8 +203,8 @@ public final class Compression {
         tokenizer,
         calibration,
         evaluation.map(file -> TextData.open(file, request.field())),
-        plan.calibrates(known),
-        request.samples(),
+        calibrates,
+        samples,
         length,
         request.seed());
   }
@@ -210,7 +258,13 @@ public final class Compression {
 
   private Journal open(Fingerprint fingerprint) {
     var file = Journal.fileFor(request.artifact());
-    return request.resume() ? Journal.resume(file, fingerprint) : Journal.start(file, fingerprint);
+    // A run that was killed when its layers had been pruned together, and no sooner, has no
+    // journal.
+    boolean pruned = Files.exists(PrunedCheckpoint.fileFor(request.artifact()));
+    boolean begun = Files.isRegularFile(file) || !pruned;
+    return request.resume() && begun
+        ? Journal.resume(file, fingerprint)
+        : Journal.start(file, fingerprint);
   }
 
   /**

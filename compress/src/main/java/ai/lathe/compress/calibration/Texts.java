@@ -93,6 +93,11 @@ public record Texts(List<int[]> calibration, List<int[]> evaluation, List<String
         notes);
   }
 
+  /** The same with no more than so many sequences to calibrate on. */
+  public Texts first(int most) {
+    return new Texts(calibration.subList(0, Math.min(most, calibration.size())), evaluation, notes);
+  }
+
   /**
    * Takes sequences to calibrate on alone.
    *

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * The Correlation Aware Pruner: the weights of a block are removed one by one, the cheapest first,
@@ -22,13 +23,17 @@ import java.util.Optional;
  */
 public record Cap(Config config) implements GlobalMethod {
 
+  /** Damping in units of the gradients' mean square. */
+  private static final double DAMP = 0.01;
+
   /**
    * @param sparsity unstructured or n:m
    * @param gathering m = 4096 in the paper, 256 here where nothing is said
+   * @param damp ridge of the Fisher matrix; empty for a hundredth of the gradients' mean square
    * @param block B; a multiple of m under n:m
    */
   public record Config(
-      Sparsity sparsity, Gathering gathering, double damp, int block, int recomputations) {
+      Sparsity sparsity, Gathering gathering, OptionalDouble damp, int block, int recomputations) {
 
     public Config {
       FisherSettings.check("CAP", damp, block, recomputations);
@@ -91,9 +96,13 @@ public record Cap(Config config) implements GlobalMethod {
   }
 
   @Override
-  public Curvature curvature(int weights, Arena arena) {
+  public Curvature curvature(int weights, double scale, Arena arena) {
     return new BlockFisher(
-        weights, config.block(), config.gathering().gradients(), config.damp(), arena);
+        weights,
+        config.block(),
+        config.gathering().gradients(),
+        config.damp().orElse(DAMP * scale),
+        arena);
   }
 
   @Override

@@ -24,11 +24,13 @@ final class Collector implements AutoCloseable {
   private final List<Curvature> curvatures = new ArrayList<>();
 
   /**
+   * @param scale mean square of the gradients
    * @param group indices into the store
    * @param silent gets the indices of matrices whose gradients were all zero
    */
   Collector(
       GlobalMethod method,
+      double scale,
       WeightStore store,
       int[] group,
       Gradients gradients,
@@ -40,7 +42,7 @@ final class Collector implements AutoCloseable {
       var pruned = new boolean[group.length][];
       for (int i = 0; i < group.length; i++) {
         var weights = store.read(group[i]);
-        curvatures.add(method.curvature(weights.length, arena));
+        curvatures.add(method.curvature(weights.length, scale, arena));
         buffer[i] = buffers.allocate(4L * weights.length * TOGETHER, 64);
         pruned[i] = zeros(weights);
       }

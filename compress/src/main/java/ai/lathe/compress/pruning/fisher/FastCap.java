@@ -10,6 +10,7 @@ import java.lang.foreign.Arena;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * FastCAP: one Fisher block for all blocks of a matrix, and one sweep over each block from its
@@ -27,7 +28,7 @@ public record FastCap(Config config) implements GlobalMethod {
   public record Config(Sparsity sparsity, Gathering gathering, double damp, int block) {
 
     public Config {
-      FisherSettings.check("FastCAP", damp, block, 1);
+      FisherSettings.check("FastCAP", OptionalDouble.of(damp), block, 1);
       if (!(sparsity.pattern() instanceof Pattern.Unstructured)) {
         throw new LatheException(
             "FastCAP prunes unstructured, not %s; n:m is pruned by cap, blocks by obert"
@@ -77,7 +78,7 @@ public record FastCap(Config config) implements GlobalMethod {
   }
 
   @Override
-  public Curvature curvature(int weights, Arena arena) {
+  public Curvature curvature(int weights, double scale, Arena arena) {
     return new SharedFisher(weights, config.block());
   }
 

@@ -2,6 +2,7 @@ package ai.lathe.compress.pruning.fisher;
 
 import ai.lathe.tensor.LatheException;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /** What the settings of the methods have in common. */
 final class FisherSettings {
@@ -11,10 +12,11 @@ final class FisherSettings {
 
   private FisherSettings() {}
 
-  static void check(String method, double damp, int block, int recomputations) {
-    if (!(damp > 0 && damp < Double.POSITIVE_INFINITY)) {
+  static void check(String method, OptionalDouble damp, int block, int recomputations) {
+    double ridge = damp.orElse(1);
+    if (!(ridge > 0 && ridge < Double.POSITIVE_INFINITY)) {
       throw new LatheException(
-          "%s's damp is a number above 0 (1e-7 is usual), not %s".formatted(method, damp));
+          "%s's damp is a number above 0 (1e-7 is usual), not %s".formatted(method, ridge));
     }
     if (block < 1 || block > LARGEST_BLOCK) {
       throw new LatheException(

@@ -31,7 +31,7 @@ public record Gathering(int gradients, OptionalInt batch, Objective objective) {
     NEXT_TOKEN,
     /** A decoder's cross-entropy of tokens that it draws itself. */
     OWN_TOKEN,
-    /** A decoder's distance to the model before pruning; needs several steps. */
+    /** A decoder's distance to the model before pruning; own tokens in the first step. */
     DISTILLATION,
     /** An encoder's embedding. */
     EMBEDDING,

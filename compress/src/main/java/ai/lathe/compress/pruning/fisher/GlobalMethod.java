@@ -39,7 +39,10 @@ public sealed interface GlobalMethod permits OBert, Cap, FastCap, MFac {
   /** Bytes that the curvature of a matrix takes. */
   long bytes(long weights);
 
-  Curvature curvature(int weights, Arena arena);
+  /**
+   * @param scale mean square of the gradients, by which damping is measured where it is not given
+   */
+  Curvature curvature(int weights, double scale, Arena arena);
 
   /** The same method with half the curvature's memory or less; empty where there is none. */
   Optional<String> smaller(long weights, long bytes);

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 
 /**
  * The global methods by name, and their settings by the names that recipes use, which are those of
@@ -40,7 +41,7 @@ public final class GlobalMethods {
             new OBert.Config(
                 sparsity,
                 Gathering.read(given, 256),
-                given.number(DAMP, 1e-7),
+                damp(given),
                 given.integer(BLOCK, block),
                 given.integer(STEPS, 1)));
       }
@@ -52,7 +53,7 @@ public final class GlobalMethods {
             new Cap.Config(
                 sparsity,
                 Gathering.read(given, 256),
-                given.number(DAMP, 1e-7),
+                damp(given),
                 given.integer(BLOCK, block),
                 given.integer(STEPS, 1)));
       }
@@ -71,12 +72,17 @@ public final class GlobalMethods {
             new MFac.Config(
                 sparsity,
                 Gathering.read(given, 64),
-                given.number(DAMP, 1e-5),
+                damp(given),
                 given.integer(BLOCK, 128),
                 given.integer(STEPS, 16)));
       }
       default -> throw LatheException.unknown("global pruning method", name, names());
     };
+  }
+
+  private static OptionalDouble damp(Settings given) {
+    double damp = given.number(DAMP, Double.NaN);
+    return Double.isNaN(damp) ? OptionalDouble.empty() : OptionalDouble.of(damp);
   }
 
   private static List<String> keys(String... own) {

@@ -8,14 +8,17 @@ import java.lang.foreign.ValueLayout;
 public final class GradientRows implements Curvature {
 
   private final int weights;
+  private final double lambda;
   private final MemorySegment rows;
   private int count;
 
   /**
    * @param gradients m, how many will be added
+   * @param lambda ridge of the matrix that they are the rest of
    */
-  public GradientRows(int weights, int gradients, Arena arena) {
+  public GradientRows(int weights, int gradients, double lambda, Arena arena) {
     this.weights = weights;
+    this.lambda = lambda;
     this.rows = arena.allocate(bytes(weights, gradients), 64);
   }
 
@@ -29,6 +32,10 @@ public final class GradientRows implements Curvature {
     long row = (long) weights * Float.BYTES;
     MemorySegment.copy(gradients, 0, rows, count * row, added * row);
     count += added;
+  }
+
+  double lambda() {
+    return lambda;
   }
 
   /** {@code [m, to - from]}: the gradients of the weights {@code indices[from .. to)}. */

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 
 /**
@@ -20,12 +21,19 @@ import java.util.stream.IntStream;
  */
 public record MFac(Config config) implements GlobalMethod {
 
+  /** Damping in units of the gradients' mean square. */
+  private static final double DAMP = 0.1;
+
   /**
-   * @param lambda ridge of the Fisher matrix
+   * @param lambda ridge of the Fisher matrix; empty for a tenth of the gradients' mean square
    * @param block weights that are left to a block
    */
   public record Config(
-      Sparsity sparsity, Gathering gathering, double lambda, int block, int recomputations) {
+      Sparsity sparsity,
+      Gathering gathering,
+      OptionalDouble lambda,
+      int block,
+      int recomputations) {
 
     public Config {
       FisherSettings.check("M-FAC", lambda, block, recomputations);
@@ -85,8 +93,9 @@ public record MFac(Config config) implements GlobalMethod {
   }
 
   @Override
-  public Curvature curvature(int weights, Arena arena) {
-    return new GradientRows(weights, config.gathering().gradients(), arena);
+  public Curvature curvature(int weights, double scale, Arena arena) {
+    return new GradientRows(
+        weights, config.gathering().gradients(), config.lambda().orElse(DAMP * scale), arena);
   }
 
   @Override
@@ -112,7 +121,7 @@ public record MFac(Config config) implements GlobalMethod {
         block -> {
           int from = block * config.block();
           int to = Math.min(left.length, from + config.block());
-          var inverse = new MatrixFreeInverse(rows.gather(left, from, to), config.lambda());
+          var inverse = new MatrixFreeInverse(rows.gather(left, from, to), rows.lambda());
           work.accept(new Part(inverse, left, from, to));
         });
   }

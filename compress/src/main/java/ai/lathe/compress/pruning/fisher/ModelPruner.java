@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 
 /**
  * Prunes the matrices of a model together: gradients, curvature, one threshold for all, and the
@@ -35,6 +36,9 @@ public final class ModelPruner {
 
   /** Scores that are looked at together. */
   private static final int RUN = 1 << 16;
+
+  /** Mini-batches, or a few more, whose gradients tell how large they are. */
+  private static final int PROBES = 4;
 
   /**
    * @param matrices to prune; others stay as they are. Linear layers of blocks only, routers not
@@ -135,9 +139,13 @@ public final class ModelPruner {
     int groups = estimate.groups().size();
     long passes = (long) steps.size() * (method.ranks() ? 2L * groups - 1 : groups);
     try (var task = progress.start("gradients for " + method.name(), passes * batches.size())) {
-      for (double sparsity : steps) {
-        try (var gradients = new Gradients(store.model(), loss)) {
-          step(store, estimate.groups(), gradients, batches, sparsity, task);
+      for (int i = 0; i < steps.size(); i++) {
+        // A model that is its own teacher has nothing to learn. Tokens that it draws itself have
+        // the same curvature where nothing has changed yet.
+        boolean own = i == 0 && loss instanceof Loss.Distillation;
+        var objective = own ? new Loss.OwnToken(request.seed()) : loss;
+        try (var gradients = new Gradients(store.model(), objective)) {
+          step(store, estimate.groups(), gradients, batches, steps.get(i), task);
         }
       }
     }
@@ -157,6 +165,7 @@ public final class ModelPruner {
       List<List<int[]>> batches,
       double sparsity,
       Progress.Task task) {
+    double scale = scale(store, gradients, batches);
     Collector collector = null;
     int resident = -1;
     try {
@@ -168,7 +177,8 @@ public final class ModelPruner {
               collector.close();
             }
             collector =
-                new Collector(method, store, groups.get(g), gradients, batches, silent, task);
+                new Collector(
+                    method, scale, store, groups.get(g), gradients, batches, silent, task);
             resident = g;
             for (int i = 0; i < groups.get(g).length; i++) {
               int matrix = groups.get(g)[i];
@@ -186,7 +196,8 @@ public final class ModelPruner {
           if (collector != null) {
             collector.close();
           }
-          collector = new Collector(method, store, groups.get(g), gradients, batches, silent, task);
+          collector =
+              new Collector(method, scale, store, groups.get(g), gradients, batches, silent, task);
           resident = g;
         }
         for (int i = 0; i < groups.get(g).length; i++) {
@@ -202,6 +213,29 @@ public final class ModelPruner {
         collector.close();
       }
     }
+  }
+
+  /** Mean square of the gradients of some mini-batches, over all weights that are not zero. */
+  private static double scale(WeightStore store, Gradients gradients, List<List<int[]>> batches) {
+    var addresses = IntStream.range(0, store.size()).mapToObj(store::address).toList();
+    var sums = new double[2];
+    int stride = Math.max(1, batches.size() / PROBES);
+    for (int k = 0; k < batches.size(); k += stride) {
+      gradients.of(
+          batches.get(k),
+          k,
+          addresses,
+          (i, values) -> {
+            var weights = store.read(i);
+            for (int j = 0; j < weights.length; j++) {
+              double g = weights[j] == 0 ? 0 : values.getAtIndex(ValueLayout.JAVA_FLOAT, j);
+              sums[0] += g * g;
+              sums[1] += weights[j] == 0 ? 0 : 1;
+            }
+          });
+    }
+    // All zero: the collector says so, by name.
+    return sums[0] > 0 ? sums[0] / sums[1] : 1;
   }
 
   /** A score for each unit of each matrix, outside the heap. */

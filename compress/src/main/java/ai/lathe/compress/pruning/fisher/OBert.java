@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * The Optimal BERT Surgeon: removing weight p costs {@code w_p^2 / (2 F_pp)} in the quadratic model
@@ -23,14 +24,21 @@ public record OBert(Config config) implements GlobalMethod {
   private static final double EPSILON = 0x1p-23;
 
   /**
+   * Damping in units of the gradients' mean square. What holds the weights that go in one step
+   * apart is damping: with much less of it they count on each other to make up for them.
+   */
+  private static final double DAMP = 0.1;
+
+  /**
    * @param sparsity unstructured, or in blocks of {@code 1 x n} weights
    * @param gathering m = 1024 in the paper, 256 here where nothing is said
-   * @param damp ridge of the Fisher matrix
+   * @param damp ridge of the Fisher matrix; empty for a tenth of the gradients' mean square. The
+   *     paper's 1e-7 is for gradients that are means of some thousand tokens
    * @param block B, a multiple of the pattern's blocks
    * @param recomputations steps in which the sparsity is reached, with new gradients for each
    */
   public record Config(
-      Sparsity sparsity, Gathering gathering, double damp, int block, int recomputations) {
+      Sparsity sparsity, Gathering gathering, OptionalDouble damp, int block, int recomputations) {
 
     public Config {
       FisherSettings.check("oBERT", damp, block, recomputations);
@@ -89,9 +97,13 @@ public record OBert(Config config) implements GlobalMethod {
   }
 
   @Override
-  public Curvature curvature(int weights, Arena arena) {
+  public Curvature curvature(int weights, double scale, Arena arena) {
     return new BlockFisher(
-        weights, config.block(), config.gathering().gradients(), config.damp(), arena);
+        weights,
+        config.block(),
+        config.gathering().gradients(),
+        config.damp().orElse(DAMP * scale),
+        arena);
   }
 
   @Override

@@ -84,7 +84,7 @@ class CapTest {
     var cap = FisherProblem.cap(m, DAMP, n, FisherProblem.unstructured(0.5));
     var obert = FisherProblem.obert(m, DAMP, n, Pattern.UNSTRUCTURED);
     try (var arena = Arena.ofShared()) {
-      var curvature = problem.add(cap.curvature(n, arena), arena);
+      var curvature = problem.add(cap.curvature(n, 1, arena), arena);
       var ours = new float[n];
       var theirs = new float[n];
       cap.score(problem.weights(), curvature, ours);
@@ -120,7 +120,7 @@ class CapTest {
     var cap = FisherProblem.cap(m, DAMP, size, FisherProblem.unstructured(share));
     var obert = FisherProblem.obert(m, DAMP, size, Pattern.UNSTRUCTURED);
     try (var arena = Arena.ofShared()) {
-      var curvature = problem.add(cap.curvature(n, arena), arena);
+      var curvature = problem.add(cap.curvature(n, 1, arena), arena);
       double ours = cost(problem, cap, curvature, share, size);
       double theirs = cost(problem, obert, curvature, share, size);
       assertThat(ours).isLessThanOrEqualTo(theirs);
@@ -171,7 +171,7 @@ class CapTest {
     var sparsity = Sparsity.of(Optional.empty(), new Pattern.SemiStructured(kept, of));
     var cap = FisherProblem.cap(m, DAMP, 16, sparsity);
     try (var arena = Arena.ofShared()) {
-      var curvature = problem.add(cap.curvature(n, arena), arena);
+      var curvature = problem.add(cap.curvature(n, 1, arena), arena);
       var after = problem.weights().clone();
       cap.prune(after, curvature, sparsity.share(), null);
       for (int group = 0; group < n / of; group++) {
@@ -195,7 +195,7 @@ class CapTest {
             new FastCap.Config(
                 FisherProblem.unstructured(0.6), FisherProblem.gathering(m), 1e-2, 64));
     try (var arena = Arena.ofShared()) {
-      var shared = problem.add((SharedFisher) method.curvature(n, arena), arena);
+      var shared = problem.add((SharedFisher) method.curvature(n, 1, arena), arena);
       var after = problem.weights().clone();
       method.prune(after, shared, 0.6, null);
       assertThat(zeros(after)).isEqualTo(600);

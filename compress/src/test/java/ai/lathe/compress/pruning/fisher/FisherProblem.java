@@ -5,6 +5,7 @@ import ai.lathe.tensor.Pattern;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
 
@@ -133,10 +134,12 @@ record FisherProblem(float[] weights, float[][] gradients) {
   }
 
   static OBert obert(int m, double damp, int block, Pattern pattern) {
-    return new OBert(new OBert.Config(new Sparsity(0.5, pattern), gathering(m), damp, block, 1));
+    return new OBert(
+        new OBert.Config(
+            new Sparsity(0.5, pattern), gathering(m), OptionalDouble.of(damp), block, 1));
   }
 
   static Cap cap(int m, double damp, int block, Sparsity sparsity) {
-    return new Cap(new Cap.Config(sparsity, gathering(m), damp, block, 1));
+    return new Cap(new Cap.Config(sparsity, gathering(m), OptionalDouble.of(damp), block, 1));
   }
 }

@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
@@ -98,11 +99,15 @@ class MFacTest {
     var mfac =
         new MFac(
             new MFac.Config(
-                FisherProblem.unstructured(0.5), FisherProblem.gathering(m), 0.1, 20, 4));
+                FisherProblem.unstructured(0.5),
+                FisherProblem.gathering(m),
+                OptionalDouble.of(0.1),
+                20,
+                4));
     var obert = FisherProblem.obert(m, 0.1, 20, ai.lathe.tensor.Pattern.UNSTRUCTURED);
     try (var arena = Arena.ofShared()) {
-      var rows = problem.add(mfac.curvature(n, arena), arena);
-      var blocks = problem.add(obert.curvature(n, arena), arena);
+      var rows = problem.add(mfac.curvature(n, 1, arena), arena);
+      var blocks = problem.add(obert.curvature(n, 1, arena), arena);
       var ours = new float[n];
       var theirs = new float[n];
       mfac.score(problem.weights(), rows, ours);
@@ -125,7 +130,11 @@ class MFacTest {
     var mfac =
         new MFac(
             new MFac.Config(
-                FisherProblem.unstructured(0.75), FisherProblem.gathering(4), 1e-5, 128, 2));
+                FisherProblem.unstructured(0.75),
+                FisherProblem.gathering(4),
+                OptionalDouble.of(1e-5),
+                128,
+                2));
     assertThat(mfac.steps(0)).containsExactly(0.5, 0.75);
     // Half is gone already: densities 0.5, 0.3536, 0.25.
     assertThat(mfac.steps(0.5).getFirst()).isCloseTo(1 - 0.5 * Math.sqrt(0.5), within(1e-12));

@@ -19,7 +19,7 @@ class OBertTest {
     var problem = FisherProblem.random(n, m, 1);
     var method = FisherProblem.obert(m, damp, 1, Pattern.UNSTRUCTURED);
     try (var arena = Arena.ofShared()) {
-      var curvature = problem.add(method.curvature(n, arena), arena);
+      var curvature = problem.add(method.curvature(n, 1, arena), arena);
       var scores = new float[n];
       method.score(problem.weights(), curvature, scores);
       for (int i = 0; i < n; i++) {
@@ -46,7 +46,7 @@ class OBertTest {
     var method = FisherProblem.obert(m, damp, n, Pattern.UNSTRUCTURED);
     var h = problem.fisher(0, n, damp);
     try (var arena = Arena.ofShared()) {
-      var curvature = problem.add(method.curvature(n, arena), arena);
+      var curvature = problem.add(method.curvature(n, 1, arena), arena);
       var scores = new float[n];
       method.score(problem.weights(), curvature, scores);
       for (int p = 0; p < n; p++) {
@@ -71,7 +71,7 @@ class OBertTest {
     var method = FisherProblem.obert(m, damp, n, new Pattern.Blocks(1, 4));
     var h = problem.fisher(0, n, damp);
     try (var arena = Arena.ofShared()) {
-      var curvature = problem.add(method.curvature(n, arena), arena);
+      var curvature = problem.add(method.curvature(n, 1, arena), arena);
       var scores = new float[n / 4];
       method.score(problem.weights(), curvature, scores);
       for (int q = 0; q < n / 4; q++) {
@@ -97,7 +97,7 @@ class OBertTest {
     }
     var method = FisherProblem.obert(12, 1e-3, 16, Pattern.UNSTRUCTURED);
     try (var arena = Arena.ofShared()) {
-      var curvature = problem.add(method.curvature(n, arena), arena);
+      var curvature = problem.add(method.curvature(n, 1, arena), arena);
       var scores = new float[n];
       method.score(problem.weights(), curvature, scores);
       var chosen = new BitSet();
