@@ -24,7 +24,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.TreeMap;
 
 /**
@@ -54,9 +53,7 @@ public final class PruningOrder {
     }
     var memory = settings.remove("memory_mb");
     var limit =
-        memory == null
-            ? OptionalLong.empty()
-            : OptionalLong.of(Long.parseLong(memory.toString()) << 20);
+        memory == null ? Machine.availableMemory() : Long.parseLong(memory.toString()) << 20;
     var file = Files.createTempDirectory("pruning").resolve("weights.safetensors");
     try (var model = Checkpoints.open(Path.of(arguments[0]))) {
       var texts =
@@ -87,6 +84,7 @@ public final class PruningOrder {
                   texts.calibration(),
                   SEED,
                   limit,
+                  Machine.multiplyRate(),
                   file,
                   false);
           try (var pruned = ModelPruner.prune(model, request, Progress.NONE, System.out::println)) {

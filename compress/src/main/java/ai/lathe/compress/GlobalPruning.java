@@ -1,5 +1,6 @@
 package ai.lathe.compress;
 
+import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.pruning.Constant;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.pruning.fisher.GlobalMethod;
@@ -19,7 +20,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.Consumer;
 
 /**
@@ -27,6 +27,9 @@ import java.util.function.Consumer;
  * others are planned; to them the model is one that has zeros already.
  */
 final class GlobalPruning {
+
+  /** Of the memory that is free, this share is planned with. */
+  private static final double FREE = 0.9;
 
   private final Recipe recipe;
   private final Pruning step;
@@ -106,7 +109,8 @@ final class GlobalPruning {
             address -> prunes(source, address),
             sequences,
             request.seed(),
-            OptionalLong.empty(),
+            (long) (FREE * Machine.availableMemory()),
+            Machine.multiplyRate(),
             PrunedCheckpoint.fileFor(request.artifact()),
             request.resume()),
         progress,

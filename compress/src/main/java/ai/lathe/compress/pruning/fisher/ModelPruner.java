@@ -18,7 +18,6 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
@@ -45,7 +44,8 @@ public final class ModelPruner {
    *     among them
    * @param sequences for gradients
    * @param seed of losses that draw
-   * @param memory bytes that the process may take; empty for what the machine has
+   * @param memory bytes that the process may take
+   * @param flops what this machine's matrix products reach, in operations a second
    * @param file where the pruned weights go
    * @param resume whether a file of the same model, data and method is used as it is
    */
@@ -54,7 +54,8 @@ public final class ModelPruner {
       Predicate<Address> matrices,
       List<int[]> sequences,
       long seed,
-      OptionalLong memory,
+      long memory,
+      double flops,
       Path file,
       boolean resume) {}
 
@@ -134,7 +135,15 @@ public final class ModelPruner {
       names.add(source.name(store.address(i)));
     }
     var estimate =
-        PruningEstimate.of(source, method, weights, names, batches, steps.size(), request.memory());
+        PruningEstimate.of(
+            source,
+            method,
+            weights,
+            names,
+            batches,
+            steps.size(),
+            request.memory(),
+            request.flops());
     messages.accept(estimate.summary(method, steps.size()));
     int groups = estimate.groups().size();
     long passes = (long) steps.size() * (method.ranks() ? 2L * groups - 1 : groups);

@@ -1,6 +1,5 @@
 package ai.lathe.compress.pruning.fisher;
 
-import ai.lathe.compress.plan.Machine;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.ModelKind;
@@ -10,7 +9,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.OptionalLong;
 import java.util.stream.IntStream;
 
 /**
@@ -26,9 +24,6 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
   /** The virtual machine, its code, LibTorch and their buffers. */
   private static final long BASE_MEMORY = 700L << 20;
 
-  /** Of what is free, this share is planned with. */
-  private static final double SHARE = 0.9;
-
   /** Floats that a block keeps of a token for the way back, in hidden and in inner widths. */
   private static final int HIDDEN_COPIES = 16;
 
@@ -40,7 +35,8 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
   /**
    * @param weights of each matrix
    * @param names of each, for messages
-   * @param limit bytes that all may take; empty for what this machine has free
+   * @param limit bytes that all may take
+   * @param flops what matrix products reach, in operations a second
    */
   static PruningEstimate of(
       Checkpoint source,
@@ -49,7 +45,8 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
       List<String> names,
       List<List<int[]>> batches,
       int steps,
-      OptionalLong limit) {
+      long limit,
+      double flops) {
     var config = source.config();
     var architecture = source.architecture();
     long inBlocks = 0;
@@ -73,8 +70,7 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
     long pruned = Arrays.stream(weights).sum();
     // The model in float32, the matrices once more, and a score for each weight.
     long fixed = BASE_MEMORY + 4 * (inBlocks + head + 2 * pruned + tokens * perToken);
-    long all = limit.orElseGet(() -> (long) (SHARE * Machine.availableMemory()));
-    var groups = group(method, weights, names, all - fixed);
+    var groups = group(method, weights, names, limit - fixed);
     long most =
         groups.stream()
             .mapToLong(group -> IntStream.of(group).mapToLong(i -> bytes(method, weights[i])).sum())
@@ -83,7 +79,7 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
     long passes = (long) steps * (method.ranks() ? 2L * groups.size() - 1 : groups.size());
     double operations = 6.0 * (inBlocks + head) * tokens * batches.size() * passes / EFFICIENCY;
     return new PruningEstimate(
-        groups, fixed + most, operations / Machine.multiplyRate() + 2 + pruned * 1e-6 * steps);
+        groups, fixed + most, operations / flops + 2 + pruned * 1e-6 * steps);
   }
 
   private static long bytes(GlobalMethod method, long weights) {

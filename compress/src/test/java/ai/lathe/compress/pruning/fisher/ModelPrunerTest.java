@@ -33,7 +33,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterAll;
@@ -47,6 +46,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ModelPrunerTest {
 
   private static final int GRADIENTS = 16;
+  private static final long PLENTY = 1L << 40;
+  private static final double FLOPS = 1e11;
   private static final Set<Role> SMALL = Set.of(Role.KEY, Role.VALUE);
 
   @TempDir static Path models;
@@ -85,17 +86,17 @@ class ModelPrunerTest {
   }
 
   private PrunedCheckpoint prune(
-      Checkpoint source, GlobalMethod method, Predicate<Address> matrices, OptionalLong memory) {
+      Checkpoint source, GlobalMethod method, Predicate<Address> matrices, long memory) {
     return ModelPruner.prune(
         source,
         new ModelPruner.Request(
-            method, matrices, sequences, 1, memory, folder.resolve("w.safetensors"), false),
+            method, matrices, sequences, 1, memory, FLOPS, folder.resolve("w.safetensors"), false),
         Progress.NONE,
         messages::add);
   }
 
   private PrunedCheckpoint prune(GlobalMethod method) {
-    return prune(model, method, ModelPrunerTest::small, OptionalLong.empty());
+    return prune(model, method, ModelPrunerTest::small, PLENTY);
   }
 
   private static long zeros(Checkpoint pruned) {
@@ -155,15 +156,14 @@ class ModelPrunerTest {
     long[] weights = {128 * 256, 128 * 256, 128 * 256, 128 * 256};
     var names = List.of("a", "b", "c", "d");
     var batches = ModelPruner.batches(sequences, method.gathering());
-    var whole =
-        PruningEstimate.of(model, method, weights, names, batches, 1, OptionalLong.of(1L << 40));
+    var whole = PruningEstimate.of(model, method, weights, names, batches, 1, PLENTY, FLOPS);
     assertThat(whole.groups()).hasSize(1);
     long two = whole.memory() - method.bytes(weights[0]);
-    try (var all = prune(model, method, ModelPrunerTest::small, OptionalLong.empty())) {
+    try (var all = prune(model, method, ModelPrunerTest::small, PLENTY)) {
       var values = new ArrayList<float[]>();
       all.pruned().forEach(address -> values.add(all.matrix(address).decode().values()));
       messages.clear();
-      try (var parts = prune(model, method, ModelPrunerTest::small, OptionalLong.of(two))) {
+      try (var parts = prune(model, method, ModelPrunerTest::small, two)) {
         assertThat(messages).anyMatch(line -> line.contains("matrices in 2 groups"));
         for (int i = 0; i < values.size(); i++) {
           assertThat(parts.matrix(parts.pruned().get(i)).decode().values())
@@ -179,11 +179,9 @@ class ModelPrunerTest {
     long[] one = {128 * 256};
     var batches = ModelPruner.batches(sequences, method.gathering());
     var names = List.of("a");
-    var limit = OptionalLong.of(1L << 40);
-    long all = PruningEstimate.of(model, method, one, names, batches, 1, limit).memory();
+    long all = PruningEstimate.of(model, method, one, names, batches, 1, PLENTY, FLOPS).memory();
     long room = all - method.bytes(one[0]) / 2;
-    assertThatThrownBy(
-            () -> PruningEstimate.of(model, method, one, names, batches, 1, OptionalLong.of(room)))
+    assertThatThrownBy(() -> PruningEstimate.of(model, method, one, names, batches, 1, room, FLOPS))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("obert does not fit: a needs")
         .hasMessageContaining("fisher_block_size 24 fits");
@@ -218,7 +216,7 @@ class ModelPrunerTest {
                     severed,
                     method,
                     address -> address.block() == 0 && address.role() == Role.VALUE,
-                    OptionalLong.empty()))
+                    PLENTY))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("all gradients are zero");
   }
@@ -231,7 +229,7 @@ class ModelPrunerTest {
       var more = method("cap", new Sparsity(0.75, Pattern.UNSTRUCTURED), 4);
       var request =
           new ModelPruner.Request(
-              more, ModelPrunerTest::small, sequences, 1, OptionalLong.empty(), again, false);
+              more, ModelPrunerTest::small, sequences, 1, PLENTY, FLOPS, again, false);
       try (var sparser = ModelPruner.prune(half, request, Progress.NONE, messages::add)) {
         assertThat(zeros(sparser)).isEqualTo(TOTAL / 4 * 3);
         var key = Address.weight(1, Role.KEY);
@@ -253,13 +251,13 @@ class ModelPrunerTest {
     var file = folder.resolve("w.safetensors");
     var request =
         new ModelPruner.Request(
-            method, ModelPrunerTest::small, sequences, 1, OptionalLong.empty(), file, true);
+            method, ModelPrunerTest::small, sequences, 1, PLENTY, FLOPS, file, true);
     ModelPruner.prune(model, request, Progress.NONE, messages::add).close();
     assertThat(messages.getLast()).contains("is used as an earlier run left it");
     var other = method("obert", new Sparsity(0.6, Pattern.UNSTRUCTURED), 4);
     var changed =
         new ModelPruner.Request(
-            other, ModelPrunerTest::small, sequences, 1, OptionalLong.empty(), file, true);
+            other, ModelPrunerTest::small, sequences, 1, PLENTY, FLOPS, file, true);
     ModelPruner.prune(model, changed, Progress.NONE, messages::add).close();
     assertThat(messages.getLast()).contains("estimate of obert");
   }
@@ -270,13 +268,11 @@ class ModelPrunerTest {
     Predicate<Address> block = address -> address.block() == 1;
     var sparsity = new Sparsity(0.7, Pattern.UNSTRUCTURED);
     double magnitude = kl(magnitude(block, 0.7));
-    try (var obert =
-        prune(model, method("obert", sparsity, GRADIENTS), block, OptionalLong.empty())) {
+    try (var obert = prune(model, method("obert", sparsity, GRADIENTS), block, PLENTY)) {
       double second = kl(obert);
       assertThat(second).isLessThan(magnitude);
       obert.close();
-      try (var cap =
-          prune(model, method("cap", sparsity, GRADIENTS), block, OptionalLong.empty())) {
+      try (var cap = prune(model, method("cap", sparsity, GRADIENTS), block, PLENTY)) {
         assertThat(kl(cap)).isLessThanOrEqualTo(second);
       }
     }
