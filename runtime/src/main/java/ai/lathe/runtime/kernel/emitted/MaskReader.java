@@ -65,6 +65,10 @@ final class MaskReader extends StripeReader {
       a.shiftLeft(NEXT, Integer.numberOfTrailingZeros(sideBytes));
       a.add(NEXT, SIDES);
     }
+    // What was asked for behind the last stripe's codes are this one's masks: codes begin anew.
+    for (int at = 0; at < AHEAD; at += LINE) {
+      a.prefetch(NEXT.at(at));
+    }
   }
 
   @Override

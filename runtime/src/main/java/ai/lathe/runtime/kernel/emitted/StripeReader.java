@@ -20,7 +20,7 @@ class StripeReader {
   private static final int OR_AND = 0xF8;
 
   /** Bytes of a cache line. */
-  private static final int LINE = 64;
+  static final int LINE = 64;
 
   /**
    * Bytes from the weights in use to those that are asked for. The processor itself looks ahead no
