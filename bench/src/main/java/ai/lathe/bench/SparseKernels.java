@@ -34,6 +34,12 @@ final class SparseKernels {
   /** Of one sample. */
   private static final double SECONDS = 0.005;
 
+  /**
+   * Bytes of weights above which a sample is one product: a second one would find in the last cache
+   * what is left of sparse weights, and dense ones of the same shape do not fit there.
+   */
+  private static final double SMALL = 16e6;
+
   /** What goes into each kernel before anything counts. */
   private static final double WARM = 1;
 
@@ -164,7 +170,8 @@ final class SparseKernels {
       }
       long start = System.nanoTime();
       multiply();
-      repeats = (int) Math.max(1, SECONDS * 1e9 / (System.nanoTime() - start));
+      double most = Math.min(SECONDS * 1e9 / (System.nanoTime() - start), SMALL / matrix.bytes());
+      repeats = (int) Math.max(1, most);
     }
 
     void sample(int round) {

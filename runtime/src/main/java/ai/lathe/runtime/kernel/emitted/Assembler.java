@@ -251,6 +251,14 @@ final class Assembler {
     memory(to.ordinal(), from, 1);
   }
 
+  /** An unsigned number of 16 bits. */
+  void loadShort(Register to, Memory from) {
+    write(0x48 | high(to.ordinal()) << 2 | high(from.base().ordinal()));
+    write(0x0F);
+    write(0xB7);
+    memory(to.ordinal(), from, 1);
+  }
+
   void store(Memory to, Register from) {
     write(0x48 | high(from.ordinal()) << 2 | high(to.base().ordinal()));
     write(0x89);
@@ -284,6 +292,13 @@ final class Assembler {
 
   void compare(Register a, int constant) {
     arithmetic(7, a, constant);
+  }
+
+  void multiply(Register to, int constant) {
+    write(0x48 | high(to.ordinal()) << 2 | high(to.ordinal()));
+    write(0x69);
+    write(REGISTER_ONLY | low(to.ordinal()) << 3 | low(to.ordinal()));
+    write32(constant);
   }
 
   void shiftRight(Register to, int bits) {

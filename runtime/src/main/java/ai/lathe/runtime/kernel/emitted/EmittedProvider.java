@@ -22,6 +22,7 @@ import ai.lathe.runtime.kernel.sparse.SparseChoice;
 import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
 import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.runtime.kernel.sparse.SparseStripes;
+import ai.lathe.runtime.kernel.sparse.UnitStripes;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LatheException;
@@ -63,11 +64,11 @@ public final class EmittedProvider implements KernelProvider {
   /**
    * What kernels are written for.
    *
-   * @param masked whether zeros are left out of weights
+   * @param zeros of weights
    */
-  record Form(Layout layout, boolean masked) {
+  record Form(Layout layout, Zeros zeros) {
     String label() {
-      return layout.label() + (masked ? " without their zeros" : "");
+      return layout.label() + zeros.label;
     }
   }
 
@@ -82,7 +83,7 @@ public final class EmittedProvider implements KernelProvider {
 
   private final SparseChoice choice;
 
-  /** Why this processor has no kernels for weights without their zeros; empty where it has. */
+  /** Why this processor has no kernels for weights with masks; empty where it has. */
   private final Optional<String> unmasked;
 
   private EmittedProvider(
@@ -176,7 +177,7 @@ public final class EmittedProvider implements KernelProvider {
     if (layout.isEmpty()) {
       return beside.prepare(weight, arena);
     }
-    var written = kernels.computeIfAbsent(new Form(layout.get(), false), this::writeOrWarn);
+    var written = kernels.computeIfAbsent(new Form(layout.get(), Zeros.STORED), this::writeOrWarn);
     if (written.isEmpty()) {
       return beside.prepare(weight, arena);
     }
@@ -243,15 +244,17 @@ public final class EmittedProvider implements KernelProvider {
     if (layout.isEmpty()) {
       return beside.prepare(weight, arena);
     }
+    var zeros = SparsePacking.inUnits(weight) ? Zeros.BLOCKS : Zeros.MASKED;
     var verdict =
         unmasked
+            .filter(_ -> zeros == Zeros.MASKED)
             .map(why -> new Verdict(false, why))
             .orElseGet(() -> choice.verdict(name(), weight, SparsePacking.share(weight)));
     if (!verdict.sparse()) {
       var dense = prepare(weight.dense(), arena);
       return Executed.dense(dense, weight.encoding().label(), verdict.why());
     }
-    var written = kernels.computeIfAbsent(new Form(layout.get(), true), this::writeOrWarn);
+    var written = kernels.computeIfAbsent(new Form(layout.get(), zeros), this::writeOrWarn);
     if (written.isEmpty()) {
       return beside.prepare(weight, arena);
     }
@@ -271,7 +274,7 @@ public final class EmittedProvider implements KernelProvider {
             });
   }
 
-  private EmittedStripes matrix(PackedStripes stripes, Kernels written, InputRule rule) {
+  private PackedMatrix matrix(PackedStripes stripes, Kernels written, InputRule rule) {
     var layout = stripes.layout();
     var shape = new Shape(rule, Tile.of(layout, 1), layout.unit());
     var kind =
@@ -281,7 +284,9 @@ public final class EmittedProvider implements KernelProvider {
                 new InputForm.Kind<>(
                     "inputs " + rule.label(),
                     () -> new TiledInput(layout, written, rule, roundings.apply(rule))));
-    return new EmittedStripes(stripes, written, kind);
+    return stripes instanceof UnitStripes blocks
+        ? EmittedUnits.of(blocks, written, kind)
+        : new EmittedStripes(stripes, written, kind);
   }
 
   private Optional<Kernels> writeOrWarn(Form form) {
@@ -294,14 +299,21 @@ public final class EmittedProvider implements KernelProvider {
   }
 
   Kernels write(Form form) throws Unavailable, Pages.Refused {
-    var written = new Kernels(form.layout(), form.masked());
-    if (form.masked()) {
-      SelfTest.run(
-          form.layout(),
-          TESTED_ZEROS,
-          (dense, rule) -> matrix(SparseStripes.of(dense, Arena.ofAuto()), written, rule));
-    } else {
-      SelfTest.run(form.layout(), (stripes, rule) -> matrix(stripes, written, rule));
+    var written = new Kernels(form.layout(), form.zeros());
+    switch (form.zeros()) {
+      case STORED -> SelfTest.run(form.layout(), (stripes, rule) -> matrix(stripes, written, rule));
+      case MASKED ->
+          SelfTest.run(
+              form.layout(),
+              TESTED_ZEROS,
+              1,
+              (dense, rule) -> matrix(SparseStripes.of(dense, Arena.ofAuto()), written, rule));
+      case BLOCKS ->
+          SelfTest.run(
+              form.layout(),
+              TESTED_ZEROS,
+              UnitStripes.BLOCK,
+              (dense, rule) -> matrix(UnitStripes.of(dense, Arena.ofAuto()), written, rule));
     }
     return written;
   }

@@ -29,13 +29,19 @@ final class Kernels {
   private final ThreadLocal<MemorySegment> panels;
 
   /**
-   * @param masked whether zeros are left out of weights
+   * @param zeros of weights
    */
-  Kernels(Layout layout, boolean masked) throws Pages.Refused {
+  Kernels(Layout layout, Zeros zeros) throws Pages.Refused {
+    boolean masked = zeros == Zeros.MASKED;
     var code = new ByteArrayOutputStream();
     var starts = new int[few.length + many.length];
     for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
-      starts[tokens] = append(code, StripeKernel.write(layout, masked, tokens));
+      starts[tokens] =
+          append(
+              code,
+              zeros == Zeros.BLOCKS
+                  ? UnitKernel.write(layout, tokens)
+                  : StripeKernel.write(layout, masked, tokens));
     }
     for (int tokens = Tile.MANY_LEAST; tokens <= Tile.MANY; tokens++) {
       starts[few.length + tokens] = append(code, PanelKernel.write(layout, tokens));

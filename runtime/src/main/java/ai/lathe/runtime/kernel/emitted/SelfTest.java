@@ -42,21 +42,26 @@ final class SelfTest {
    */
   static void run(Layout layout, BiFunction<Stripes, InputRule, PackedMatrix> emitted)
       throws Unavailable {
-    run(layout, 0, emitted);
+    run(layout, 0, 1, emitted);
   }
 
   /**
    * @param zeros the share of codes that are zero; of 8 bits
+   * @param together so many are zero together
    */
-  static void run(Layout layout, double zeros, BiFunction<Stripes, InputRule, PackedMatrix> emitted)
+  static void run(
+      Layout layout,
+      double zeros,
+      int together,
+      BiFunction<Stripes, InputRule, PackedMatrix> emitted)
       throws Unavailable {
     try (var arena = Arena.ofConfined();
         var workers = new Workers(1)) {
-      var few = random(layout, FEW_COLUMNS, zeros, arena);
+      var few = random(layout, FEW_COLUMNS, zeros, together, arena);
       for (int tokens = 1; tokens <= Tile.FEW; tokens++) {
         compare(few, tokens, emitted, arena, workers);
       }
-      var many = random(layout, MANY_COLUMNS, zeros, arena);
+      var many = random(layout, MANY_COLUMNS, zeros, together, arena);
       for (int tokens : MANY) {
         compare(many, tokens, emitted, arena, workers);
       }
@@ -107,15 +112,15 @@ final class SelfTest {
   }
 
   /** Any codes; scales and minima of usual sizes. */
-  static Stripes random(Layout layout, int columns, double zeros, Arena arena) {
+  static Stripes random(Layout layout, int columns, double zeros, int together, Arena arena) {
     var random = new SplittableRandom(columns);
     var codes = arena.allocate(layout.bytes(ROWS, columns), 64);
     for (long at = 0; at < codes.byteSize(); at += Long.BYTES) {
       codes.set(ValueLayout.JAVA_LONG, at, random.nextLong());
     }
-    for (long at = 0; zeros > 0 && at < codes.byteSize(); at++) {
+    for (long at = 0; zeros > 0 && at < codes.byteSize(); at += together) {
       if (random.nextDouble() < zeros) {
-        codes.set(ValueLayout.JAVA_BYTE, at, (byte) 0);
+        codes.asSlice(at, together).fill((byte) 0);
       }
     }
     int scales = layout.groups() * Layout.ROWS;

@@ -7,12 +7,32 @@ import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Stripes;
-import ai.lathe.runtime.kernel.sparse.SparseStripes;
+import ai.lathe.runtime.kernel.sparse.CompactStripes;
 import java.lang.foreign.MemorySegment;
 
 /** Integer codes without their zeros: each stripe is spread out, then multiplied as a dense one. */
-record ScalarSparse(SparseStripes stripes, InputRule rule, InputForm.Kind<Int8Input> kind)
-    implements PackedMatrix {
+final class ScalarSparse implements PackedMatrix {
+
+  private final CompactStripes stripes;
+  private final InputRule rule;
+  private final InputForm.Kind<Int8Input> kind;
+
+  /** A thread's stripe that is spread out. */
+  private final ThreadLocal<ScalarStripes> own = ThreadLocal.withInitial(this::stripeOfZeros);
+
+  ScalarSparse(CompactStripes stripes, InputRule rule, InputForm.Kind<Int8Input> kind) {
+    this.stripes = stripes;
+    this.rule = rule;
+    this.kind = kind;
+  }
+
+  private ScalarStripes stripeOfZeros() {
+    var layout = stripes.layout();
+    var codes = MemorySegment.ofArray(new long[(int) (layout.stripeBytes(columns()) / Long.BYTES)]);
+    var factors = MemorySegment.ofArray(new float[Layout.ROWS]);
+    var dense = new Stripes(layout, Layout.ROWS, columns(), codes, factors, null);
+    return new ScalarStripes(dense, rule, kind);
+  }
 
   @Override
   public int rows() {
@@ -46,14 +66,12 @@ record ScalarSparse(SparseStripes stripes, InputRule rule, InputForm.Kind<Int8In
 
   @Override
   public void multiply(Input input, int from, int to, MemorySegment out, long at, long stride) {
-    var layout = stripes.layout();
-    var codes = MemorySegment.ofArray(new long[(int) (layout.stripeBytes(columns()) / Long.BYTES)]);
+    var dense = own.get();
+    var factors = dense.stripes().factors();
     for (int row = from; row < to; row += Layout.ROWS) {
-      stripes.expand(row / Layout.ROWS, codes, 0);
-      int count = Math.min(Layout.ROWS, to - row);
-      var factors = stripes.factors().asSlice(4L * row, 4L * Layout.ROWS);
-      var dense = new Stripes(layout, count, columns(), codes, factors, null);
-      new ScalarStripes(dense, rule, kind).multiply(input, 0, count, out, at + row, stride);
+      stripes.expand(row / Layout.ROWS, dense.stripes().codes(), 0);
+      MemorySegment.copy(stripes.factors(), 4L * row, factors, 0, factors.byteSize());
+      dense.multiply(input, 0, Math.min(Layout.ROWS, to - row), out, at + row, stride);
     }
   }
 }

@@ -21,6 +21,25 @@ import java.lang.foreign.MemorySegment;
 public record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8Input> kind)
     implements PackedMatrix {
 
+  private static final ThreadLocal<Scratch> SCRATCH = ThreadLocal.withInitial(Scratch::new);
+
+  /** A thread's own memory; grows to what was needed most. */
+  private static final class Scratch {
+    /** Of one row. */
+    private int[] codes = {};
+
+    private byte[] inputs = {};
+
+    void grow(int columns, int all) {
+      if (codes.length < columns) {
+        codes = new int[columns];
+      }
+      if (inputs.length < all) {
+        inputs = new byte[all];
+      }
+    }
+  }
+
   @Override
   public int rows() {
     return stripes.rows();
@@ -55,17 +74,21 @@ public record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8
   public void multiply(Input input, int from, int to, MemorySegment out, long at, long stride) {
     var x = input.made(kind);
     var layout = stripes.layout();
-    // Of one row: memory of a thread's own, of which there is no other in plain Java.
-    var codes = new int[columns()];
-    var inputs = x.codes().asSlice(0, x.codeAt(x.tokens())).toArray(JAVA_BYTE);
+    int columns = columns();
+    int all = (int) x.codeAt(x.tokens());
+    var scratch = SCRATCH.get();
+    scratch.grow(columns, all);
+    var codes = scratch.codes;
+    var inputs = scratch.inputs;
+    MemorySegment.copy(x.codes(), JAVA_BYTE, 0, inputs, 0, all);
     for (int r = from; r < to; r++) {
-      for (int k = 0; k < codes.length; k++) {
+      for (int k = 0; k < columns; k++) {
         codes[k] = stripes.code(r, k);
       }
       for (int t = 0; t < x.tokens(); t++) {
         float y =
             layout.sides() == Sides.ROW
-                ? sum(codes, inputs, (int) x.codeAt(t), 0, codes.length)
+                ? sum(codes, inputs, (int) x.codeAt(t), 0, columns)
                     * (x.scales().getAtIndex(JAVA_FLOAT, x.blockAt(t)) * stripes.factor(r))
                 : grouped(codes, inputs, x, t, r) * stripes.factor(r);
         out.setAtIndex(JAVA_FLOAT, at + t * stride + r, y);
@@ -78,10 +101,10 @@ public record ScalarStripes(Stripes stripes, InputRule rule, InputForm.Kind<Int8
     boolean minima = stripes.layout().sides().minima();
     boolean halves = group < Int8Input.BLOCK;
     float y = 0;
-    for (int k = 0; k < codes.length; k += group) {
+    for (int k = 0; k < columns(); k += group) {
       float a = x.scales().getAtIndex(JAVA_FLOAT, x.blockAt(token) + k / Int8Input.BLOCK);
       int from = (int) x.codeAt(token);
-      int sum = sum(codes, inputs, from, k, Math.min(k + group, codes.length));
+      int sum = sum(codes, inputs, from, k, Math.min(k + group, columns()));
       y = Math.fma((float) sum, stripes.scale(row, k) * a, y);
       if (minima) {
         int all =

@@ -11,13 +11,14 @@ import java.util.List;
  *
  * <pre>
  * tools/bench SparseKernels 2 2048 131072 1 int8 unstructured,2:4 50%,75%
+ * tools/bench SparseKernels 2 2048 131072 1 int8 16x4 50%,70%,80%,90%
  * tools/bench SparseKernels 2 2048 4096 1 512 F32,BF16 32x1 30%,50%,70% vector
  * </pre>
  *
- * on an Intel Xeon with AVX-512 VNNI and VBMI2, 2 cores. The first has one token and weights in
- * memory; codes of many tokens are spread out once for all and multiplied by the dense kernels. Of
- * floats it is the smaller gain of one token and of many. What is denser than all that was measured
- * is executed dense.
+ * on an Intel Xeon with AVX-512 VNNI and VBMI2, 2 cores. The first two have one token and weights
+ * in memory; codes of many tokens are spread out once for all and multiplied by the dense kernels.
+ * Of floats it is the smaller gain of one token and of many. What is denser than all that was
+ * measured is executed dense.
  */
 final class SparseCosts {
 
@@ -38,6 +39,8 @@ final class SparseCosts {
     BYTES,
     /** Codes of at most 4 bits. */
     NIBBLES,
+    /** Bytes of which whole blocks of 16 rows and 4 columns are left out. */
+    BLOCKS,
     FLOATS
   }
 
@@ -53,6 +56,14 @@ final class SparseCosts {
           new Cost("vector", Values.BYTES, 0.5, 1.2),
           new Cost("emitted", Values.BYTES, 0.25, 1.9),
           new Cost("emitted", Values.BYTES, 0.5, 1.4),
+          new Cost("vector", Values.BLOCKS, 0.1, 7.3),
+          new Cost("vector", Values.BLOCKS, 0.2, 3.9),
+          new Cost("vector", Values.BLOCKS, 0.3, 2.7),
+          new Cost("vector", Values.BLOCKS, 0.5, 1.6),
+          new Cost("emitted", Values.BLOCKS, 0.1, 9.2),
+          new Cost("emitted", Values.BLOCKS, 0.2, 4.7),
+          new Cost("emitted", Values.BLOCKS, 0.3, 3.3),
+          new Cost("emitted", Values.BLOCKS, 0.5, 1.9),
           new Cost("vector", Values.FLOATS, 0.3, 2.5),
           new Cost("vector", Values.FLOATS, 0.5, 1.4),
           new Cost("vector", Values.FLOATS, 0.7, 1.2));
@@ -69,6 +80,7 @@ final class SparseCosts {
     }
     var values =
         switch (weight.encoding().values()) {
+          case Encoding.Grouped _ when SparsePacking.inUnits(weight) -> Values.BLOCKS;
           case Encoding.Grouped(var scheme, _, _) ->
               scheme.bits() > 4 ? Values.BYTES : Values.NIBBLES;
           default -> Values.FLOATS;

@@ -2,13 +2,17 @@ package ai.lathe.runtime.kernel.sparse;
 
 import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Packing;
+import ai.lathe.runtime.kernel.layout.Sides;
+import ai.lathe.runtime.kernel.layout.Stripes;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
+import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * Packs sparse weights of integer codes. Codes of all widths are kept in bytes, zero points taken
@@ -39,22 +43,42 @@ public final class SparsePacking {
     return all == 0 ? 1 : weight.mask().kept() / (double) all;
   }
 
+  /** Whether a weight that has a {@link #layout} is packed in {@link UnitStripes}. */
+  public static boolean inUnits(Sparse weight) {
+    return weight.encoding().pattern() instanceof Pattern.Blocks(int rows, int columns)
+        && rows % Layout.ROWS == 0
+        && columns % UnitStripes.WIDTH == 0
+        && weight.columns() <= UnitStripes.MOST_COLUMNS
+        && layout(weight).filter(layout -> layout.sides() == Sides.ROW).isPresent();
+  }
+
   /**
    * @param weight that has a {@link #layout}
    * @param arena of the result
    */
-  public static SparseStripes pack(Sparse weight, Arena arena) {
+  public static CompactStripes pack(Sparse weight, Arena arena) {
+    var layout = layout(weight).orElseThrow();
     int rows = weight.rows();
+    int columns = weight.columns();
     long kept = weight.mask().kept();
-    var writer =
-        new SparseWriter(layout(weight).orElseThrow(), rows, weight.columns(), kept, arena);
+    if (inUnits(weight)) {
+      var writer = new UnitWriter(layout, rows, columns, kept / UnitStripes.BLOCK, arena);
+      each(weight, writer::add);
+      return writer.finish();
+    }
+    var writer = new SparseWriter(layout, rows, columns, kept, arena);
+    each(weight, writer::add);
+    return writer.finish();
+  }
+
+  private static void each(Sparse weight, Consumer<Stripes> writer) {
+    int rows = weight.rows();
     for (int from = 0; from < rows; from += ROWS) {
       try (var scratch = Arena.ofConfined()) {
         int to = Math.min(from + ROWS, rows);
-        writer.add(Packing.pack(lifted(weight, from, to), scratch));
+        writer.accept(Packing.pack(lifted(weight, from, to), scratch));
       }
     }
-    return writer.finish();
   }
 
   /** Rows {@code [from, to)} with their zeros, in symmetric codes of 8 bits. */

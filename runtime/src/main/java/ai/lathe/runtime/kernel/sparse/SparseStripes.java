@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import ai.lathe.runtime.kernel.layout.Layout;
-import ai.lathe.runtime.kernel.layout.PackedStripes;
 import ai.lathe.runtime.kernel.layout.Stripes;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -35,7 +34,7 @@ public record SparseStripes(
     long[] starts,
     MemorySegment factors,
     long kept)
-    implements PackedStripes {
+    implements CompactStripes {
 
   /** Vectors of four columns in a unit. */
   public static final int QUADS = Layout.COLUMNS / 4;
@@ -123,11 +122,7 @@ public record SparseStripes(
     return mask;
   }
 
-  /**
-   * Spreads a stripe out.
-   *
-   * @param target the stripe in {@link #layout}, from {@code at}
-   */
+  @Override
   public void expand(int stripe, MemorySegment target, long at) {
     int sides = sideBytes(layout);
     long masks = starts[stripe];

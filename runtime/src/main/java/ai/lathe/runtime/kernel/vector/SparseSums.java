@@ -33,10 +33,10 @@ final class SparseSums {
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
 
   /** Upper half -1, lower half 32,767. */
-  private static final int BIAS = 0xFFFF_7FFF;
+  static final int BIAS = 0xFFFF_7FFF;
 
   /** What the bias of one vector makes of the sum of a lane's both halves. */
-  private static final int BIASES = 0x7FFF - 1;
+  static final int BIASES = 0x7FFF - 1;
 
   private static final int VECTOR = Width.VECTOR;
 

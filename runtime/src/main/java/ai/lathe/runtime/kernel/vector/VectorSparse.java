@@ -7,9 +7,10 @@ import ai.lathe.runtime.kernel.layout.InputRule;
 import ai.lathe.runtime.kernel.layout.Int8Input;
 import ai.lathe.runtime.kernel.layout.Layout;
 import ai.lathe.runtime.kernel.layout.Sides;
-import ai.lathe.runtime.kernel.layout.Stripes;
+import ai.lathe.runtime.kernel.sparse.CompactStripes;
 import ai.lathe.runtime.kernel.sparse.SparseStripes;
-import java.lang.foreign.Arena;
+import ai.lathe.runtime.kernel.sparse.Spread;
+import ai.lathe.runtime.kernel.sparse.UnitStripes;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -19,16 +20,12 @@ import java.util.Arrays;
  */
 final class VectorSparse implements PackedMatrix {
 
-  private final SparseStripes stripes;
+  private final CompactStripes stripes;
   private final InputRule rule;
   private final InputForm.Kind<VectorInput> kind;
   private final Layout layout;
 
-  /** A thread's stripes that are spread out; grows to what was needed most. */
-  private static final ThreadLocal<MemorySegment> SPREAD =
-      ThreadLocal.withInitial(() -> MemorySegment.NULL);
-
-  VectorSparse(SparseStripes stripes, InputRule rule, InputForm.Kind<VectorInput> kind) {
+  VectorSparse(CompactStripes stripes, InputRule rule, InputForm.Kind<VectorInput> kind) {
     this.stripes = stripes;
     this.rule = rule;
     this.kind = kind;
@@ -73,12 +70,44 @@ final class VectorSparse implements PackedMatrix {
     var x = input.made(kind);
     if (x.many()) {
       many(input, from, to, out, at, stride);
-    } else {
-      few(x, from, to, out, at, stride);
+      return;
+    }
+    switch (stripes) {
+      case SparseStripes masked -> few(masked, x, from, to, out, at, stride);
+      case UnitStripes blocks -> few(blocks, x, from, to, out, at, stride);
     }
   }
 
-  private void few(VectorInput x, int from, int to, MemorySegment out, long at, long stride) {
+  private static void few(
+      UnitStripes stripes,
+      VectorInput x,
+      int from,
+      int to,
+      MemorySegment out,
+      long at,
+      long stride) {
+    int rows = Layout.ROWS;
+    var totals = CodeScratch.own().totals(rows);
+    for (int row = from; row < to; row += rows) {
+      long w = stripes.stripeAt(row / rows);
+      int end = Math.min(row + rows, to);
+      for (int t = 0; t < x.tokens(); t++) {
+        UnitSums.total(stripes.codes(), w, x.pairs(), t * x.padded() / 2, totals, 0);
+        float a = x.scales()[t * x.blocks()];
+        long o = at + t * stride + row;
+        GroupProduct.finish(totals, 0, a, stripes.factors(), row, end, out, o);
+      }
+    }
+  }
+
+  private void few(
+      SparseStripes stripes,
+      VectorInput x,
+      int from,
+      int to,
+      MemorySegment out,
+      long at,
+      long stride) {
     var scratch = CodeScratch.own();
     int rows = Layout.ROWS;
     int units = layout.units(columns());
@@ -119,36 +148,33 @@ final class VectorSparse implements PackedMatrix {
   }
 
   private void many(Input input, int from, int to, MemorySegment out, long at, long stride) {
-    int units = layout.units(columns());
-    var dense = spread();
-    for (int row = from; row < to; row += VectorStripes.STRIPE) {
-      int count = Math.min(VectorStripes.STRIPE, to - row);
-      int here = Layout.stripes(count);
-      for (int s = 0; s < here; s++) {
-        SparseSums.expand(
-            stripes.codes(),
-            stripes.stripeAt(row / Layout.ROWS + s),
-            stripes.sidesAt(),
-            stripes.codesAt(),
-            SparseStripes.sideBytes(layout),
-            units,
-            dense,
-            s * layout.stripeBytes(columns()),
-            layout.unitBytes());
-      }
-      var factors = stripes.factors().asSlice(4L * row, 4L * Layout.ROWS * here);
-      var spread = new Stripes(layout, count, columns(), dense, factors, null);
-      new VectorStripes(spread, rule, kind).multiply(input, 0, count, out, at + row, stride);
-    }
+    Spread.multiply(
+        stripes,
+        this::expand,
+        VectorStripes.STRIPE,
+        spread -> new VectorStripes(spread, rule, kind),
+        input,
+        from,
+        to,
+        out,
+        at,
+        stride);
   }
 
-  private MemorySegment spread() {
-    long bytes = layout.bytes(VectorStripes.STRIPE, columns());
-    var memory = SPREAD.get();
-    if (memory.byteSize() < bytes) {
-      memory = Arena.ofAuto().allocate(bytes, 64);
-      SPREAD.set(memory);
+  private void expand(int stripe, MemorySegment target, long at) {
+    switch (stripes) {
+      case UnitStripes blocks -> blocks.expand(stripe, target, at);
+      case SparseStripes masked ->
+          SparseSums.expand(
+              masked.codes(),
+              masked.stripeAt(stripe),
+              masked.sidesAt(),
+              masked.codesAt(),
+              masked.sideBytes(),
+              layout.units(columns()),
+              target,
+              at,
+              layout.unitBytes());
     }
-    return memory;
   }
 }

@@ -77,7 +77,7 @@ class EmittedStripesTest {
   @ParameterizedTest
   @MethodSource("layouts")
   void everyLayoutPassesItsSelfTest(Layout layout) throws Exception {
-    emitted.write(new EmittedProvider.Form(layout, false));
+    emitted.write(new EmittedProvider.Form(layout, Zeros.STORED));
   }
 
   static List<LinearWeight> weights() {

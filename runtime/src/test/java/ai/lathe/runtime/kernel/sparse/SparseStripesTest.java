@@ -83,12 +83,11 @@ class SparseStripesTest {
                 weight,
                 mask((i, j) -> (i + j / 4) % 2 == j % 2 ? 1 : 0),
                 new Pattern.SemiStructured(2, 4))));
-    var square = Weights.groups(8, 0, true, Activations.INT8_TOKEN, DType.F32, 48, 288, random);
     cases.add(
         new Case(
-            "16x4",
+            "16x4 in groups",
             Sparse.of(
-                square,
+                Weights.groups(8, 32, true, Activations.NONE, DType.F16, 48, 288, random),
                 mask(48, 288, (i, j) -> (i / 16 + j / 4) % 5 == 0 ? 1 : 0),
                 new Pattern.Blocks(16, 4))));
     return cases;
@@ -223,7 +222,7 @@ class SparseStripesTest {
   void bytesAreThoseOfWhatIsThere() {
     var weight = some("half", 0.5, groups(8, 32, Activations.NONE)).weight();
     var dense = (GroupQuantized) weight.dense();
-    var packed = SparsePacking.pack(weight, ARENA);
+    var packed = (SparseStripes) SparsePacking.pack(weight, ARENA);
     int zeros = 0;
     int stored = 0;
     for (int i = 0; i < 45; i++) {
