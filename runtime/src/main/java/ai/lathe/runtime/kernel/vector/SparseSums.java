@@ -60,7 +60,7 @@ final class SparseSums {
       int[] totals,
       int to) {
     int steps = units * SparseStripes.QUADS / 2;
-    // Slices are never made; with them, positions are ints.
+    // With slices, positions are ints.
     var masks = codes.asSlice(at, values);
     var kept = codes.asSlice(at + values, room(codes, at + values, units));
     var bias = IntVector.broadcast(INTS, BIAS).reinterpretAsShorts();

@@ -28,7 +28,7 @@ final class UnitSums {
   static void total(MemorySegment codes, long at, int[] pairs, int x, int[] totals, int to) {
     int turns = UnitStripes.turns(codes, at);
     int blocks = turns * UnitStripes.TURN;
-    // Slices are never made; with them, positions are ints.
+    // With slices, positions are ints.
     var indices = codes.asSlice(at + UnitStripes.INDICES, 2L * blocks);
     var kept = codes.asSlice(at + UnitStripes.blocksAt(turns), (long) UnitStripes.BLOCK * blocks);
     var bias = IntVector.broadcast(INTS, SparseSums.BIAS).reinterpretAsShorts();
