@@ -73,8 +73,8 @@ class DecodeAllocationTest {
   }
 
   /**
-   * All but {@code vector}, whose sparse kernels cut two slices of 40 bytes from each stripe: Java's
-   * compiler leaves these objects out in some runs only.
+   * All but {@code vector}, whose sparse kernels cut two slices of 40 bytes from each stripe:
+   * Java's compiler leaves these objects out in some runs only.
    */
   static List<String> kernelsOfSparseWeights() {
     return kernels().stream().filter(name -> !name.equals("vector")).toList();
