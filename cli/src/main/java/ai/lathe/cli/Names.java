@@ -17,8 +17,7 @@ final class Names {
   /** Of {@code --prune}. */
   static final class Pruners extends ArrayList<String> {
     Pruners() {
-      super(ai.lathe.compress.pruning.Pruners.names());
-      addAll(ai.lathe.compress.pruning.fisher.GlobalMethods.names());
+      super(ai.lathe.compress.recipe.Methods.pruning());
     }
   }
 

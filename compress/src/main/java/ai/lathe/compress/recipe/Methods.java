@@ -1,5 +1,7 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.pruning.Pruners;
+import ai.lathe.compress.pruning.fisher.GlobalMethods;
 import ai.lathe.compress.quantization.QuantizationMethod;
 import ai.lathe.compress.quantization.Quantizers;
 import ai.lathe.compress.quantization.ScaleSearch;
@@ -34,6 +36,15 @@ public final class Methods {
   public static List<String> names() {
     var names = new ArrayList<>(TRANSFORMS.keySet());
     Quantizers.all().stream().map(QuantizationMethod::name).forEach(names::add);
+    return names;
+  }
+
+  /**
+   * All names of pruning methods: those of one layer after the other, then those of all together.
+   */
+  public static List<String> pruning() {
+    var names = new ArrayList<>(Pruners.names());
+    names.addAll(GlobalMethods.names());
     return names;
   }
 

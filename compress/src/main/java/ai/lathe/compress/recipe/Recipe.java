@@ -10,6 +10,7 @@ import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.BlockType;
+import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -78,6 +79,9 @@ public record Recipe(List<Modifier> modifiers) {
    * @param settings of the method, by the names that recipes use
    */
   public static Recipe pruning(String method, Sparsity sparsity, Map<String, Object> settings) {
+    if (!Methods.pruning().contains(method)) {
+      throw LatheException.unknown("pruning method", method, Methods.pruning());
+    }
     var targets = List.of(selector("Linear"));
     return new Recipe(
         List.of(new Modifier.Pruning(method, List.of(sparsity), targets, List.of(), settings)));
