@@ -52,9 +52,9 @@ final class SparseCosts {
 
   private static final List<Cost> COSTS =
       List.of(
-          new Cost("vector", Values.BYTES, 0.25, 1.5),
-          new Cost("vector", Values.BYTES, 0.5, 1.2),
-          new Cost("emitted", Values.BYTES, 0.25, 1.9),
+          new Cost("vector", Values.BYTES, 0.25, 1.6),
+          new Cost("vector", Values.BYTES, 0.5, 1.15),
+          new Cost("emitted", Values.BYTES, 0.25, 2.2),
           new Cost("emitted", Values.BYTES, 0.5, 1.4),
           new Cost("vector", Values.BLOCKS, 0.1, 7.3),
           new Cost("vector", Values.BLOCKS, 0.2, 3.9),
@@ -64,8 +64,8 @@ final class SparseCosts {
           new Cost("emitted", Values.BLOCKS, 0.2, 4.7),
           new Cost("emitted", Values.BLOCKS, 0.3, 3.3),
           new Cost("emitted", Values.BLOCKS, 0.5, 1.9),
-          new Cost("vector", Values.FLOATS, 0.3, 2.5),
-          new Cost("vector", Values.FLOATS, 0.5, 1.4),
+          new Cost("vector", Values.FLOATS, 0.3, 2.4),
+          new Cost("vector", Values.FLOATS, 0.5, 1.6),
           new Cost("vector", Values.FLOATS, 0.7, 1.2));
 
   private SparseCosts() {}
