@@ -83,7 +83,8 @@ class HubFailureTest {
     Files.createDirectories(blob("").getParent());
     var kept = Arrays.copyOf(server.files.get(WEIGHTS), 1200);
     Files.write(blob(".lathe.incomplete"), kept);
-    // "the connection was closed early" or "breaks the connection off", by how soon Java hears of it.
+    // "the connection was closed early" or "breaks the connection off", by how soon Java hears of
+    // it.
     assertThat(refusal())
         .startsWith("acme/tiny: model.safetensors: ")
         .contains("the connection")
