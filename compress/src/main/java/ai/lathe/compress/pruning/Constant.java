@@ -3,24 +3,20 @@ package ai.lathe.compress.pruning;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
-import ai.lathe.compress.layer.SolverConfig;
-import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.Settings;
-import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Mask;
+import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
 
 /**
  * Keeps the zeros that a model already has, and stores it as what it is: sparse. The weights that
  * stay are rounded where a scheme says so.
  */
-public final class Constant implements PruningMethod<Constant.Config> {
+public final class Constant implements MaskingMethod<Constant.Config> {
 
   /** The short name. */
   public static final String NAME = "constant";
@@ -28,7 +24,7 @@ public final class Constant implements PruningMethod<Constant.Config> {
   /**
    * @param sparsity of the layer as it is
    */
-  public record Config(Sparsity sparsity, Kept kept) implements SolverConfig {}
+  public record Config(Sparsity sparsity, Kept kept) implements MaskingMethod.Config {}
 
   @Override
   public String name() {
@@ -45,7 +41,7 @@ public final class Constant implements PruningMethod<Constant.Config> {
   @Override
   public List<Double> shares(List<Candidate> matrices, Sparsity sparsity, Config config) {
     if (sparsity.pattern() instanceof Pattern.SemiStructured) {
-      return PruningMethod.super.shares(matrices, sparsity, config);
+      return MaskingMethod.super.shares(matrices, sparsity, config);
     }
     var shares = new ArrayList<Double>();
     for (var matrix : matrices) {
@@ -65,26 +61,11 @@ public final class Constant implements PruningMethod<Constant.Config> {
   }
 
   @Override
-  public Optional<String> refusal(int rows, int columns, Config config) {
-    return config.sparsity().pattern().refusal(rows, columns);
+  public Matrix scores(Layer layer, LayerStatistics statistics, Config config) {
+    return Magnitude.scores(layer.weight());
   }
 
-  @Override
-  public Encoding encoding(Config config, int rows, int columns) {
-    long zeros = Selection.zeros(rows, columns, config.sparsity(), Scope.LAYER);
-    return config.kept().encoding(config.sparsity(), zeros, rows, columns);
-  }
-
-  @Override
-  public Set<Statistic> requires() {
-    return Set.of();
-  }
-
-  @Override
-  public Set<Statistic> requires(Config config) {
-    return config.kept().requires();
-  }
-
+  /** As all others do, but leaves out nothing that is not zero. */
   @Override
   public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
     layer.requireFinite();
@@ -92,8 +73,8 @@ public final class Constant implements PruningMethod<Constant.Config> {
     return levels.stream()
         .map(
             level -> {
-              var scores = Magnitude.scores(layer.weight());
-              var mask = Selection.keepGreatest(scores, level.sparsity(), Scope.LAYER);
+              var scores = scores(layer, statistics, level);
+              var mask = Selection.keepGreatest(scores, level.sparsity(), level.scope());
               requireAll(layer, mask, level.sparsity());
               return pruned.solution(mask, level.sparsity().pattern(), level.kept());
             })

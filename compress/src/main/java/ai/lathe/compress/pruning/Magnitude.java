@@ -2,19 +2,13 @@ package ai.lathe.compress.pruning;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
-import ai.lathe.compress.layer.Solution;
-import ai.lathe.compress.layer.SolverConfig;
-import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.Settings;
-import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
 
 /**
  * Magnitude pruning: the weights of the least absolute value become zero, the others stay as they
@@ -23,7 +17,7 @@ import java.util.Set;
  * @see <a href="https://arxiv.org/abs/1506.02626">Han et al., Learning both weights and
  *     connections, 2015</a>
  */
-public final class Magnitude implements PruningMethod<Magnitude.Config> {
+public final class Magnitude implements MaskingMethod<Magnitude.Config> {
 
   private static final String SCOPE = "scope";
 
@@ -31,7 +25,7 @@ public final class Magnitude implements PruningMethod<Magnitude.Config> {
    * @param scope among which weights the smallest are found; without meaning for n:m, which finds
    *     them among {@code m}
    */
-  public record Config(Sparsity sparsity, Kept kept, Scope scope) implements SolverConfig {}
+  public record Config(Sparsity sparsity, Kept kept, Scope scope) implements MaskingMethod.Config {}
 
   @Override
   public String name() {
@@ -49,7 +43,7 @@ public final class Magnitude implements PruningMethod<Magnitude.Config> {
   public List<Double> shares(List<Candidate> matrices, Sparsity sparsity, Config config) {
     var pattern = sparsity.pattern();
     if (config.scope() != Scope.GLOBAL || pattern instanceof Pattern.SemiStructured) {
-      return PruningMethod.super.shares(matrices, sparsity, config);
+      return MaskingMethod.super.shares(matrices, sparsity, config);
     }
     long all = 0;
     for (var matrix : matrices) {
@@ -83,38 +77,8 @@ public final class Magnitude implements PruningMethod<Magnitude.Config> {
   }
 
   @Override
-  public Optional<String> refusal(int rows, int columns, Config config) {
-    return config.sparsity().pattern().refusal(rows, columns);
-  }
-
-  @Override
-  public Encoding encoding(Config config, int rows, int columns) {
-    long zeros = Selection.zeros(rows, columns, config.sparsity(), config.scope());
-    return config.kept().encoding(config.sparsity(), zeros, rows, columns);
-  }
-
-  @Override
-  public Set<Statistic> requires() {
-    return Set.of();
-  }
-
-  @Override
-  public Set<Statistic> requires(Config config) {
-    return config.kept().requires();
-  }
-
-  @Override
-  public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
-    layer.requireFinite();
-    var pruned = new Pruned(layer, statistics);
-    return levels.stream()
-        .map(
-            level -> {
-              var mask =
-                  Selection.keepGreatest(scores(layer.weight()), level.sparsity(), level.scope());
-              return pruned.solution(mask, level.sparsity().pattern(), level.kept());
-            })
-        .toList();
+  public Matrix scores(Layer layer, LayerStatistics statistics, Config config) {
+    return scores(layer.weight());
   }
 
   /** {@code |W|}. */

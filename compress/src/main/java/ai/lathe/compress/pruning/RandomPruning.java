@@ -2,19 +2,13 @@ package ai.lathe.compress.pruning;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
-import ai.lathe.compress.layer.Solution;
-import ai.lathe.compress.layer.SolverConfig;
-import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.Settings;
-import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
@@ -28,7 +22,7 @@ import java.util.stream.IntStream;
  *
  * @see <a href="https://arxiv.org/abs/1911.11134">Evci et al., Rigging the lottery, 2019</a>
  */
-public final class RandomPruning implements PruningMethod<RandomPruning.Config> {
+public final class RandomPruning implements MaskingMethod<RandomPruning.Config> {
 
   private static final String SEED = "seed";
   private static final String DISTRIBUTION = "distribution";
@@ -46,7 +40,7 @@ public final class RandomPruning implements PruningMethod<RandomPruning.Config> 
    * @param distribution without meaning for n:m
    */
   public record Config(Sparsity sparsity, Kept kept, long seed, Distribution distribution)
-      implements SolverConfig {}
+      implements MaskingMethod.Config {}
 
   @Override
   public String name() {
@@ -64,7 +58,7 @@ public final class RandomPruning implements PruningMethod<RandomPruning.Config> 
   public List<Double> shares(List<Candidate> matrices, Sparsity sparsity, Config config) {
     return config.distribution() == Distribution.UNIFORM
             || sparsity.pattern() instanceof Pattern.SemiStructured
-        ? PruningMethod.super.shares(matrices, sparsity, config)
+        ? MaskingMethod.super.shares(matrices, sparsity, config)
         : erk(matrices, sparsity);
   }
 
@@ -129,44 +123,11 @@ public final class RandomPruning implements PruningMethod<RandomPruning.Config> 
     return shares;
   }
 
-  @Override
-  public Optional<String> refusal(int rows, int columns, Config config) {
-    return config.sparsity().pattern().refusal(rows, columns);
-  }
-
-  @Override
-  public Encoding encoding(Config config, int rows, int columns) {
-    long zeros = Selection.zeros(rows, columns, config.sparsity(), Scope.LAYER);
-    return config.kept().encoding(config.sparsity(), zeros, rows, columns);
-  }
-
-  @Override
-  public Set<Statistic> requires() {
-    return Set.of();
-  }
-
-  @Override
-  public Set<Statistic> requires(Config config) {
-    return config.kept().requires();
-  }
-
-  @Override
-  public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
-    layer.requireFinite();
-    var pruned = new Pruned(layer, statistics);
-    return levels.stream()
-        .map(
-            level -> {
-              var scores = scores(layer, level.seed());
-              var mask = Selection.keepGreatest(scores, level.sparsity(), Scope.LAYER);
-              return pruned.solution(mask, level.sparsity().pattern(), level.kept());
-            })
-        .toList();
-  }
-
   /** Any order of the weights is as likely as any other; zeros that exist come first. */
-  private static Matrix scores(Layer layer, long seed) {
-    var random = new SplittableRandom(seed * 0x9E3779B97F4A7C15L + layer.name().hashCode());
+  @Override
+  public Matrix scores(Layer layer, LayerStatistics statistics, Config config) {
+    var random =
+        new SplittableRandom(config.seed() * 0x9E3779B97F4A7C15L + layer.name().hashCode());
     int infinity = Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
     var scores = Matrix.zeros(layer.weight().rows(), layer.weight().columns());
     for (int i = 0; i < scores.values().length; i++) {

@@ -2,18 +2,13 @@ package ai.lathe.compress.pruning;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
-import ai.lathe.compress.layer.Solution;
-import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.Settings;
-import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.Parallel;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -30,7 +25,7 @@ import java.util.Set;
  * @see <a href="https://arxiv.org/abs/2306.11695">Sun et al., A simple and effective pruning
  *     approach for large language models, 2023</a>
  */
-public final class Wanda implements PruningMethod<Wanda.Config> {
+public final class Wanda implements MaskingMethod<Wanda.Config> {
 
   private static final String SCOPE = "scope";
 
@@ -38,7 +33,7 @@ public final class Wanda implements PruningMethod<Wanda.Config> {
    * @param scope among which weights the least are found: the rows of the paper, or the whole
    *     matrix; without meaning for n:m, which finds them among {@code m}
    */
-  public record Config(Sparsity sparsity, Kept kept, Scope scope) implements SolverConfig {}
+  public record Config(Sparsity sparsity, Kept kept, Scope scope) implements MaskingMethod.Config {}
 
   @Override
   public String name() {
@@ -56,46 +51,19 @@ public final class Wanda implements PruningMethod<Wanda.Config> {
   }
 
   @Override
-  public Optional<String> refusal(int rows, int columns, Config config) {
-    return config.sparsity().pattern().refusal(rows, columns);
-  }
-
-  @Override
-  public Encoding encoding(Config config, int rows, int columns) {
-    long zeros = Selection.zeros(rows, columns, config.sparsity(), config.scope());
-    return config.kept().encoding(config.sparsity(), zeros, rows, columns);
-  }
-
-  @Override
   public Set<Statistic> requires() {
     return Set.of(Statistic.INPUT_SQUARED_NORM);
   }
 
   @Override
-  public Set<Statistic> requires(Config config) {
-    var all = EnumSet.of(Statistic.INPUT_SQUARED_NORM);
-    all.addAll(config.kept().requires());
-    return all;
-  }
-
-  @Override
-  public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
-    layer.requireFinite();
+  public Matrix scores(Layer layer, LayerStatistics statistics, Config config) {
     statistics.requireFinite(layer.name());
-    var norms =
+    return scores(
+        layer.weight(),
         statistics
             .squaredNorm()
             .orElseThrow(
-                () -> new LatheException(layer.name() + ": Wanda needs the norms of its inputs"));
-    var pruned = new Pruned(layer, statistics);
-    return levels.stream()
-        .map(
-            level -> {
-              var scores = scores(layer.weight(), norms);
-              var mask = Selection.keepGreatest(scores, level.sparsity(), level.scope());
-              return pruned.solution(mask, level.sparsity().pattern(), level.kept());
-            })
-        .toList();
+                () -> new LatheException(layer.name() + ": Wanda needs the norms of its inputs")));
   }
 
   /** {@code S [out, in]}. */

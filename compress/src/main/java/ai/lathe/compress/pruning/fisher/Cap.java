@@ -33,7 +33,8 @@ public record Cap(Config config) implements GlobalMethod {
    * @param block B; a multiple of m under n:m
    */
   public record Config(
-      Sparsity sparsity, Gathering gathering, OptionalDouble damp, int block, int recomputations) {
+      Sparsity sparsity, Gathering gathering, OptionalDouble damp, int block, int recomputations)
+      implements GlobalMethod.Config {
 
     public Config {
       FisherSettings.check("CAP", damp, block, recomputations);
@@ -57,26 +58,6 @@ public record Cap(Config config) implements GlobalMethod {
   @Override
   public String name() {
     return "cap";
-  }
-
-  @Override
-  public Gathering gathering() {
-    return config.gathering();
-  }
-
-  @Override
-  public Pattern pattern() {
-    return config.sparsity().pattern();
-  }
-
-  @Override
-  public double sparsity() {
-    return config.sparsity().share();
-  }
-
-  @Override
-  public Optional<String> refusal(int rows, int columns) {
-    return pattern().refusal(rows, columns);
   }
 
   @Override

@@ -25,7 +25,8 @@ public record FastCap(Config config) implements GlobalMethod {
   /**
    * @param damp relative to the mean of the diagonal
    */
-  public record Config(Sparsity sparsity, Gathering gathering, double damp, int block) {
+  public record Config(Sparsity sparsity, Gathering gathering, double damp, int block)
+      implements GlobalMethod.Config {
 
     public Config {
       FisherSettings.check("FastCAP", OptionalDouble.of(damp), block, 1);
@@ -40,26 +41,6 @@ public record FastCap(Config config) implements GlobalMethod {
   @Override
   public String name() {
     return "fastcap";
-  }
-
-  @Override
-  public Gathering gathering() {
-    return config.gathering();
-  }
-
-  @Override
-  public Pattern pattern() {
-    return config.sparsity().pattern();
-  }
-
-  @Override
-  public double sparsity() {
-    return config.sparsity().share();
-  }
-
-  @Override
-  public Optional<String> refusal(int rows, int columns) {
-    return Optional.empty();
   }
 
   @Override

@@ -1,5 +1,6 @@
 package ai.lathe.compress.pruning.fisher;
 
+import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.tensor.Pattern;
 import java.lang.foreign.Arena;
 import java.util.BitSet;
@@ -15,19 +16,38 @@ import java.util.Optional;
  */
 public sealed interface GlobalMethod permits OBert, Cap, FastCap, MFac {
 
+  /** What the configs of all methods have in common. */
+  interface Config {
+
+    Sparsity sparsity();
+
+    Gathering gathering();
+  }
+
   /** As {@code --prune} takes it. */
   String name();
 
+  Config config();
+
   /** The gradients that it wants. */
-  Gathering gathering();
+  default Gathering gathering() {
+    return config().gathering();
+  }
 
-  /** Where the zeros may be, and what share of all weights they are in the end. */
-  Pattern pattern();
+  /** Where the zeros may be. */
+  default Pattern pattern() {
+    return config().sparsity().pattern();
+  }
 
-  double sparsity();
+  /** What share of all weights they are in the end. */
+  default double sparsity() {
+    return config().sparsity().share();
+  }
 
   /** Why a matrix cannot be pruned so, in half a sentence; empty where it can. */
-  Optional<String> refusal(int rows, int columns);
+  default Optional<String> refusal(int rows, int columns) {
+    return pattern().refusal(rows, columns);
+  }
 
   /**
    * Sparsities to reach one after the other, each with gradients of what the last one left.

@@ -29,11 +29,8 @@ public record MFac(Config config) implements GlobalMethod {
    * @param block weights that are left to a block
    */
   public record Config(
-      Sparsity sparsity,
-      Gathering gathering,
-      OptionalDouble lambda,
-      int block,
-      int recomputations) {
+      Sparsity sparsity, Gathering gathering, OptionalDouble lambda, int block, int recomputations)
+      implements GlobalMethod.Config {
 
     public Config {
       FisherSettings.check("M-FAC", lambda, block, recomputations);
@@ -48,26 +45,6 @@ public record MFac(Config config) implements GlobalMethod {
   @Override
   public String name() {
     return "mfac";
-  }
-
-  @Override
-  public Gathering gathering() {
-    return config.gathering();
-  }
-
-  @Override
-  public Pattern pattern() {
-    return config.sparsity().pattern();
-  }
-
-  @Override
-  public double sparsity() {
-    return config.sparsity().share();
-  }
-
-  @Override
-  public Optional<String> refusal(int rows, int columns) {
-    return Optional.empty();
   }
 
   @Override

@@ -38,7 +38,8 @@ public record OBert(Config config) implements GlobalMethod {
    * @param recomputations steps in which the sparsity is reached, with new gradients for each
    */
   public record Config(
-      Sparsity sparsity, Gathering gathering, OptionalDouble damp, int block, int recomputations) {
+      Sparsity sparsity, Gathering gathering, OptionalDouble damp, int block, int recomputations)
+      implements GlobalMethod.Config {
 
     public Config {
       FisherSettings.check("oBERT", damp, block, recomputations);
@@ -59,26 +60,6 @@ public record OBert(Config config) implements GlobalMethod {
   @Override
   public String name() {
     return "obert";
-  }
-
-  @Override
-  public Gathering gathering() {
-    return config.gathering();
-  }
-
-  @Override
-  public Pattern pattern() {
-    return config.sparsity().pattern();
-  }
-
-  @Override
-  public double sparsity() {
-    return config.sparsity().share();
-  }
-
-  @Override
-  public Optional<String> refusal(int rows, int columns) {
-    return pattern().refusal(rows, columns);
   }
 
   @Override
