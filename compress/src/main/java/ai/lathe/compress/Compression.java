@@ -16,6 +16,7 @@ import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.report.SizePart;
 import ai.lathe.eval.data.TextData;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.EmbeddedModel;
@@ -341,7 +342,9 @@ public final class Compression {
         notes,
         phases.seconds(),
         Machine.peakMemory(),
-        environment());
+        environment(),
+        SizePart.of(source, written),
+        null);
   }
 
   private Map<String, Object> settings(Plan plan) {

@@ -27,6 +27,8 @@ public final class Divergence {
    * @param earError standard error of {@code ear}
    * @param top1 how often both have the same likeliest token
    * @param top1Error standard error of {@code top1}
+   * @param byPosition {@code kl} by how much of the window the models had seen, in ascending order;
+   *     absent from results of older versions
    */
   public record Result(
       @JsonProperty("model") Perplexity.Result model,
@@ -35,7 +37,8 @@ public final class Divergence {
       @JsonProperty("ear") double ear,
       @JsonProperty("ear_error") double earError,
       @JsonProperty("top1") double top1,
-      @JsonProperty("top1_error") double top1Error) {}
+      @JsonProperty("top1_error") double top1Error,
+      @JsonProperty("by_position") List<PositionKl> byPosition) {}
 
   private Divergence() {}
 
@@ -76,6 +79,7 @@ public final class Divergence {
     int scored = 0;
     var acceptance = new Mean();
     var agreement = new Mean();
+    var byPosition = new PositionKl.Means();
     var comparisons = new double[capacity][2];
     try (var task = progress.start("divergence", windows.size())) {
       for (int w = 0; w < windows.size(); w++) {
@@ -97,7 +101,9 @@ public final class Divergence {
               referenceLikelihood.add(i, window.length, p.negativeLogLikelihood(row, next));
               modelLikelihood.add(i, window.length, q.negativeLogLikelihood(row, next));
               // Both bounds hold but for rounding.
-              divergences[scored++] = Math.max(0, comparisons[row][0]);
+              double divergence = Math.max(0, comparisons[row][0]);
+              divergences[scored++] = divergence;
+              byPosition.add(i + 1, divergence);
               acceptance.add(Math.min(1, comparisons[row][1]));
               agreement.add(p.likeliest(row) == q.likeliest(row) ? 1 : 0);
             }
@@ -115,6 +121,7 @@ public final class Divergence {
         acceptance.mean(),
         acceptance.standardError(),
         agreement.mean(),
-        agreement.standardError());
+        agreement.standardError(),
+        byPosition.result());
   }
 }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -86,6 +87,40 @@ class DivergenceTest {
     assertThat(result.top1Error()).isCloseTo(Math.sqrt(top1 * (1 - top1) / 47), within(1e-13));
     assertThat(result.reference()).isEqualTo(Perplexity.measure(p, windows, Progress.NONE));
     assertThat(result.model()).isEqualTo(Perplexity.measure(q, windows, Progress.NONE));
+  }
+
+  /** Windows of different lengths: 1 token of context, 2 to 3, 4 to 7, 8 to 11. */
+  @Test
+  void byPosition() {
+    var p = model(1);
+    var q = p.disturbed(5, 0.7);
+    var windows = List.of(windows(1, 12, V).getFirst(), windows(1, 6, V).getFirst());
+    var result = measure(q, p, windows);
+    // The shorter window ends with 5 tokens seen.
+    var ranges = new int[][] {{1, 1, 2}, {2, 3, 4}, {4, 7, 4 + 2}, {8, 11, 4}};
+    assertThat(result.byPosition()).hasSize(4);
+    double sum = 0;
+    for (int r = 0; r < 4; r++) {
+      var range = result.byPosition().get(r);
+      assertThat(new long[] {range.from(), range.to(), range.tokens()})
+          .containsExactly(ranges[r][0], ranges[r][1], ranges[r][2]);
+      var divergences = new ArrayList<Double>();
+      for (var window : windows) {
+        for (int seen = range.from(); seen <= range.to() && seen < window.length; seen++) {
+          var a = p.probabilities(window, seen - 1);
+          var b = q.probabilities(window, seen - 1);
+          double kl = 0;
+          for (int v = 0; v < V; v++) {
+            kl += a[v] * Math.log(a[v] / b[v]);
+          }
+          divergences.add(kl);
+        }
+      }
+      double mean = divergences.stream().mapToDouble(d -> d).average().orElseThrow();
+      assertThat(range.kl()).isCloseTo(mean, within(1e-13));
+      sum += range.kl() * range.tokens();
+    }
+    assertThat(sum / 16).as("all of them").isCloseTo(result.kl().mean(), within(1e-13));
   }
 
   @Test

@@ -8,6 +8,8 @@ import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonSubTypes;
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import java.util.List;
 
 /**
@@ -15,6 +17,11 @@ import java.util.List;
  * codecs, and activations rounded where the model says so.
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
+@JsonTypeInfo(use = JsonTypeInfo.Id.DEDUCTION)
+@JsonSubTypes({
+  @JsonSubTypes.Type(Measurement.Language.class),
+  @JsonSubTypes.Type(Measurement.Embedding.class)
+})
 public sealed interface Measurement {
 
   /**

@@ -1,6 +1,7 @@
 package ai.lathe.compress.report;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * One compressed matrix.
@@ -24,4 +25,11 @@ public record LayerReport(
     double relativeError,
     boolean calibrated,
     double seconds,
-    List<String> fallbacks) {}
+    List<String> fallbacks) {
+
+  public LayerReport {
+    Objects.requireNonNull(name, "a layer without a name");
+    Objects.requireNonNull(encoding, "a layer without an encoding");
+    fallbacks = fallbacks == null ? List.of() : List.copyOf(fallbacks);
+  }
+}

@@ -2,8 +2,11 @@ package ai.lathe.compress.report;
 
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.transform.Change;
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * What one compression run did, measured on the artifact that it wrote. Its JSON form is {@code
@@ -18,7 +21,10 @@ import java.util.Map;
  * @param quality of the reopened artifact against the original
  * @param seconds by phase
  * @param peakMemoryBytes most memory that the process held, native memory included
+ * @param parts of which the sizes are made up
+ * @param allocation how levels were chosen; null where the recipe gave them
  */
+@JsonInclude(Include.NON_NULL)
 public record Report(
     String version,
     String model,
@@ -34,7 +40,26 @@ public record Report(
     List<String> notes,
     Map<String, Double> seconds,
     long peakMemoryBytes,
-    Map<String, String> environment) {
+    Map<String, String> environment,
+    List<SizePart> parts,
+    AllocationReport allocation) {
+
+  public Report {
+    // Files of older versions lack what came later.
+    settings = Objects.requireNonNullElse(settings, Map.of());
+    fingerprint = Objects.requireNonNullElse(fingerprint, Map.of());
+    transforms = all(transforms);
+    layers = all(layers);
+    fallbacks = all(fallbacks);
+    notes = all(notes);
+    seconds = Objects.requireNonNullElse(seconds, Map.of());
+    environment = Objects.requireNonNullElse(environment, Map.of());
+    parts = all(parts);
+  }
+
+  private static <T> List<T> all(List<T> some) {
+    return some == null ? List.of() : List.copyOf(some);
+  }
 
   /**
    * Exact sizes.
