@@ -27,10 +27,17 @@ public interface Allocator {
    * @param loss of it, as the allocator judges: a sum of losses, or a measured fitness
    * @param bound that no allocation's loss is below, where the allocator can tell; NaN elsewhere
    * @param history of a search, oldest first; empty where there was none
+   * @param notes what there is to know of how it was found, a line each
    */
-  record Result(Allocation allocation, double loss, double bound, List<Step> history) {
+  record Result(
+      Allocation allocation, double loss, double bound, List<Step> history, List<String> notes) {
     public Result {
       history = List.copyOf(history);
+      notes = List.copyOf(notes);
+    }
+
+    public Result(Allocation allocation, double loss, double bound, List<Step> history) {
+      this(allocation, loss, bound, history, List.of());
     }
   }
 
