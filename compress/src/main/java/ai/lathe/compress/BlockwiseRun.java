@@ -3,6 +3,7 @@ package ai.lathe.compress;
 import ai.lathe.compress.calibration.BlockCalibration;
 import ai.lathe.compress.calibration.Coverage;
 import ai.lathe.compress.calibration.Importance;
+import ai.lathe.compress.calibration.InputScale;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Level;

@@ -6,12 +6,15 @@ import ai.lathe.tensor.LinearWeight;
 /** Compressed layers to choose from, with their costs and losses. */
 public interface LevelStore {
 
+  /** The name of the level that leaves a layer as it is. */
+  String ORIGINAL = "original";
+
   LevelTable table();
 
   /**
    * A layer at a level, as it will be written.
    *
-   * @param level of {@link Option#level()}; that of the original gives the original
+   * @param level of {@link Option#level()}; {@link #ORIGINAL} gives the model's own
    */
   LinearWeight weight(Address address, String level);
 }

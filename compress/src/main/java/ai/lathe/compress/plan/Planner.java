@@ -76,12 +76,30 @@ public final class Planner {
     return new Planner(model, recipe, target).plan();
   }
 
-  private Plan plan() {
-    var slots =
-        model.addresses().stream()
-            .filter(address -> !address.isVector(model.architecture()))
-            .map(this::slot)
+  /** Every matrix as an artifact of this kind keeps it where nobody compresses it. */
+  public static Plan original(Checkpoint model, Target target) {
+    var planner = new Planner(model, new Recipe(List.of()), target);
+    var entries =
+        planner.slots().stream()
+            .map(
+                slot ->
+                    slot.stored(
+                        planner.kept(
+                            slot.address(), model.architecture().parameter(slot.address().role())),
+                        Optional.empty()))
             .toList();
+    return new Plan(target, entries, List.of(), Map.of(), List.copyOf(planner.notes));
+  }
+
+  private List<Slot> slots() {
+    return model.addresses().stream()
+        .filter(address -> !address.isVector(model.architecture()))
+        .map(this::slot)
+        .toList();
+  }
+
+  private Plan plan() {
+    var slots = slots();
     var pruning = new PruningPlan(model, recipe, target, halfType(), slots, notes::add);
     var entries = slots.stream().map(slot -> entry(slot, pruning)).toList();
     Compensated.requireAny(entries, recipe);

@@ -1,4 +1,4 @@
-package ai.lathe.compress;
+package ai.lathe.compress.calibration;
 
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.LayerStatistics.Range;
@@ -8,12 +8,13 @@ import ai.lathe.tensor.Rotated;
 import ai.lathe.tensor.Sum;
 
 /** The scale of inputs that is stored with a weight, from the range that calibration met. */
-final class InputScale {
+public final class InputScale {
 
   private InputScale() {}
 
   /** The weight with the scale that its activations need; itself where they need none. */
-  static LinearWeight calibrated(String name, LinearWeight weight, LayerStatistics statistics) {
+  public static LinearWeight calibrated(
+      String name, LinearWeight weight, LayerStatistics statistics) {
     if (!weight.encoding().calibratesInput()) {
       return weight;
     }

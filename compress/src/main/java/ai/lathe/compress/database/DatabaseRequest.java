@@ -1,0 +1,33 @@
+package ai.lathe.compress.database;
+
+import ai.lathe.compress.plan.Target;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * What a level database is to hold.
+ *
+ * @param directory of the database; one that is there already gets what it lacks
+ * @param levels in order
+ * @param target kind of artifacts that will be made of it
+ * @param together whether layers that engines run as one product have one level
+ * @param resume go on with a run that was interrupted
+ * @param force begin anew, whatever is there
+ */
+public record DatabaseRequest(
+    Path directory,
+    List<LevelSpec> levels,
+    Target target,
+    boolean together,
+    boolean resume,
+    boolean force) {
+
+  public DatabaseRequest {
+    levels = List.copyOf(levels);
+  }
+
+  /** With every default. */
+  public static DatabaseRequest of(Path directory, List<LevelSpec> levels, Target target) {
+    return new DatabaseRequest(directory, levels, target, true, false, false);
+  }
+}

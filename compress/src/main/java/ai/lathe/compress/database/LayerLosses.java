@@ -1,0 +1,88 @@
+package ai.lathe.compress.database;
+
+import ai.lathe.compress.allocation.Measure;
+import ai.lathe.compress.quantization.OutputError;
+import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Matrix;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.Map;
+
+/** What a layer loses at its levels, by every measure that its input's statistics allow. */
+final class LayerLosses {
+
+  private static final int ROWS = 512;
+
+  private final Matrix weight;
+  private final Matrix gram;
+  private final Sums original;
+
+  /**
+   * Squares summed.
+   *
+   * @param output {@code tr(D H D^T)}
+   * @param weight {@code ||D||^2}
+   * @param hessian {@code sum(D_ij^2 H_jj)}
+   */
+  private record Sums(double output, double weight, double hessian) {}
+
+  /**
+   * @param weight {@code W [out, in]}
+   * @param gram {@code H [in, in]}, symmetric
+   */
+  LayerLosses(Matrix weight, Matrix gram) {
+    this.weight = weight;
+    this.gram = gram;
+    this.original = sums((_, _, _) -> {});
+  }
+
+  /** Takes something away from rows {@code [from, to)}. */
+  private interface Subtrahend {
+    void from(int from, int to, float[] rows);
+  }
+
+  /** Of a level. */
+  Map<Measure, Double> of(LinearWeight level) {
+    var decoder = level.rowDecoder();
+    var lost =
+        sums(
+            (from, to, rows) -> {
+              var decoded = new float[rows.length];
+              decoder.decode(from, to, decoded, 0);
+              for (int i = 0; i < rows.length; i++) {
+                rows[i] -= decoded[i];
+              }
+            });
+    var losses = new EnumMap<Measure, Double>(Measure.class);
+    losses.put(Measure.OUTPUT, relative(lost.output, original.output));
+    losses.put(Measure.WEIGHT, relative(lost.weight, original.weight));
+    losses.put(Measure.HESSIAN, relative(lost.hessian, original.hessian));
+    return losses;
+  }
+
+  /** A layer that gives nothing loses nothing. Rounding may take a sum of squares below 0. */
+  private static double relative(double lost, double total) {
+    return total == 0 ? 0 : Math.max(0, lost / total);
+  }
+
+  private Sums sums(Subtrahend subtrahend) {
+    int n = weight.columns();
+    double output = 0;
+    double squares = 0;
+    double weighted = 0;
+    for (int from = 0; from < weight.rows(); from += ROWS) {
+      int to = Math.min(from + ROWS, weight.rows());
+      var d = new Matrix(to - from, n, Arrays.copyOfRange(weight.values(), from * n, to * n));
+      subtrahend.from(from, to, d.values());
+      output += OutputError.energy(d, gram);
+      for (int i = 0; i < to - from; i++) {
+        for (int j = 0; j < n; j++) {
+          double square = (double) d.at(i, j) * d.at(i, j);
+          squares += square;
+          weighted += square * gram.at(j, j);
+        }
+      }
+    }
+    return new Sums(output, squares, weighted);
+  }
+}
