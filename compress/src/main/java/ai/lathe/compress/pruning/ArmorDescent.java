@@ -1,5 +1,6 @@
 package ai.lathe.compress.pruning;
 
+import ai.lathe.compress.training.Adam;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.Gemm;
@@ -138,9 +139,9 @@ final class ArmorDescent {
    */
   Matrix slopes(int factor) {
     return switch (factor) {
-      case 0 -> stepA.gradient;
-      case 1 -> stepB.gradient;
-      default -> stepS.gradient;
+      case 0 -> stepA.gradient();
+      case 1 -> stepB.gradient();
+      default -> stepS.gradient();
     };
   }
 
@@ -201,29 +202,29 @@ final class ArmorDescent {
             slope.set(i, j, (float) (scale * squares[j] * error));
           }
         });
-    clear(stepB.gradient);
+    clear(stepB.gradient());
     clear(right);
     for (int j = 0; j < n; j += wide) {
       // d B = (A S)^T d; and d B^T goes back to A S.
       var block = View.of(b, j, j + wide, 0, wide);
       Gemm.add(
-          View.of(stepB.gradient, j, j + wide, 0, wide),
+          View.of(stepB.gradient(), j, j + wide, 0, wide),
           columns(left, j).transposed(),
           columns(slope, j));
       Gemm.add(columns(right, j), columns(slope, j), block.transposed());
     }
-    clear(stepA.gradient);
+    clear(stepA.gradient());
     clear(slopeS);
     for (int i = 0; i < w.rows(); i += high) {
       var block = View.of(a, i, i + high, 0, high);
       Gemm.add(
-          View.of(stepA.gradient, i, i + high, 0, high),
+          View.of(stepA.gradient(), i, i + high, 0, high),
           rows(right, i, high),
           rows(s, i, high).transposed());
       Gemm.add(rows(slopeS, i, high), block.transposed(), rows(right, i, high));
     }
     for (int i = 0; i < kept.length; i++) {
-      stepS.gradient.values()[i] = kept[i] ? slopeS.values()[i] : 0;
+      stepS.gradient().values()[i] = kept[i] ? slopeS.values()[i] : 0;
     }
   }
 

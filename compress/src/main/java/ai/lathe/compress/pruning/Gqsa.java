@@ -1,5 +1,6 @@
 package ai.lathe.compress.pruning;
 
+import ai.lathe.compress.layer.BlockSolver;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
@@ -12,6 +13,7 @@ import ai.lathe.compress.quantization.InverseFactor;
 import ai.lathe.compress.quantization.InverseFactors;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.quantization.Settings;
+import ai.lathe.model.Address;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
@@ -23,6 +25,7 @@ import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.linalg.Parallel;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -35,15 +38,25 @@ import java.util.Set;
  * <p>A group counts with the sum of {@code w_j^2 / (H^-1)_jj^2}, and of each row the lowest are
  * dropped. Then the weights that stay are rounded in one sweep of error feedback, which makes up
  * for what is dropped too; and, codes as they are, the scales of a row are fitted together to its
- * outputs by least squares. The paper trains weights, scales and zero points against the block's
- * output instead, and then scales and zero points against the model's loss.
+ * outputs by least squares. That is where {@link Bqpo} begins, which trains weights, scales and
+ * zero points of all layers of a block against what the block gave out.
  *
  * @see <a href="https://arxiv.org/abs/2412.17560">Zeng et al., GQSA, 2024</a>
  */
-public final class Gqsa implements PruningMethod<Gqsa.Config> {
+public final class Gqsa implements PruningMethod<Gqsa.Config>, BlockSolver<Gqsa.Config> {
 
   /** What recipes may set. */
-  public static final List<String> SETTINGS = List.of("dampening_frac", "fit_scales");
+  public static final List<String> SETTINGS =
+      List.of(
+          "dampening_frac",
+          "fit_scales",
+          "epochs",
+          "batch_tokens",
+          "tokens",
+          "learning_rate",
+          "scale_learning_rate",
+          "weight_decay",
+          "seed");
 
   private static final int GROUP = 16;
   private static final int BITS = 4;
@@ -53,9 +66,15 @@ public final class Gqsa implements PruningMethod<Gqsa.Config> {
    * @param sparsity in blocks of one row and whole groups
    * @param grid with a group for each block
    * @param dampening share of the mean diagonal of {@code H} that is added to it
-   * @param fitScales whether scales are fitted to the outputs in the end
+   * @param fitScales whether scales are fitted to the outputs of the layer
+   * @param training of the block
    */
-  public record Config(Sparsity sparsity, IntegerGrid grid, double dampening, boolean fitScales)
+  public record Config(
+      Sparsity sparsity,
+      IntegerGrid grid,
+      double dampening,
+      boolean fitScales,
+      Bqpo.Settings training)
       implements SolverConfig {
 
     public Config {
@@ -91,7 +110,15 @@ public final class Gqsa implements PruningMethod<Gqsa.Config> {
         new Sparsity(sparsity.share(), new Pattern.Blocks(1, group)),
         grid(kept, group),
         given.number("dampening_frac", 0.01),
-        given.flag("fit_scales", true));
+        given.flag("fit_scales", true),
+        new Bqpo.Settings(
+            given.integer("epochs", 5),
+            given.integer("batch_tokens", 512),
+            given.integer("tokens", 1 << 15),
+            given.number("learning_rate", 0.1),
+            given.number("scale_learning_rate", 0.003),
+            given.number("weight_decay", 0),
+            given.integer("seed", 0)));
   }
 
   private static IntegerGrid grid(Kept kept, int group) {
@@ -132,6 +159,28 @@ public final class Gqsa implements PruningMethod<Gqsa.Config> {
     return levels.stream()
         .map(level -> solve(layer.weight(), gram, factors.get(false, level.dampening()), level))
         .toList();
+  }
+
+  @Override
+  public Map<Address, Solution> solve(Problem<Config> problem) {
+    var solutions = new LinkedHashMap<Address, Solution>();
+    for (var part : problem.parts()) {
+      solutions.put(
+          part.address(),
+          solve(part.layer(), part.statistics(), List.of(part.config())).getFirst());
+    }
+    var training = problem.parts().getFirst().config().training();
+    if (problem.parts().stream().anyMatch(part -> !part.config().training().equals(training))) {
+      throw new LatheException(
+          "gqsa trains the layers of a block together: give all of block %d the same epochs, rates, tokens and seed"
+              .formatted(problem.block()));
+    }
+    if (training.epochs() == 0) {
+      return solutions;
+    }
+    try (var bqpo = new Bqpo(problem, training, solutions)) {
+      return bqpo.solve();
+    }
   }
 
   private static Solution solve(Matrix weight, Matrix gram, InverseFactor factor, Config config) {

@@ -4,10 +4,11 @@ import ai.lathe.compress.layer.BlockSolver.Part;
 import ai.lathe.compress.layer.BlockSolver.Problem;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.quantization.Gsq.Config;
+import ai.lathe.compress.training.BlockBatches;
+import ai.lathe.compress.training.BlockBatches.Batch;
 import ai.lathe.model.Address;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.GroupQuantized;
-import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.Torch;
 import ai.lathe.torch.TorchBlock;
 import java.lang.foreign.Arena;
@@ -19,7 +20,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -33,33 +33,13 @@ import org.bytedeco.pytorch.Tensor;
  */
 final class GsqBlock implements AutoCloseable {
 
-  /** One batch in this many is kept apart, to choose between start and result. */
-  private static final int APART = 8;
-
   private final Problem<Config> problem;
   private final List<Part<Config>> parts;
   private final Config level;
   private final Arena arena = Arena.ofShared();
   private final Map<Address, Tensor> hard = new HashMap<>();
   private final Map<Address, Solution> solutions = new LinkedHashMap<>();
-  private final List<Batch> training = new ArrayList<>();
-  private final List<Batch> validation = new ArrayList<>();
-
-  /**
-   * Some sequences.
-   *
-   * @param hidden the block's input, {@code [sequences, tokens, hidden]}
-   * @param mask {@code [sequences, tokens]}, 1 for real tokens; null where all are
-   */
-  private record Batch(Tensor hidden, Tensor mask) {}
-
-  /** Some rows of a batch of {@link HiddenStates}. */
-  private record Place(int batch, int row, int rows) {
-
-    Tensor of(Tensor all) {
-      return all.narrow(0, row, rows);
-    }
-  }
+  private final BlockBatches batches;
 
   /** A half of the block, run on a batch. */
   private interface Half {
@@ -95,7 +75,8 @@ final class GsqBlock implements AutoCloseable {
     this.problem = problem;
     this.parts = parts;
     this.level = parts.getFirst().config();
-    choose(problem.inputs());
+    long seed = 31L * level.seed() + problem.block();
+    this.batches = new BlockBatches(problem.inputs(), level.batchTokens(), level.tokens(), seed);
   }
 
   Map<Address, Solution> solve() {
@@ -135,48 +116,10 @@ final class GsqBlock implements AutoCloseable {
         Torch.owned(() -> Torch.ofFloats(weight.values(), weight.rows(), weight.columns())));
   }
 
-  /** Draws the batches of all steps: as many as the tokens allowed make, some kept apart. */
-  private void choose(HiddenStates inputs) {
-    var random = new Random(31L * level.seed() + problem.block());
-    var places = new ArrayList<Place>();
-    for (int batch = 0; batch < inputs.batches(); batch++) {
-      int sequences = inputs.tokens(batch).length;
-      int step = Math.clamp(level.batchTokens() / inputs.tokens(batch)[0].length, 1, sequences);
-      for (int row = 0; row < sequences; row += step) {
-        places.add(new Place(batch, row, Math.min(step, sequences - row)));
-      }
-    }
-    Collections.shuffle(places, random);
-    int apart = Math.max(1, places.size() / APART);
-    take(inputs, places.subList(0, apart), level.tokens() / APART, validation);
-    take(inputs, places.subList(apart, places.size()), level.tokens(), training);
-    if (training.isEmpty()) {
-      training.addAll(validation);
-    }
-  }
-
-  private static void take(HiddenStates inputs, List<Place> places, long most, List<Batch> into) {
-    long tokens = 0;
-    for (var place : places) {
-      if (tokens < most) {
-        into.add(
-            new Batch(
-                Torch.owned(() -> place.of(inputs.get(place.batch()))),
-                Optional.ofNullable(inputs.padding(place.batch()))
-                    .map(padding -> Torch.owned(() -> place.of(padding)))
-                    .orElse(null)));
-        tokens += (long) place.rows() * inputs.tokens(place.batch())[0].length;
-      }
-    }
-  }
-
   private void attend(Map<Batch, Tensor> attended) {
     var block = problem.original().with(hard);
-    for (var batches : List.of(training, validation)) {
-      for (var batch : batches) {
-        attended.computeIfAbsent(
-            batch, _ -> Torch.owned(() -> block.attend(batch.hidden(), batch.mask())));
-      }
+    for (var batch : batches.all()) {
+      attended.put(batch, Torch.owned(() -> block.attend(batch.hidden(), batch.mask())));
     }
   }
 
@@ -188,10 +131,8 @@ final class GsqBlock implements AutoCloseable {
     var learners = new ArrayList<Learner>();
     var starts = new HashMap<Part<Config>, Solution>();
     try {
-      for (var batches : List.of(training, validation)) {
-        for (var batch : batches) {
-          targets.computeIfAbsent(batch, _ -> Torch.owned(() -> original(half, batch)));
-        }
+      for (var batch : batches.all()) {
+        targets.put(batch, Torch.owned(() -> original(half, batch)));
       }
       for (var part : layers) {
         var start = noted(Gsq.start(part.layer(), part.statistics(), part.config()));
@@ -221,7 +162,7 @@ final class GsqBlock implements AutoCloseable {
   }
 
   private Solution noted(Solution start) {
-    if (training.getFirst() != validation.getFirst()) {
+    if (!batches.sameText()) {
       return start;
     }
     var notes = new ArrayList<>(start.fallbacks());
@@ -255,7 +196,7 @@ final class GsqBlock implements AutoCloseable {
     var order = new ArrayList<Batch>();
     for (int step = 0; step < level.steps(); step++) {
       if (order.isEmpty()) {
-        order.addAll(training);
+        order.addAll(batches.training());
         Collections.shuffle(order, random);
       }
       if (step % 10 == 0) {
@@ -279,7 +220,7 @@ final class GsqBlock implements AutoCloseable {
       }
       try (var _ = new PointerScope();
           var _ = new AutoGradMode(true)) {
-        half.backward(squared(half.run(block, batch), targets.get(batch), batch.mask()));
+        half.backward(batch.squared(half.run(block, batch), targets.get(batch)));
         for (var learner : learners) {
           var gradient = learner.leaf().grad();
           // That of an expert without tokens is undefined.
@@ -301,32 +242,18 @@ final class GsqBlock implements AutoCloseable {
   private double loss(Half half, Map<Batch, Tensor> targets) {
     var block = problem.original().with(hard);
     double sum = 0;
-    for (var batch : validation) {
+    for (var batch : batches.validation()) {
       try (var _ = new PointerScope()) {
-        sum += squared(half.run(block, batch), targets.get(batch), batch.mask()).item_double();
+        sum += batch.squared(half.run(block, batch), targets.get(batch)).item_double();
       }
     }
     return sum;
   }
 
-  /** Summed over real tokens. */
-  private static Tensor squared(Tensor output, Tensor target, Tensor mask) {
-    var difference = output.sub(target);
-    var real = mask == null ? difference : difference.mul(mask.unsqueeze(-1));
-    return real.square().sum();
-  }
-
   @Override
   public void close() {
     hard.values().forEach(Tensor::close);
-    for (var batches : List.of(training, validation)) {
-      for (var batch : batches) {
-        batch.hidden().close();
-        if (batch.mask() != null) {
-          batch.mask().close();
-        }
-      }
-    }
+    batches.close();
     arena.close();
   }
 }
