@@ -2,37 +2,17 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
-import ai.lathe.compress.journal.Fingerprint;
-import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.layer.Statistic;
-import ai.lathe.compress.measure.Executor;
-import ai.lathe.compress.measure.Measurement;
-import ai.lathe.compress.plan.Estimate;
-import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
-import ai.lathe.compress.pruning.fisher.PrunedCheckpoint;
 import ai.lathe.compress.recipe.Recipe;
-import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
-import ai.lathe.compress.report.ReportFile;
-import ai.lathe.compress.report.SizePart;
-import ai.lathe.eval.data.TextData;
 import ai.lathe.model.Checkpoint;
-import ai.lathe.model.EmbeddedModel;
-import ai.lathe.model.checkpoint.CheckpointPlan;
-import ai.lathe.model.checkpoint.CheckpointWriters;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
-import ai.lathe.tensor.linalg.Gemm;
-import ai.lathe.torch.HiddenStates;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -68,7 +48,7 @@ public final class Compression {
   }
 
   private Report run() {
-    refuseToOverwrite(request.artifact());
+    PlannedRun.refuseToOverwrite(request);
     try (var source = Checkpoints.open(request.model(), progress)) {
       var global = GlobalPruning.of(request.recipe());
       if (global.isEmpty()) {
@@ -109,7 +89,6 @@ public final class Compression {
       Recipe recipe,
       Optional<Texts> drawn,
       List<String> told) {
-    var artifact = request.artifact();
     var plan = Planner.plan(source, recipe, request.target());
     var importance = importance(source, plan);
     boolean calibrates = plan.calibrates(known());
@@ -117,51 +96,17 @@ public final class Compression {
         drawn
             .map(all -> all.first(calibrates ? request.samples() : 0))
             .orElseGet(() -> texts(source, calibrates, request.samples()));
-    var outline = outline(source, plan);
-    var notes = new ArrayList<>(plan.notes());
-    notes.addAll(texts.notes());
-    notes.addAll(outline.notes());
-    notes.forEach(note -> messages.accept("note: " + note));
-    notes.addAll(0, told);
-    plan.fallbacks().forEach(fallback -> messages.accept("fallback: " + fallback));
-    var fingerprint = fingerprint(source, plan, texts);
-    estimate(source, plan, texts, outline.bytes());
-    phases.end("prepare");
+    return new PlannedRun(request, progress, messages, phases)
+        .run(original, source, plan, importance, texts, told, Optional.empty());
+  }
 
-    try (var journal = open(fingerprint)) {
-      var steps = write(source, plan, importance, outline, texts, journal);
-      phases.end("compress");
-      try (var written = Checkpoints.open(artifact)) {
-        var measured =
-            Measurement.of(Executor.TORCH, written, original, texts.evaluation(), progress);
-        phases.end("measure");
-        var report = report(original, written, plan, steps, measured, fingerprint, notes);
-        ReportFile.write(report, ReportFile.of(artifact));
-        journal.delete();
-        return report;
-      }
-    }
+  private Texts texts(Checkpoint source, boolean calibrates, int samples) {
+    return RequestedTexts.take(request, source, calibrates, samples, messages);
   }
 
   /** What solvers need not wait for. */
   private Set<Statistic> known() {
     return request.imatrix().isPresent() ? Set.of(Statistic.INPUT_SQUARED_NORM) : Set.of();
-  }
-
-  private void refuseToOverwrite(Path artifact) {
-    if (request.resume() || request.force()) {
-      return;
-    }
-    if (Files.exists(Journal.fileFor(artifact))) {
-      throw new LatheException(
-          "an unfinished run of "
-              + artifact
-              + " is there: --resume goes on with it, --force starts over");
-    }
-    if (CheckpointWriters.occupied(artifact)) {
-      throw new LatheException(
-          artifact + " exists already; choose another name, or replace it with --force");
-    }
   }
 
   private Importance importance(Checkpoint source, Plan plan) {
@@ -174,225 +119,5 @@ public final class Compression {
               + " GGUF, while gptq and its like learn more from the calibration text itself");
     }
     return Importance.read(request.imatrix().get(), source);
-  }
-
-  private Texts texts(Checkpoint source, boolean calibrates, int samples) {
-    var tokenizer =
-        source
-            .tokenizer()
-            .orElseThrow(
-                () ->
-                    new LatheException(
-                        request.model()
-                            + " has no tokenizer, and without one there is no text to measure on"));
-    int length = Texts.length(request.sequenceLength(), source.config().context());
-    var kind = source.architecture().kind();
-    if (request.calibration().isEmpty()) {
-      messages.accept(
-          "note: no --data given: the public-domain text that comes with Lathe is used; text like the model's own would be better");
-    }
-    var calibration =
-        TextData.open(
-            request.calibration().orElseGet(() -> EmbeddedModel.cached().calibration()),
-            request.field());
-    var evaluation =
-        request.evaluation().isPresent() || request.calibration().isPresent()
-            ? request.evaluation()
-            : Optional.of(EmbeddedModel.cached().heldOut());
-    return Texts.take(
-        kind,
-        tokenizer,
-        calibration,
-        evaluation.map(file -> TextData.open(file, request.field())),
-        calibrates,
-        samples,
-        length,
-        request.seed());
-  }
-
-  private Fingerprint fingerprint(Checkpoint source, Plan plan, Texts texts) {
-    var parts = new LinkedHashMap<String, String>();
-    parts.put("version", Version.CURRENT);
-    parts.put("model", Fingerprint.of(source));
-    parts.put("data", Fingerprint.of(texts.calibration()));
-    // What the recipe comes to, layer by layer: two recipes that mean the same may be exchanged.
-    parts.put("recipe", Fingerprint.ofText(recipeText(plan)));
-    request.imatrix().ifPresent(file -> parts.put("imatrix", Fingerprint.ofFile(file)));
-    parts.put("evaluation data", Fingerprint.of(texts.evaluation()));
-    return new Fingerprint(parts);
-  }
-
-  private static String recipeText(Plan plan) {
-    var text = new StringBuilder(plan.target().name());
-    plan.transforms().forEach(transform -> text.append('\n').append(transform));
-    for (var entry : plan.entries()) {
-      text.append('\n').append(entry.name()).append(' ').append(entry.encoding().label());
-      entry
-          .level()
-          .ifPresent(
-              level -> text.append(level.solver().getClass().getName()).append(level.config()));
-    }
-    return text.toString();
-  }
-
-  private void estimate(Checkpoint source, Plan plan, Texts texts, long artifactBytes) {
-    long states = HiddenStates.bytes(texts.calibration(), source.config().hidden());
-    boolean spills = states > Executor.STATES_IN_MEMORY;
-    var estimate =
-        Estimate.of(
-            plan,
-            source.architecture(),
-            source.config(),
-            spills ? 0 : states,
-            artifactBytes + (spills ? states : 0),
-            Executor.BATCH_TOKENS,
-            tokens(texts.calibration()),
-            tokens(texts.evaluation()),
-            Machine.multiplyRate());
-    messages.accept(estimate.summary());
-    estimate.check(request.artifact());
-  }
-
-  private static long tokens(List<int[]> sequences) {
-    return sequences.stream().mapToLong(sequence -> sequence.length).sum();
-  }
-
-  private Journal open(Fingerprint fingerprint) {
-    var file = Journal.fileFor(request.artifact());
-    // A run that was killed when its layers had been pruned together, and no sooner, has no
-    // journal.
-    boolean pruned = Files.exists(PrunedCheckpoint.fileFor(request.artifact()));
-    boolean begun = Files.isRegularFile(file) || !pruned;
-    return request.resume() && begun
-        ? Journal.resume(file, fingerprint)
-        : Journal.start(file, fingerprint);
-  }
-
-  /**
-   * Everything up to an artifact that is complete and in its place; what the journal has as done is
-   * not done again.
-   */
-  private Steps write(
-      Checkpoint source,
-      Plan plan,
-      Importance importance,
-      CheckpointPlan outline,
-      Texts texts,
-      Journal journal) {
-    var steps = new Steps(journal);
-    if (steps.has(source.config().blocks() - 1) && !Files.exists(outline.staging())) {
-      // Killed after the artifact was moved into place: all that is left is to measure it.
-      return steps;
-    }
-    var addresses = source.addresses().stream().filter(steps::has).toList();
-    // What was killed before its first step may have left half a beginning: it begins anew.
-    try (var writer = addresses.isEmpty() ? outline.create() : outline.resume(addresses);
-        var written = Checkpoints.open(writer.staging())) {
-      var run = new BlockwiseRun(source, plan, importance, writer, written, steps, progress);
-      if (texts.calibration().isEmpty()) {
-        run.run(Optional.empty());
-      } else {
-        var spill = request.artifact().toAbsolutePath().getParent();
-        int width = source.config().hidden();
-        try (var states =
-            new HiddenStates(
-                texts.calibration(),
-                width,
-                Executor.BATCH_TOKENS,
-                Executor.STATES_IN_MEMORY,
-                spill)) {
-          run.run(Optional.of(states));
-        }
-      }
-      writer.finish();
-      return steps;
-    }
-  }
-
-  private CheckpointPlan outline(Checkpoint source, Plan plan) {
-    return plan.target()
-        .outline(request.artifact(), source, plan.encodings(), plan.ordersColumns());
-  }
-
-  private Report report(
-      Checkpoint source,
-      Checkpoint written,
-      Plan plan,
-      Steps steps,
-      Measurement measured,
-      Fingerprint fingerprint,
-      List<String> notes) {
-    var layers = steps.layers();
-    var fallbacks =
-        layers.stream()
-            .flatMap(layer -> layer.fallbacks().stream().map(why -> layer.name() + ": " + why))
-            .toList();
-    return new Report(
-        Version.CURRENT,
-        request.model(),
-        request.artifact().toString(),
-        written.format(),
-        settings(plan),
-        fingerprint.parts(),
-        size(source, written, plan, layers),
-        measured,
-        steps.changes(),
-        layers,
-        fallbacks,
-        notes,
-        phases.seconds(),
-        Machine.peakMemory(),
-        environment(),
-        SizePart.of(source, written),
-        null);
-  }
-
-  private Map<String, Object> settings(Plan plan) {
-    var settings = new LinkedHashMap<String, Object>();
-    settings.put("recipe", request.recipe().toString());
-    settings.put("target", plan.target().name());
-    settings.put("calibration", request.calibration().map(Path::toString).orElse("built in"));
-    settings.put("evaluation", request.evaluation().map(Path::toString).orElse("held out"));
-    settings.put("samples", request.samples());
-    request.imatrix().ifPresent(file -> settings.put("imatrix", file.toString()));
-    request.sequenceLength().ifPresent(length -> settings.put("sequence_length", length));
-    settings.put("seed", request.seed());
-    return settings;
-  }
-
-  private static Report.Size size(
-      Checkpoint source, Checkpoint written, Plan plan, List<LayerReport> layers) {
-    long weights = plan.entries().stream().mapToLong(Plan.Entry::weights).sum();
-    var compressed = plan.entries().stream().filter(entry -> entry.level().isPresent()).toList();
-    double compressedBits = 8.0 * compressed.stream().mapToLong(plan::bytes).sum();
-    long compressedWeights = compressed.stream().mapToLong(Plan.Entry::weights).sum();
-    return new Report.Size(
-        source.bytes(),
-        written.bytes(),
-        (double) source.bytes() / written.bytes(),
-        weights,
-        8.0 * plan.bytes() / weights,
-        compressedWeights == 0 ? 0 : compressedBits / compressedWeights,
-        sparsity(layers));
-  }
-
-  private static double sparsity(List<LayerReport> layers) {
-    double weights = 0;
-    double zeros = 0;
-    for (var layer : layers) {
-      double all = (double) layer.rows() * layer.columns();
-      weights += all;
-      zeros += layer.sparsity() * all;
-    }
-    return weights == 0 ? 0 : zeros / weights;
-  }
-
-  private static Map<String, String> environment() {
-    var environment = new LinkedHashMap<String, String>();
-    environment.put("java", Runtime.version().toString());
-    environment.put("system", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
-    environment.put("cores", Integer.toString(Runtime.getRuntime().availableProcessors()));
-    environment.put("kernel", Gemm.kernel());
-    return environment;
   }
 }

@@ -6,10 +6,13 @@ import ai.lathe.compress.quantization.Grid;
 import ai.lathe.compress.transform.BlockTransform;
 import ai.lathe.compress.transform.Treatment;
 import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
+import ai.lathe.model.checkpoint.CheckpointPlan;
 import ai.lathe.tensor.Encoding;
+import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -152,6 +155,11 @@ public record Plan(
   /** Exact bytes of the tensors that will hold a matrix. */
   public long bytes(Entry entry) {
     return target.bytes(entry.encoding(), entry.rows(), entry.columns());
+  }
+
+  /** The artifact with every byte accounted for. */
+  public CheckpointPlan outline(Path artifact, Checkpoint source) {
+    return target.outline(artifact, source, encodings(), ordersColumns());
   }
 
   /** Bytes of all matrices. */

@@ -4,6 +4,7 @@ import ai.lathe.compress.allocation.Allocator;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import java.util.List;
+import java.util.Map;
 
 /**
  * How the levels of a mixture were chosen.
@@ -13,11 +14,18 @@ import java.util.List;
  * @param measure of the losses that were added up, by name; of a search the name of its fitness
  * @param loss of what was chosen, as the allocator judges
  * @param bound that no choice's loss is below; null where the allocator cannot tell
- * @param budgetBytes that the units together might take
+ * @param budgetBytes that the units together might take; of a budget of time what they take
  * @param bytes that they take
  * @param choices one a unit, in order of execution
  * @param points other artifacts, to set this one beside
  * @param history of a search, oldest first; empty where there was none
+ * @param kind of target: {@code size}, {@code bits_per_weight}, {@code kl}, {@code ear}, {@code
+ *     perplexity_ratio} or {@code speedup}
+ * @param value that was asked for, of that kind
+ * @param database the directory of the levels
+ * @param budgetNanoseconds that the units together might take of a token's time; null where the
+ *     budget was one of bytes
+ * @param probes what was measured on the way to a target of fidelity or speed, oldest first
  */
 @JsonInclude(Include.NON_NULL)
 public record AllocationReport(
@@ -30,12 +38,18 @@ public record AllocationReport(
     long bytes,
     List<Choice> choices,
     List<Point> points,
-    List<Allocator.Step> history) {
+    List<Allocator.Step> history,
+    String kind,
+    double value,
+    String database,
+    Long budgetNanoseconds,
+    List<Probe> probes) {
 
   public AllocationReport {
     choices = choices == null ? List.of() : List.copyOf(choices);
     points = points == null ? List.of() : List.copyOf(points);
     history = history == null ? List.of() : List.copyOf(history);
+    probes = probes == null ? List.of() : List.copyOf(probes);
   }
 
   /**
@@ -44,6 +58,8 @@ public record AllocationReport(
    * @param unit by the name of its first member
    * @param block that it stands in; -1 outside blocks
    * @param members names, as those of {@link LayerReport}
+   * @param options that it might have been given, in ascending order of bytes; the last is the
+   *     original
    */
   public record Choice(
       String unit,
@@ -52,19 +68,42 @@ public record AllocationReport(
       String level,
       String encoding,
       long bytes,
-      long weights) {}
+      long weights,
+      List<Option> options) {
+
+    public Choice {
+      options = options == null ? List.of() : List.copyOf(options);
+    }
+  }
 
   /**
-   * Another artifact of the same model, measured on the same text.
+   * A level that a unit might have been given.
+   *
+   * @param losses by measure, in lower case
+   * @param nanoseconds of a token's time; null where nobody measured
+   */
+  @JsonInclude(Include.NON_NULL)
+  public record Option(
+      String level,
+      String encoding,
+      long bytes,
+      double sparsity,
+      Map<String, Double> losses,
+      Long nanoseconds) {}
+
+  /**
+   * Another artifact of the same model.
    *
    * @param name for people, for example {@code uniform W4A16}
    * @param kind what it is there for
    * @param bytes of the whole artifact
    * @param kl mean divergence in nats; null where it was not measured
    * @param ear expected acceptance rate; null where it was not measured
+   * @param predicted the sum of its units' losses by the allocation's measure; null where some have
+   *     none
    */
   @JsonInclude(Include.NON_NULL)
-  public record Point(String name, Kind kind, long bytes, Double kl, Double ear) {
+  public record Point(String name, Kind kind, long bytes, Double kl, Double ear, Double predicted) {
 
     public enum Kind {
       /** One level for all units. */
@@ -73,4 +112,23 @@ public record AllocationReport(
       TRIED
     }
   }
+
+  /**
+   * A choice that was measured on the way.
+   *
+   * @param on {@code search text}, {@code held-out text} (the reopened artifact), or {@code
+   *     decoding}
+   * @param bytes of all units
+   * @param artifactBytes of the whole artifact
+   * @param metric as {@link AllocationReport#kind}
+   * @param limit that the value was held against
+   */
+  public record Probe(
+      String on,
+      long bytes,
+      long artifactBytes,
+      String metric,
+      double value,
+      double limit,
+      boolean met) {}
 }
