@@ -5,6 +5,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * How the levels of a mixture were chosen.
@@ -72,6 +73,9 @@ public record AllocationReport(
       List<Option> options) {
 
     public Choice {
+      Objects.requireNonNull(level, "a choice without a level");
+      Objects.requireNonNull(encoding, "a choice without an encoding");
+      members = List.copyOf(members);
       options = options == null ? List.of() : List.copyOf(options);
     }
   }
@@ -104,6 +108,11 @@ public record AllocationReport(
    */
   @JsonInclude(Include.NON_NULL)
   public record Point(String name, Kind kind, long bytes, Double kl, Double ear, Double predicted) {
+
+    public Point {
+      Objects.requireNonNull(name, "a point without a name");
+      Objects.requireNonNull(kind, "a point without a kind");
+    }
 
     public enum Kind {
       /** One level for all units. */

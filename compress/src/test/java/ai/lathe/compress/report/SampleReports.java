@@ -53,7 +53,8 @@ public final class SampleReports {
               level,
               layer.encoding(),
               layer.bytes(),
-              layer.rows() * (long) layer.columns()));
+              layer.rows() * (long) layer.columns(),
+              List.of()));
     }
     var allocation =
         new AllocationReport(
@@ -66,13 +67,18 @@ public final class SampleReports {
             9_490_000,
             choices,
             List.of(
-                new Point("uniform W3A16", Point.Kind.UNIFORM, 8_000_000, 0.06, 0.93),
-                new Point("uniform W4A16", Point.Kind.UNIFORM, 11_000_000, 0.015, 0.97),
-                new Point("3.9 bits", Point.Kind.TRIED, 10_250_000, 0.012, 0.98)),
+                new Point("uniform W3A16", Point.Kind.UNIFORM, 8_000_000, 0.06, 0.93, null),
+                new Point("uniform W4A16", Point.Kind.UNIFORM, 11_000_000, 0.015, 0.97, null),
+                new Point("3.9 bits", Point.Kind.TRIED, 10_250_000, 0.012, 0.98, null)),
             List.of(
                 new Allocator.Step(0, 1, 0.05),
                 new Allocator.Step(1, 33, 0.03),
-                new Allocator.Step(2, 65, 0.0125)));
+                new Allocator.Step(2, 65, 0.0125)),
+            "bits_per_weight",
+            3.8,
+            "levels",
+            null,
+            List.of());
     return of("mixture", language(0.0125, 0.985), layers, allocation);
   }
 
