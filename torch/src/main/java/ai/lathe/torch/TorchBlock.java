@@ -68,6 +68,23 @@ public final class TorchBlock implements AutoCloseable {
             norms.get(Role.KEY_NORM));
   }
 
+  /** Of parts that somebody else owns. */
+  TorchBlock(
+      Architecture architecture,
+      ModelConfig config,
+      int index,
+      Map<Address, TorchLinear> linears,
+      Map<Role, TorchNorm> norms,
+      Attention attention) {
+    this.architecture = architecture;
+    this.experts = config.experts();
+    this.index = index;
+    this.activation = config.arithmetic().activation();
+    this.linears.putAll(linears);
+    this.norms.putAll(norms);
+    this.attention = attention;
+  }
+
   private TorchBlock(TorchBlock other, Map<Address, Tensor> weights) {
     architecture = other.architecture;
     experts = other.experts;

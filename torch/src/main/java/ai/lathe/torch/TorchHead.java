@@ -12,22 +12,31 @@ public final class TorchHead implements AutoCloseable {
   private final Checkpoint checkpoint;
   private final Precision precision;
   private final TorchNorm norm;
+  private final HeldLinear held;
   private TorchLinear output;
 
-  private TorchHead(Checkpoint checkpoint, Precision precision, TorchNorm norm) {
+  private TorchHead(Checkpoint checkpoint, Precision precision, TorchNorm norm, HeldLinear held) {
     this.checkpoint = checkpoint;
     this.precision = precision;
     this.norm = norm;
+    this.held = held;
   }
 
   /** The output matrix is read when it is first used. The checkpoint must stay open as long. */
   public static TorchHead load(Checkpoint checkpoint, Precision precision) {
+    return new TorchHead(checkpoint, precision, outputNorm(checkpoint), null);
+  }
+
+  /** A head whose output matrix somebody else holds, longer than this. */
+  static TorchHead of(Checkpoint checkpoint, Precision precision, HeldLinear output) {
+    return new TorchHead(checkpoint, precision, outputNorm(checkpoint), output);
+  }
+
+  private static TorchNorm outputNorm(Checkpoint checkpoint) {
     // The states of a post-norm model are normed already.
-    var norm =
-        checkpoint.architecture().has(Role.OUTPUT_NORM)
-            ? TorchBlock.norm(checkpoint, Address.weight(Role.OUTPUT_NORM))
-            : null;
-    return new TorchHead(checkpoint, precision, norm);
+    return checkpoint.architecture().has(Role.OUTPUT_NORM)
+        ? TorchBlock.norm(checkpoint, Address.weight(Role.OUTPUT_NORM))
+        : null;
   }
 
   /** The input of the output matrix, {@code [.., hidden]}, in the caller's scope. */
@@ -39,8 +48,13 @@ public final class TorchHead implements AutoCloseable {
   public Tensor logits(Tensor normed) {
     if (output == null) {
       var address = Address.weight(Role.OUTPUT);
-      var bias = checkpoint.vector(address.bias()).orElse(null);
-      output = TorchLinear.of(checkpoint.matrix(address), bias, precision);
+      var bias =
+          checkpoint
+              .vector(address.bias())
+              .map(vector -> Torch.owned(() -> Weights.vector(vector)))
+              .orElse(null);
+      var weight = held == null ? HeldLinear.of(checkpoint.matrix(address), precision) : held;
+      output = weight.with(bias);
     }
     var cap = checkpoint.config().arithmetic().outputCap();
     return cap.isEmpty()
@@ -57,8 +71,10 @@ public final class TorchHead implements AutoCloseable {
     if (norm != null) {
       norm.close();
     }
-    if (output != null) {
+    if (output != null && held == null) {
       output.close();
+    } else if (output != null && output.bias() != null) {
+      output.bias().close();
     }
   }
 }

@@ -102,6 +102,11 @@ record TorchLinear(
     return bias == null ? product : product.add(bias);
   }
 
+  /** The same weight with another bias; it shares the weight and is not to be closed. */
+  TorchLinear with(Tensor otherBias) {
+    return new TorchLinear(weight, otherBias, precision, rounding, rest, source);
+  }
+
   TorchLinear replace(LinearWeight other) {
     var replaced = of(other, bias, precision);
     closeWeights();

@@ -1,5 +1,6 @@
 package ai.lathe.compress.allocation;
 
+import java.util.List;
 import java.util.random.RandomGenerator;
 
 /** Measures whole allocations on the model. */
@@ -23,6 +24,14 @@ public interface Fitness {
      * is not computed again.
      */
     double loss(Allocation allocation);
+
+    /**
+     * The losses of several, the same as one by one. What any of them have in common is computed
+     * once and with little memory, so whoever knows several beforehand asks for them together.
+     */
+    default double[] losses(List<Allocation> allocations) {
+      return allocations.stream().mapToDouble(this::loss).toArray();
+    }
 
     @Override
     void close();

@@ -46,7 +46,7 @@ public interface Executor {
     var states =
         new HiddenStates(sequences, model.config().hidden(), BATCH_TOKENS, STATES_IN_MEMORY, spill);
     try (var task = progress.start(what, (long) states.batches() * model.config().blocks())) {
-      var layerwise = new Layerwise(model, sequences, states, task);
+      var layerwise = new Layerwise(model, states, task);
       return new Run() {
         @Override
         public LanguageModel languageModel() {

@@ -1,0 +1,92 @@
+package ai.lathe.compress.search;
+
+import ai.lathe.compress.allocation.Allocation;
+import ai.lathe.compress.allocation.Fitness;
+import ai.lathe.compress.measure.Executor;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Some text, in chunks of equal size, whatever memory there is, so that sums are the same to the
+ * last bit. What is known of the original is found out when the first allocation is measured.
+ */
+final class TextBatch implements Fitness.Batch {
+
+  private final ModelFitness fitness;
+  private final List<Chunk> chunks = new ArrayList<>();
+  private final List<int[]> sequences;
+  private final StateCache cache;
+  private final Map<Allocation, Double> known = new HashMap<>();
+  private long logitRoom;
+
+  TextBatch(ModelFitness fitness, List<int[]> sequences) {
+    this.fitness = fitness;
+    this.sequences = List.copyOf(sequences);
+    this.logitRoom = fitness.settings().logitMemory();
+    cache = new StateCache(fitness.settings().stateMemory());
+    var chunk = new ArrayList<int[]>();
+    long tokens = 0;
+    for (var sequence : sequences) {
+      if (!chunk.isEmpty() && tokens + sequence.length > Executor.BATCH_TOKENS) {
+        chunks.add(new Chunk(fitness, chunk));
+        chunk.clear();
+        tokens = 0;
+      }
+      chunk.add(sequence);
+      tokens += sequence.length;
+    }
+    chunks.add(new Chunk(fitness, chunk));
+  }
+
+  @Override
+  public double loss(Allocation allocation) {
+    return losses(List.of(allocation))[0];
+  }
+
+  @Override
+  public double[] losses(List<Allocation> allocations) {
+    var unknown = allocations.stream().distinct().filter(a -> !known.containsKey(a)).toList();
+    if (!unknown.isEmpty()) {
+      measure(unknown);
+    }
+    return allocations.stream().mapToDouble(known::get).toArray();
+  }
+
+  private void measure(List<Allocation> allocations) {
+    var sums = new double[allocations.size()];
+    double weights = 0;
+    for (int i = 0; i < chunks.size(); i++) {
+      var chunk = chunks.get(i);
+      var tree = new PrefixTree(fitness.stages(), cache, i, chunk::run);
+      if (!chunk.prepared()) {
+        var original = List.of(fitness.stages().original());
+        tree.run(original, (states, _) -> logitRoom -= chunk.original(states, logitRoom));
+      }
+      double weight = chunk.weight();
+      tree.run(
+          allocations,
+          (states, index) -> sums[index] += weight * chunk.loss(allocations.get(index), states));
+      weights += weight;
+    }
+    for (int i = 0; i < sums.length; i++) {
+      known.put(allocations.get(i), sums[i] / weights);
+    }
+  }
+
+  List<int[]> sequences() {
+    return sequences;
+  }
+
+  /** Bytes of states held at the moment. */
+  long stateBytes() {
+    return cache.bytes();
+  }
+
+  @Override
+  public void close() {
+    chunks.forEach(Chunk::close);
+    cache.close();
+  }
+}
