@@ -34,6 +34,7 @@ import picocli.CommandLine.Parameters;
       "  lathe compress path/to/model -o small --scheme W4A16 --group-size 32 --data text.txt",
       "  lathe compress path/to/model -o sparse --prune sparsegpt --sparsity 0.5 --data text.txt",
       "  lathe compress path/to/model -o sparse --prune wanda --pattern 2:4 --scheme W8A16",
+      "  lathe compress path/to/model -o small --factorize svd-llm --remove 0.2 --data text.txt",
       "  lathe compress path/to/model -o small --scheme W3A16 --compensate eora --rank 32",
       "  lathe compress path/to/model -o small.gguf --gguf Q4_K --data text.txt",
       "  lathe compress org/name -o small --recipe recipe.yaml --samples 256 --json",
@@ -100,6 +101,8 @@ final class CompressCommand implements Callable<Integer> {
 
   @Mixin private PruningOptions pruning;
 
+  @Mixin private FactorizationOptions factorization;
+
   @Mixin private CompensationOptions compensation;
 
   @Option(names = "--group-size", paramLabel = "N", description = GroupSize.DESCRIPTION)
@@ -160,10 +163,14 @@ final class CompressCommand implements Callable<Integer> {
 
   private Recipe recipe() {
     if (how.recipe != null) {
-      if (method.isPresent() || groupSize.isPresent() || pruning.given() || compensation.given()) {
+      if (method.isPresent()
+          || groupSize.isPresent()
+          || pruning.given()
+          || factorization.given()
+          || compensation.given()) {
         throw new LatheException(
-            "--method, --group-size, --prune and --compensate stand in the recipe where there is"
-                + " one");
+            "--method, --group-size, --prune, --factorize and --compensate stand in the recipe where"
+                + " there is one");
       }
       return RecipeReader.read(how.recipe);
     }
@@ -171,18 +178,24 @@ final class CompressCommand implements Callable<Integer> {
   }
 
   private Recipe compressing() {
-    if (!pruning.given()) {
+    if (!pruning.given() && !factorization.given()) {
       return quantization();
     }
+    if (pruning.given() && factorization.given()) {
+      throw new LatheException(
+          "a weight is pruned or factorized: give --prune or --factorize, or a --recipe with targets"
+              + " of each");
+    }
+    var first = pruning.given() ? pruning.recipe() : factorization.recipe();
     if (how.scheme != null || how.blocks != null) {
-      return pruning.recipe().then(quantization());
+      return first.then(quantization());
     }
     if (method.isPresent() || groupSize.isPresent()) {
       throw new LatheException(
           "--method and --group-size round the weights that stay, and need a --scheme (or --gguf)"
-              + " beside --prune");
+              + " beside --prune and --factorize");
     }
-    return pruning.recipe();
+    return first;
   }
 
   private Recipe quantization() {

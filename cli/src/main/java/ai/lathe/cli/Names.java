@@ -21,6 +21,13 @@ final class Names {
     }
   }
 
+  /** Of {@code --factorize}. */
+  static final class Factorizations extends ArrayList<String> {
+    Factorizations() {
+      super(ai.lathe.compress.factorization.Factorizations.names());
+    }
+  }
+
   /** Of {@code --compensate}. */
   static final class Compensations extends ArrayList<String> {
     Compensations() {

@@ -2,8 +2,10 @@ package ai.lathe.compress;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.compensation.Compensation.Method;
+import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.recipe.Recipe;
@@ -97,5 +99,24 @@ class FactoredTest {
         .isInstanceOf(LatheException.class)
         .hasMessageStartingWith("a GGUF file has no place for diagonal ")
         .hasMessageEndingWith("name a directory, which stores sums and products of matrices");
+  }
+
+  @Test
+  void aModelOfLowRankIsStoredAsFactorsAndMultipliedOutForGguf() {
+    var recipe = Recipe.factorization("svd-llm", new Removal(0.3), Map.of());
+    var whitened = run("svd-llm", recipe);
+    assertThat(query("svd-llm")).startsWith("rank ");
+    for (var layer : whitened.layers()) {
+      assertThat(layer.bytes())
+          .isLessThanOrEqualTo((long) (2 * 0.7 * layer.rows() * layer.columns()));
+    }
+    var eight = run("codes", recipe.then(Recipe.preset("rtn", "W8A16", Optional.of(32))));
+    assertThat(kl(eight)).isLessThan(1.5 * kl(whitened));
+    assertThat(query("codes")).startsWith("int8 g").endsWith("* int8 g32");
+    var gguf = run("svd-llm.gguf", recipe);
+    assertThat(kl(gguf)).isCloseTo(kl(whitened), within(0.01 * kl(whitened)));
+    assertThat(gguf.notes())
+        .contains(
+            "gguf has no place for products of matrices: they are multiplied out, which saves no bytes");
   }
 }

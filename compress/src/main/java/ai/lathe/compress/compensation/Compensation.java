@@ -1,5 +1,6 @@
 package ai.lathe.compress.compensation;
 
+import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerSolver;
 import ai.lathe.compress.layer.LayerStatistics;

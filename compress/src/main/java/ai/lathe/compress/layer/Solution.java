@@ -1,9 +1,13 @@
 package ai.lathe.compress.layer;
 
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.Sum;
+import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -15,7 +19,10 @@ import java.util.stream.IntStream;
  */
 public record Solution(LinearWeight weight, List<String> fallbacks) {
 
-  /** As it will be stored: zeros are written out where the encoding has none of its own. */
+  /**
+   * As it will be stored: zeros are written out, and products multiplied out, where the encoding
+   * has none of its own.
+   */
   public Solution in(Encoding encoding) {
     return new Solution(stored(weight, encoding), fallbacks);
   }
@@ -28,6 +35,8 @@ public record Solution(LinearWeight weight, List<String> fallbacks) {
               IntStream.range(0, parts.size())
                   .mapToObj(i -> stored(parts.get(i), encodings.get(i)))
                   .toList());
+      case Product product when encoding instanceof Encoding.Plain(DType type) ->
+          new Dense(Dense.of(product.decode()).tensor().to(type, Arena.ofAuto()));
       default -> weight;
     };
   }

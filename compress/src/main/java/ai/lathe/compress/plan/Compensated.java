@@ -1,7 +1,7 @@
 package ai.lathe.compress.plan;
 
 import ai.lathe.compress.compensation.Compensation;
-import ai.lathe.compress.compensation.Factors;
+import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.recipe.Modifier;
 import ai.lathe.compress.recipe.Recipe;
@@ -43,7 +43,7 @@ final class Compensated {
     if (refusal.isPresent()) {
       return entry.because("nothing put beside it: " + refusal.get());
     }
-    var factors = new Factors(half, step.bits());
+    var factors = Factors.of(half, step.bits());
     var encoding = Compensation.encoding(entry.encoding(), entry.columns(), step.rank(), factors);
     target.require(encoding);
     if (target instanceof Target.Directory(QuantizationFormat format)) {

@@ -101,7 +101,8 @@ public final class Planner {
   private Plan plan() {
     var slots = slots();
     var pruning = new PruningPlan(model, recipe, target, halfType(), slots, notes::add);
-    var entries = slots.stream().map(slot -> entry(slot, pruning)).toList();
+    var factorization = new FactorizationPlan(recipe, target, halfType(), notes::add);
+    var entries = slots.stream().map(slot -> entry(slot, pruning, factorization)).toList();
     Compensated.requireAny(entries, recipe);
     var transforms = transforms();
     if (transforms.isEmpty() && entries.stream().allMatch(entry -> entry.level().isEmpty())) {
@@ -164,14 +165,23 @@ public final class Planner {
         model.config().size(parameter.columns()));
   }
 
-  private Plan.Entry entry(Slot slot, PruningPlan pruning) {
+  private Plan.Entry entry(Slot slot, PruningPlan pruning, FactorizationPlan factorization) {
     return Compensated.of(
-        compressed(slot, pruning), recipe, slot.moduleClass(), target, halfType());
+        compressed(slot, pruning, factorization), recipe, slot.moduleClass(), target, halfType());
   }
 
-  private Plan.Entry compressed(Slot slot, PruningPlan pruning) {
+  private Plan.Entry compressed(Slot slot, PruningPlan pruning, FactorizationPlan factorization) {
     var parameter = model.architecture().parameter(slot.address().role());
     var rounding = rounding(parameter, slot.name());
+    var factorized = factorization.step(slot);
+    if (factorized.isPresent()) {
+      if (pruning.prunes(slot)) {
+        throw new LatheException(
+            slot.name() + " is to be pruned and factorized; give one of them its own targets");
+      }
+      return factorization.entry(
+          slot, factorized.get(), rounding.map(Rounding::scheme), dense(slot, parameter, rounding));
+    }
     var grid =
         rounding.flatMap(how -> grid(how.scheme(), how.quantization().search(), slot.columns()));
     var pruned = pruning.entry(slot, grid, rounding.map(Rounding::quantization));

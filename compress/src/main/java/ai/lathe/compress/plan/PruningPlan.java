@@ -176,6 +176,10 @@ final class PruningPlan {
                 first.get().name()));
   }
 
+  boolean prunes(Slot slot) {
+    return asked.containsKey(slot.address());
+  }
+
   /** Why a matrix that the recipe prunes stays dense; empty where it does not. */
   Optional<String> refusal(Slot slot) {
     return Optional.ofNullable(refused.get(slot.address()));

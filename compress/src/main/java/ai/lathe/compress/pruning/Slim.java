@@ -1,6 +1,6 @@
 package ai.lathe.compress.pruning;
 
-import ai.lathe.compress.compensation.Factors;
+import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
@@ -101,7 +101,7 @@ public final class Slim implements PruningMethod<Slim.Config> {
         whole ? ofMatrix(kept) : kept,
         given.number("rank_ratio", 0.1),
         optional(given, settings, "rank"),
-        new Factors(scaleType(kept), optional(given, settings, "adapter_bits")),
+        Factors.of(scaleType(kept), optional(given, settings, "adapter_bits")),
         given.flag("subtract_adapter", true));
   }
 

@@ -1,5 +1,6 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.transform.BlockTransform;
@@ -84,6 +85,29 @@ public sealed interface Modifier {
 
     public Sparsity sparsity(int block) {
       return sparsities.get(sparsities.size() == 1 ? 0 : block);
+    }
+  }
+
+  /**
+   * Replaces weights of blocks by products of matrices with fewer parameters. Beside a {@link
+   * Quantization} of the same module, the factors are stored in its codes.
+   *
+   * @param method short name of the factorization method, for example {@code svd-llm}
+   * @param targets modules that are factorized
+   * @param ignore modules left as they are
+   * @param settings of the method, by the names that recipes use; absent ones take its defaults
+   */
+  record Factorization(
+      String method,
+      Removal removed,
+      List<Selector> targets,
+      List<Selector> ignore,
+      Map<String, Object> settings)
+      implements Modifier {
+
+    public boolean factorizes(String module, String moduleClass) {
+      return ignore.stream().noneMatch(selector -> selector.matches(module, moduleClass))
+          && targets.stream().anyMatch(selector -> selector.matches(module, moduleClass));
     }
   }
 

@@ -1,6 +1,8 @@
 package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.compensation.Compensation.Method;
+import ai.lathe.compress.factorization.Factorizations;
+import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
@@ -85,6 +87,19 @@ public record Recipe(List<Modifier> modifiers) {
     var targets = List.of(selector("Linear"));
     return new Recipe(
         List.of(new Modifier.Pruning(method, List.of(sparsity), targets, List.of(), settings)));
+  }
+
+  /**
+   * Every linear layer of the blocks factorized alike.
+   *
+   * @param method a factorization method by name
+   * @param settings of the method, by the names that recipes use
+   */
+  public static Recipe factorization(String method, Removal removed, Map<String, Object> settings) {
+    Factorizations.named(method);
+    var targets = List.of(selector("Linear"));
+    return new Recipe(
+        List.of(new Modifier.Factorization(method, removed, targets, List.of(), settings)));
   }
 
   /**

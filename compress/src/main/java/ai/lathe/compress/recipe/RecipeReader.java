@@ -122,6 +122,8 @@ public final class RecipeReader {
         transform(key, value, modifiers);
       } else if (CompensationReader.KINDS.containsKey(key)) {
         modifiers.add(CompensationReader.read(key, value));
+      } else if (key.equals(FactorizationReader.NAME)) {
+        modifiers.add(FactorizationReader.read(value));
       } else if (PruningReader.KINDS.containsKey(key)) {
         modifiers.add(PruningReader.read(key, value));
       } else if (!key.equals("run_type")) {
@@ -154,6 +156,7 @@ public final class RecipeReader {
     names.addAll(TransformReader.KINDS.keySet());
     names.addAll(CompensationReader.KINDS.keySet());
     names.addAll(PruningReader.KINDS.keySet());
+    names.add(FactorizationReader.NAME);
     return names;
   }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.compensation.Compensation.Config;
 import ai.lathe.compress.compensation.Compensation.Method;
+import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Level;
@@ -143,7 +144,7 @@ class CompensationTest {
     double exact = before - error(solve(rtn(2), Method.EORA, 16, EXACT));
     double half = before - error(solve(rtn(2), Method.EORA, 16, Factors.plain(DType.BF16)));
     double codes =
-        before - error(solve(rtn(2), Method.EORA, 16, new Factors(DType.F16, Optional.of(4))));
+        before - error(solve(rtn(2), Method.EORA, 16, Factors.of(DType.F16, Optional.of(4))));
     assertThat(half).isBetween(0.99 * exact, 1.01 * exact);
     assertThat(codes).isBetween(0.8 * exact, exact);
   }
@@ -171,7 +172,7 @@ class CompensationTest {
   @Test
   void theEncodingIsThatOfTheResult() {
     for (var factors :
-        List.of(Factors.plain(DType.BF16), new Factors(DType.F16, Optional.of(4)), EXACT)) {
+        List.of(Factors.plain(DType.BF16), Factors.of(DType.F16, Optional.of(4)), EXACT)) {
       var base = rtn(3);
       var weight = solve(base, Method.EORA, 16, factors);
       var encoding = Compensation.encoding(grid(3).encoding(), IN, 16, factors);
@@ -215,7 +216,7 @@ class CompensationTest {
     assertThatThrownBy(() -> Method.named("eoro"))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("eora");
-    assertThatThrownBy(() -> new Factors(DType.F16, Optional.of(1)))
+    assertThatThrownBy(() -> Factors.of(DType.F16, Optional.of(1)))
         .isInstanceOf(LatheException.class)
         .hasMessage("adapter_bits are from 2 to 8 (4 is usual; without it factors are F16), not 1");
   }

@@ -72,7 +72,7 @@ class CompensationReaderTest {
     var kept = new Kept.Plain(DType.BF16);
     var slim = new Slim().config(steps.get(0).sparsity(0), kept, steps.get(0).settings());
     assertThat(slim.rank()).contains(8);
-    assertThat(slim.factors().bits()).contains(4);
+    assertThat(slim.factors().scheme().map(scheme -> scheme.bits())).contains(4);
     assertThat(slim.subtract()).isFalse();
     var gqsa = new Gqsa().config(steps.get(1).sparsity(0), kept, steps.get(1).settings());
     assertThat(gqsa.sparsity().label()).isEqualTo("25% 1x16");

@@ -1,6 +1,7 @@
 package ai.lathe.tensor.linalg;
 
 import ai.lathe.tensor.Matrix;
+import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /**
@@ -47,6 +48,16 @@ public record LowRankFit(Matrix u, double[] s, Matrix right) {
           product.values()[i] *= squares[i % squares.length];
         }
         return product;
+      }
+
+      @Override
+      public boolean equals(Object other) {
+        return other instanceof Diagonal(float[] own) && Arrays.equals(squares, own);
+      }
+
+      @Override
+      public int hashCode() {
+        return Arrays.hashCode(squares);
       }
     }
 

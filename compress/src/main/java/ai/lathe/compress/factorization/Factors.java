@@ -1,4 +1,4 @@
-package ai.lathe.compress.compensation;
+package ai.lathe.compress.factorization;
 
 import ai.lathe.compress.quantization.IntegerGrid;
 import ai.lathe.compress.quantization.Rtn;
@@ -22,30 +22,55 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * How the two thin factors of a matrix of low rank are stored: as numbers, or as integer codes in
- * groups of 128 inputs.
+ * How the factors of a matrix are stored: as numbers, or as integer codes.
  *
  * @param type of the numbers, or of the scales: {@code F16}, {@code BF16} or {@code F32}
- * @param bits of the codes, 2 to 8; empty for numbers
+ * @param scheme of the codes; empty for numbers
  */
-public record Factors(DType type, Optional<Integer> bits) {
+public record Factors(DType type, Optional<IntegerScheme> scheme) {
 
   private static final int GROUP = 128;
+  private static final int GROUPS = 16;
 
   public Factors {
     if (type != DType.F16 && type != DType.BF16 && type != DType.F32) {
       throw new LatheException("factors are stored as F16, BF16 or F32, not " + type);
     }
-    if (bits.isPresent() && (bits.get() < 2 || bits.get() > 8)) {
+    if (scheme.isPresent() && !(scheme.get().activations() instanceof Activations.None)) {
       throw new LatheException(
-          "adapter_bits are from 2 to 8 (4 is usual; without it factors are %s), not %d"
-              .formatted(type, bits.get()));
+          "what a factor reads stays in floating point: take W%dA16 instead of %s"
+              .formatted(scheme.get().bits(), scheme.get().label()));
     }
   }
 
   /** Of numbers. */
   public static Factors plain(DType type) {
     return new Factors(type, Optional.empty());
+  }
+
+  /**
+   * Of codes in groups of 128 inputs, as what stands beside compressed weights has them.
+   *
+   * @param bits 2 to 8; empty for numbers
+   */
+  public static Factors of(DType type, Optional<Integer> bits) {
+    if (bits.isPresent() && (bits.get() < 2 || bits.get() > 8)) {
+      throw new LatheException(
+          "adapter_bits are from 2 to 8 (4 is usual; without it factors are %s), not %d"
+              .formatted(type, bits.get()));
+    }
+    return new Factors(
+        type, bits.map(width -> new IntegerScheme(width, GROUP, true, Activations.NONE)));
+  }
+
+  /**
+   * The greatest rank that is not above this one and whose rows have groups of codes: 16 is the
+   * smallest group.
+   */
+  public int rank(int most) {
+    boolean grouped =
+        scheme.isPresent() && scheme.get().groupSize() != IntegerScheme.CHANNEL && most > GROUPS;
+    return grouped ? most - most % GROUPS : most;
   }
 
   /** Of a {@code [rows, columns]} matrix. */
@@ -58,11 +83,7 @@ public record Factors(DType type, Optional<Integer> bits) {
   }
 
   private Optional<IntegerGrid> grid(int columns) {
-    return bits.map(
-        width ->
-            new IntegerGrid(
-                    new IntegerScheme(width, GROUP, true, Activations.NONE), ScaleSearch.MSE, type)
-                .forColumns(columns));
+    return scheme.map(codes -> new IntegerGrid(codes, ScaleSearch.MSE, type).forColumns(columns));
   }
 
   /**

@@ -1,0 +1,38 @@
+package ai.lathe.compress.factorization;
+
+import ai.lathe.compress.layer.LayerSolver;
+import ai.lathe.compress.layer.SolverConfig;
+import ai.lathe.tensor.Encoding;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A layer solver that replaces a weight by a product of matrices with fewer parameters. Built-in
+ * ones stand in {@link Factorizations}; others are found by {@link java.util.ServiceLoader}.
+ *
+ * @param <C> its config
+ */
+public interface FactorizationMethod<C extends SolverConfig> extends LayerSolver<C> {
+
+  /** The short name, as {@code --factorize} takes it. */
+  String name();
+
+  /**
+   * A level of compression. Settings that are not given have the method's defaults.
+   *
+   * @param removed share of the parameters that are saved, see {@link Removal}
+   * @param factors how the factors are stored
+   * @param settings by the name that recipes use; a name or value that the method does not know is
+   *     a {@link ai.lathe.tensor.LatheException}
+   */
+  C config(Removal removed, Factors factors, Map<String, ?> settings);
+
+  /**
+   * Why a matrix of this shape cannot be factorized so, in half a sentence; it is left as it is
+   * instead. Empty where it can.
+   */
+  Optional<String> refusal(int rows, int columns, C config);
+
+  /** How a level's result is stored: usually {@link Encoding.Product}. */
+  Encoding encoding(C config, int rows, int columns);
+}

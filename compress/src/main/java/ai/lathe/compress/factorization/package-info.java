@@ -1,0 +1,4 @@
+/**
+ * Methods that write a weight as a product of smaller matrices, on the interface of layer solvers.
+ */
+package ai.lathe.compress.factorization;

@@ -1,0 +1,108 @@
+package ai.lathe.compress.plan;
+
+import ai.lathe.compress.factorization.FactorizationMethod;
+import ai.lathe.compress.factorization.Factorizations;
+import ai.lathe.compress.factorization.Factors;
+import ai.lathe.compress.layer.Level;
+import ai.lathe.compress.layer.SolverConfig;
+import ai.lathe.compress.recipe.Modifier.Factorization;
+import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.recipe.Scheme;
+import ai.lathe.format.QuantizationFormat;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/** Which matrices of blocks a recipe factorizes. */
+final class FactorizationPlan {
+
+  private final List<Factorization> steps;
+  private final Target target;
+  private final DType half;
+  private final Consumer<String> notes;
+
+  /**
+   * @param half type of factors that are not rounded
+   * @param notes takes what the recipe did not ask for by name
+   */
+  FactorizationPlan(Recipe recipe, Target target, DType half, Consumer<String> notes) {
+    this.steps =
+        recipe.modifiers().stream()
+            .filter(Factorization.class::isInstance)
+            .map(Factorization.class::cast)
+            .toList();
+    this.target = target;
+    this.half = half;
+    this.notes = notes;
+  }
+
+  /** The step that a matrix is factorized by; empty for others. */
+  Optional<Factorization> step(Slot slot) {
+    return slot.outside()
+        ? Optional.empty()
+        : steps.stream()
+            .filter(step -> step.factorizes(slot.name(), slot.moduleClass()))
+            .findFirst();
+  }
+
+  /**
+   * Of a matrix that is factorized.
+   *
+   * @param scheme that its factors are rounded to
+   * @param otherwise what it is where it cannot be factorized
+   */
+  Plan.Entry entry(Slot slot, Factorization step, Optional<Scheme> scheme, Plan.Entry otherwise) {
+    return entry(slot, step, scheme, otherwise, Factorizations.named(step.method()));
+  }
+
+  private <C extends SolverConfig> Plan.Entry entry(
+      Slot slot,
+      Factorization step,
+      Optional<Scheme> scheme,
+      Plan.Entry otherwise,
+      FactorizationMethod<C> method) {
+    var config = method.config(step.removed(), factors(scheme), step.settings());
+    var refusal = method.refusal(slot.rows(), slot.columns(), config);
+    if (refusal.isPresent()) {
+      return otherwise.because("not factorized: " + refusal.get());
+    }
+    var product = method.encoding(config, slot.rows(), slot.columns());
+    if (target instanceof Target.Directory(QuantizationFormat format)) {
+      target.require(product);
+      var unfit = format.refusal(product, slot.rows(), slot.columns());
+      if (unfit.isPresent()) {
+        return otherwise.because("not factorized: " + unfit.get());
+      }
+    }
+    return slot.solved(
+        held(product), new Level<>(method, config), Optional.empty(), Optional.empty());
+  }
+
+  /** Multiplied out where this kind of file has no products. */
+  private Encoding held(Encoding product) {
+    if (target.holds(product)) {
+      return product;
+    }
+    notes.accept(
+        "%s has no place for products of matrices: they are multiplied out, which saves no bytes"
+            .formatted(target.name()));
+    return new Encoding.Plain(half);
+  }
+
+  private Factors factors(Optional<Scheme> scheme) {
+    return scheme
+        .map(
+            given -> {
+              if (given instanceof Scheme.Integers(var codes)) {
+                return new Factors(half, Optional.of(codes));
+              }
+              throw new LatheException(
+                  "factors are stored as numbers or in integer codes (W8A16, W4A16), not as "
+                      + given.label());
+            })
+        .orElseGet(() -> Factors.plain(half));
+  }
+}

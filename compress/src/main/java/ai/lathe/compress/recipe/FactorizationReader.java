@@ -1,0 +1,45 @@
+package ai.lathe.compress.recipe;
+
+import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.recipe.Modifier.Factorization;
+import ai.lathe.tensor.LatheException;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeMap;
+
+/**
+ * {@code FactorizationModifier}: its {@code method}, the share of parameters to {@code remove},
+ * targets, and settings of the method.
+ */
+final class FactorizationReader {
+
+  static final String NAME = "FactorizationModifier";
+
+  private static final Set<String> COMMON = Set.of("method", "remove", "targets", "ignore");
+
+  private FactorizationReader() {}
+
+  static Factorization read(JsonNode node) {
+    var method = node.path("method");
+    var remove = node.path("remove");
+    if (!method.isTextual() || !remove.isNumber()) {
+      throw new LatheException(
+          NAME
+              + " needs a method and a share to remove, for example 'method: svd-llm' and 'remove: 0.2'");
+    }
+    var settings = new TreeMap<String, Object>();
+    for (var entry : node.properties()) {
+      if (!COMMON.contains(entry.getKey())) {
+        // The method knows which there are.
+        settings.put(entry.getKey(), entry.getValue().asText());
+      }
+    }
+    return new Factorization(
+        method.textValue(),
+        new Removal(remove.doubleValue()),
+        RecipeReader.selectors(node.path("targets"), NAME + ".targets", List.of("Linear")),
+        RecipeReader.selectors(node.path("ignore"), NAME + ".ignore", List.of()),
+        settings);
+  }
+}
