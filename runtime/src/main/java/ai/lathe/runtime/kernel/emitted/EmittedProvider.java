@@ -249,7 +249,7 @@ public final class EmittedProvider implements KernelProvider {
         unmasked
             .filter(_ -> zeros == Zeros.MASKED)
             .map(why -> new Verdict(false, why))
-            .orElseGet(() -> choice.verdict(name(), weight, SparsePacking.share(weight)));
+            .orElseGet(() -> choice.verdict(name(), weight, SparsePacking.form(weight)));
     if (!verdict.sparse()) {
       var dense = prepare(weight.dense(), arena);
       return Executed.dense(dense, weight.encoding().label(), verdict.why());

@@ -86,7 +86,7 @@ public final class ScalarProvider implements KernelProvider {
   private PackedMatrix sparse(Sparse weight, Arena arena) {
     var verdict =
         SparsePacking.layout(weight).isPresent()
-            ? choice.verdict(name(), weight, SparsePacking.share(weight))
+            ? choice.verdict(name(), weight, SparsePacking.form(weight))
             : new Verdict(false, "there is no kernel for " + weight.encoding().values().label());
     if (!verdict.sparse()) {
       var dense = prepare(weight.dense(), arena);

@@ -20,7 +20,7 @@ public interface SparseChoice {
 
   /**
    * @param provider {@code scalar}, {@code vector} or {@code emitted}
-   * @param share of weights that the kernel reads, some zeros perhaps among them
+   * @param form in which it would be executed
    */
-  Verdict verdict(String provider, Sparse weight, double share);
+  Verdict verdict(String provider, Sparse weight, SparseForm form);
 }

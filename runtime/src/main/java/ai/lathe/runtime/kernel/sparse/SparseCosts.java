@@ -1,6 +1,7 @@
 package ai.lathe.runtime.kernel.sparse;
 
 import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.Sparse;
 import java.util.Comparator;
@@ -41,7 +42,10 @@ final class SparseCosts {
     NIBBLES,
     /** Bytes of which whole blocks of 16 rows and 4 columns are left out. */
     BLOCKS,
-    FLOATS
+    /** Floats of which columns of some rows together are left out. */
+    PANELS,
+    WORDS,
+    HALVES
   }
 
   /**
@@ -64,13 +68,13 @@ final class SparseCosts {
           new Cost("emitted", Values.BLOCKS, 0.2, 4.7),
           new Cost("emitted", Values.BLOCKS, 0.3, 3.3),
           new Cost("emitted", Values.BLOCKS, 0.5, 1.9),
-          new Cost("vector", Values.FLOATS, 0.3, 2.4),
-          new Cost("vector", Values.FLOATS, 0.5, 1.6),
-          new Cost("vector", Values.FLOATS, 0.7, 1.2));
+          new Cost("vector", Values.PANELS, 0.3, 2.4),
+          new Cost("vector", Values.PANELS, 0.5, 1.6),
+          new Cost("vector", Values.PANELS, 0.7, 1.2));
 
   private SparseCosts() {}
 
-  static Verdict verdict(String provider, Sparse weight, double density) {
+  static Verdict verdict(String provider, Sparse weight, SparseForm form) {
     long all = (long) weight.rows() * weight.columns();
     if (provider.equals("scalar")) {
       return new Verdict(false, "plain Java gains nothing by leaving out zeros");
@@ -78,12 +82,19 @@ final class SparseCosts {
     if (all < LEAST) {
       return new Verdict(false, "so small a weight stays in a cache");
     }
+    double density = form.share();
     var values =
-        switch (weight.encoding().values()) {
-          case Encoding.Grouped _ when SparsePacking.inUnits(weight) -> Values.BLOCKS;
-          case Encoding.Grouped(var scheme, _, _) ->
-              scheme.bits() > 4 ? Values.BYTES : Values.NIBBLES;
-          default -> Values.FLOATS;
+        switch (form.kind()) {
+          case BLOCKS -> Values.BLOCKS;
+          case PANELS -> Values.PANELS;
+          case MASKED_FLOATS ->
+              ((Sparse.Values.Floats) weight.values()).kept().dtype() == DType.F32
+                  ? Values.WORDS
+                  : Values.HALVES;
+          case MASKED_CODES ->
+              ((Encoding.Grouped) weight.encoding().values()).scheme().bits() > 4
+                  ? Values.BYTES
+                  : Values.NIBBLES;
         };
     double times = times(provider, values, density);
     var speed =

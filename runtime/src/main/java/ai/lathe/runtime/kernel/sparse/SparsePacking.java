@@ -43,6 +43,12 @@ public final class SparsePacking {
     return all == 0 ? 1 : weight.mask().kept() / (double) all;
   }
 
+  /** What {@link #pack} makes of a weight. */
+  public static SparseForm form(Sparse weight) {
+    var kind = inUnits(weight) ? SparseForm.Kind.BLOCKS : SparseForm.Kind.MASKED_CODES;
+    return new SparseForm(kind, share(weight));
+  }
+
   /** Whether a weight that has a {@link #layout} is packed in {@link UnitStripes}. */
   public static boolean inUnits(Sparse weight) {
     return weight.encoding().pattern() instanceof Pattern.Blocks(int rows, int columns)

@@ -90,12 +90,35 @@ final class FloatMatrix implements PackedMatrix {
 
   private void single(Input input, int from, int to, MemorySegment out, long at, long stride) {
     int columns = rows.columns();
+    if (rows.decodesFor(input.tokens())) {
+      decoded(input, from, to, out, at, stride);
+      return;
+    }
     long reread = REREAD * (long) rows.rows() / Math.max(1, rows.bytes());
     int step = (int) Math.clamp(reread, 1, Integer.MAX_VALUE / 8) * 4;
     for (int first = from, last; first < to; first = last) {
       last = (int) Math.min((long) first + step, to);
       for (int t = 0; t < input.tokens(); t++) {
         rows.multiply(first, last, input.values(), (long) t * columns, out, at + t * stride);
+      }
+    }
+  }
+
+  /** A few rows are decoded for all tokens, which then read them as stored float32. */
+  private void decoded(Input input, int from, int to, MemorySegment out, long at, long stride) {
+    int columns = rows.columns();
+    var scratch = Scratch.get();
+    var some = scratch.decoded(columns);
+    var row = scratch.rows(columns);
+    for (int first = from; first < to; first += Scratch.DECODED) {
+      int count = Math.min(Scratch.DECODED, to - first);
+      for (int i = 0; i < count; i++) {
+        rows.unpack(first + i, 0, columns, row, 0);
+        MemorySegment.copy(row, 0, some.data(), JAVA_FLOAT_UNALIGNED, 4L * i * columns, columns);
+      }
+      for (int t = 0; t < input.tokens(); t++) {
+        long o = at + t * stride + first;
+        some.multiply(0, count, input.values(), (long) t * columns, out, o);
       }
     }
   }

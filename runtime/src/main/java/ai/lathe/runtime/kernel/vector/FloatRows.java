@@ -25,6 +25,14 @@ interface FloatRows {
   int single();
 
   /**
+   * Whether so many tokens, at most {@link #single}, are better multiplied with rows that {@link
+   * #unpack} has decoded than by {@link #multiply}, in the same order.
+   */
+  default boolean decodesFor(int tokens) {
+    return false;
+  }
+
+  /**
    * Products of rows {@code [from, to)} with one token.
    *
    * @param x float32, {@code columns} of them from element {@code xAt}

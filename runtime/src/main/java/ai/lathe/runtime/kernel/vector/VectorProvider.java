@@ -83,18 +83,18 @@ public final class VectorProvider implements KernelProvider {
   }
 
   private PackedMatrix sparse(Sparse weight, Arena arena) {
-    boolean floats = weight.values() instanceof Sparse.Values.Floats;
-    double share = floats ? SparsePanels.share(weight.mask()) : SparsePacking.share(weight);
+    var form = SparseMatrices.form(weight);
     var verdict =
         SparseMatrices.refusal(weight)
             .map(why -> new Verdict(false, why))
-            .orElseGet(() -> choice.verdict(name(), weight, share));
+            .orElseGet(() -> choice.verdict(name(), weight, form));
     if (!verdict.sparse()) {
       var dense = prepare(weight.dense(), arena);
       return Executed.dense(dense, weight.encoding().label(), verdict.why());
     }
-    if (floats) {
-      return Executed.sparse(new SparsePanels(weight, arena), verdict.why());
+    if (weight.values() instanceof Sparse.Values.Floats) {
+      var floats = SparseMatrices.floats(weight, form, arena);
+      return Executed.sparse(floats, verdict.why());
     }
     var stripes = SparsePacking.pack(weight, arena);
     return Executed.sparse(

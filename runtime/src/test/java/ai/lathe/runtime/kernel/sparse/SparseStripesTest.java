@@ -196,7 +196,7 @@ class SparseStripesTest {
     assertThat(new ScalarProvider().prepare(weight, ARENA).label())
         .contains("executed dense because plain Java gains nothing by leaving out zeros");
     for (var name : List.of("vector", "emitted")) {
-      var verdict = SparseChoice.MEASURED.verdict(name, weight, 0.5);
+      var verdict = SparseChoice.MEASURED.verdict(name, weight, SparsePacking.form(weight));
       assertThat(verdict.sparse()).isFalse();
       assertThat(verdict.why()).isEqualTo("so small a weight stays in a cache");
       assertThat(large(name, 8, 0.75).sparse()).isTrue();
@@ -214,7 +214,7 @@ class SparseStripesTest {
     int kept = (int) (100 * (1 - sparsity));
     var mask = mask(1024, 1024, (i, j) -> (1024 * i + j) % 100 < kept ? 1 : 0);
     var sparse = Sparse.of(weight, mask, Pattern.UNSTRUCTURED);
-    return SparseChoice.MEASURED.verdict(provider, sparse, SparsePacking.share(sparse));
+    return SparseChoice.MEASURED.verdict(provider, sparse, SparsePacking.form(sparse));
   }
 
   /** What is stored of a weight is counted: masks, sides and codes that are there. */

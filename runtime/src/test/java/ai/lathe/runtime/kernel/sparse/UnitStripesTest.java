@@ -162,10 +162,13 @@ class UnitStripesTest {
   @Test
   void theChoiceIsThatOfTheTable() {
     var weight = sparse(1024, 1024, 16, 4, (i, j) -> (i + j) % 5 / 4);
-    var verdict = SparseChoice.MEASURED.verdict("emitted", weight, SparsePacking.share(weight));
+    var verdict = SparseChoice.MEASURED.verdict("emitted", weight, SparsePacking.form(weight));
     assertThat(verdict.sparse()).isTrue();
     assertThat(verdict.why()).matches("with 80 % zeros it is [3-5]\\.\\d times as fast as dense");
-    assertThat(SparseChoice.MEASURED.verdict("vector", weight, 0.9).why())
+    assertThat(
+            SparseChoice.MEASURED
+                .verdict("vector", weight, new SparseForm(SparseForm.Kind.BLOCKS, 0.9))
+                .why())
         .isEqualTo("with 10 % zeros that is not known to be slower");
   }
 
