@@ -137,157 +137,131 @@ final class MaskedFloatRows implements FloatRows {
 
   @Override
   public void multiply(int from, int to, MemorySegment x, long xAt, MemorySegment out, long at) {
-    int columns = columns();
-    int blocks = columns / BLOCK;
-    int end = blocks * BLOCK;
-    int rest = columns - end;
-    long first = xAt * Float.BYTES;
-    boolean floats = rows.type() == DType.F32;
     var scratch = Scratch.get();
     var lanes = scratch.lanes;
-    var tail = scratch.rows(4 * BLOCK);
-    for (int row = from; row < to; row += 4) {
+    int end = columns() / BLOCK * BLOCK;
+    int rest = columns() - end;
+    // What is behind the last block, of two rows.
+    var tail = scratch.rows(2 * BLOCK);
+    long first = xAt * Float.BYTES;
+    for (int row = from; row < to; row += 2) {
       // At the end the last row is computed again and not kept.
-      int rowB = Math.min(row + 1, to - 1);
-      int rowC = Math.min(row + 2, to - 1);
-      int rowD = Math.min(row + 3, to - 1);
-      var bits = masks[row / PART];
-      var kept = values[row / PART];
-      long base = rows.start(row / PART * PART);
-      int bytes = floats ? Float.BYTES : Short.BYTES;
-      int a = (int) (rows.start(row) - base) * bytes;
-      int b = (int) (rows.start(rowB) - base) * bytes;
-      int c = (int) (rows.start(rowC) - base) * bytes;
-      int d = (int) (rows.start(rowD) - base) * bytes;
-      int maskA = row % PART * rows.maskBytes();
-      int maskB = rowB % PART * rows.maskBytes();
-      int maskC = rowC % PART * rows.maskBytes();
-      int maskD = rowD % PART * rows.maskBytes();
-      var sumA = FloatVector.zero(FLOATS);
-      var sumB = FloatVector.zero(FLOATS);
-      var sumC = FloatVector.zero(FLOATS);
-      var sumD = FloatVector.zero(FLOATS);
-      if (floats) {
-        for (int k = 0; k < blocks; k++) {
-          var v = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k, LITTLE_ENDIAN);
-          var w = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k + 64, LITTLE_ENDIAN);
-          int bitsA = bits.get(JAVA_INT_UNALIGNED, maskA + 4L * k);
-          sumA =
-              FloatVector.fromMemorySegment(FLOATS, kept, a, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsA & 0xFFFF))
-                  .fma(v, sumA);
-          a += Integer.bitCount(bitsA & 0xFFFF) * Float.BYTES;
-          sumA =
-              FloatVector.fromMemorySegment(FLOATS, kept, a, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsA >>> 16))
-                  .fma(w, sumA);
-          a += Integer.bitCount(bitsA >>> 16) * Float.BYTES;
-          int bitsB = bits.get(JAVA_INT_UNALIGNED, maskB + 4L * k);
-          sumB =
-              FloatVector.fromMemorySegment(FLOATS, kept, b, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsB & 0xFFFF))
-                  .fma(v, sumB);
-          b += Integer.bitCount(bitsB & 0xFFFF) * Float.BYTES;
-          sumB =
-              FloatVector.fromMemorySegment(FLOATS, kept, b, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsB >>> 16))
-                  .fma(w, sumB);
-          b += Integer.bitCount(bitsB >>> 16) * Float.BYTES;
-          int bitsC = bits.get(JAVA_INT_UNALIGNED, maskC + 4L * k);
-          sumC =
-              FloatVector.fromMemorySegment(FLOATS, kept, c, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsC & 0xFFFF))
-                  .fma(v, sumC);
-          c += Integer.bitCount(bitsC & 0xFFFF) * Float.BYTES;
-          sumC =
-              FloatVector.fromMemorySegment(FLOATS, kept, c, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsC >>> 16))
-                  .fma(w, sumC);
-          c += Integer.bitCount(bitsC >>> 16) * Float.BYTES;
-          int bitsD = bits.get(JAVA_INT_UNALIGNED, maskD + 4L * k);
-          sumD =
-              FloatVector.fromMemorySegment(FLOATS, kept, d, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsD & 0xFFFF))
-                  .fma(v, sumD);
-          d += Integer.bitCount(bitsD & 0xFFFF) * Float.BYTES;
-          sumD =
-              FloatVector.fromMemorySegment(FLOATS, kept, d, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(FLOATS, bitsD >>> 16))
-                  .fma(w, sumD);
-          d += Integer.bitCount(bitsD >>> 16) * Float.BYTES;
-        }
-      } else {
-        for (int k = 0; k < blocks; k++) {
-          var v = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k, LITTLE_ENDIAN);
-          var w = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k + 64, LITTLE_ENDIAN);
-          int bitsA = bits.get(JAVA_INT_UNALIGNED, maskA + 4L * k);
-          var bothA =
-              ShortVector.fromMemorySegment(SHORTS, kept, a, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(SHORTS, bitsA))
-                  .reinterpretAsInts();
-          a += Integer.bitCount(bitsA) * Short.BYTES;
-          sumA = bothA.lanewise(LSHL, 16).reinterpretAsFloats().fma(v, sumA);
-          sumA = bothA.and(UPPER).reinterpretAsFloats().fma(w, sumA);
-          int bitsB = bits.get(JAVA_INT_UNALIGNED, maskB + 4L * k);
-          var bothB =
-              ShortVector.fromMemorySegment(SHORTS, kept, b, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(SHORTS, bitsB))
-                  .reinterpretAsInts();
-          b += Integer.bitCount(bitsB) * Short.BYTES;
-          sumB = bothB.lanewise(LSHL, 16).reinterpretAsFloats().fma(v, sumB);
-          sumB = bothB.and(UPPER).reinterpretAsFloats().fma(w, sumB);
-          int bitsC = bits.get(JAVA_INT_UNALIGNED, maskC + 4L * k);
-          var bothC =
-              ShortVector.fromMemorySegment(SHORTS, kept, c, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(SHORTS, bitsC))
-                  .reinterpretAsInts();
-          c += Integer.bitCount(bitsC) * Short.BYTES;
-          sumC = bothC.lanewise(LSHL, 16).reinterpretAsFloats().fma(v, sumC);
-          sumC = bothC.and(UPPER).reinterpretAsFloats().fma(w, sumC);
-          int bitsD = bits.get(JAVA_INT_UNALIGNED, maskD + 4L * k);
-          var bothD =
-              ShortVector.fromMemorySegment(SHORTS, kept, d, LITTLE_ENDIAN)
-                  .expand(VectorMask.fromLong(SHORTS, bitsD))
-                  .reinterpretAsInts();
-          d += Integer.bitCount(bitsD) * Short.BYTES;
-          sumD = bothD.lanewise(LSHL, 16).reinterpretAsFloats().fma(v, sumD);
-          sumD = bothD.and(UPPER).reinterpretAsFloats().fma(w, sumD);
-        }
-      }
+      int other = Math.min(row + 1, to - 1);
       if (rest > 0) {
-        rows.decode(row, end, columns, tail, 0);
-        rows.decode(rowB, end, columns, tail, BLOCK);
-        rows.decode(rowC, end, columns, tail, 2 * BLOCK);
-        rows.decode(rowD, end, columns, tail, 3 * BLOCK);
+        rows.decode(row, end, columns(), tail, 0);
+        rows.decode(other, end, columns(), tail, BLOCK);
       }
-      int done = 0;
-      if (rest >= LANES) {
-        var v = FloatVector.fromMemorySegment(FLOATS, x, first + 4L * end, LITTLE_ENDIAN);
-        sumA = FloatVector.fromArray(FLOATS, tail, 0).fma(v, sumA);
-        sumB = FloatVector.fromArray(FLOATS, tail, BLOCK).fma(v, sumB);
-        sumC = FloatVector.fromArray(FLOATS, tail, 2 * BLOCK).fma(v, sumC);
-        sumD = FloatVector.fromArray(FLOATS, tail, 3 * BLOCK).fma(v, sumD);
-        done = LANES;
+      if (rows.type() == DType.F32) {
+        floats(row, other, end, tail, x, first, lanes);
+      } else {
+        halves(row, other, end, tail, x, first, lanes);
       }
-      sumA.intoArray(lanes, 0);
-      sumB.intoArray(lanes, LANES);
-      sumC.intoArray(lanes, 2 * LANES);
-      sumD.intoArray(lanes, 3 * LANES);
-      float a0 = Lanes.sum(lanes, 0);
-      float b0 = Lanes.sum(lanes, LANES);
-      float c0 = Lanes.sum(lanes, 2 * LANES);
-      float d0 = Lanes.sum(lanes, 3 * LANES);
-      for (int k = done; k < rest; k++) {
+      float a = Lanes.sum(lanes, 0);
+      float b = Lanes.sum(lanes, LANES);
+      for (int k = rest / LANES * LANES; k < rest; k++) {
         float v = x.get(JAVA_FLOAT_UNALIGNED, first + 4L * (end + k));
-        a0 = Math.fma(tail[k], v, a0);
-        b0 = Math.fma(tail[BLOCK + k], v, b0);
-        c0 = Math.fma(tail[2 * BLOCK + k], v, c0);
-        d0 = Math.fma(tail[3 * BLOCK + k], v, d0);
+        a = Math.fma(tail[k], v, a);
+        b = Math.fma(tail[BLOCK + k], v, b);
       }
-      out.set(JAVA_FLOAT_UNALIGNED, (at + row) * Float.BYTES, a0);
-      out.set(JAVA_FLOAT_UNALIGNED, (at + rowB) * Float.BYTES, b0);
-      out.set(JAVA_FLOAT_UNALIGNED, (at + rowC) * Float.BYTES, c0);
-      out.set(JAVA_FLOAT_UNALIGNED, (at + rowD) * Float.BYTES, d0);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + row) * Float.BYTES, a);
+      out.set(JAVA_FLOAT_UNALIGNED, (at + other) * Float.BYTES, b);
     }
+  }
+
+  /**
+   * Lanes of the sums of two rows of a part.
+   *
+   * @param end columns of whole blocks
+   * @param tail the columns behind them, {@link #BLOCK} apart
+   * @param first byte of the inputs
+   * @param lanes {@code [2][LANES]}
+   */
+  private void floats(
+      int row, int other, int end, float[] tail, MemorySegment x, long first, float[] lanes) {
+    int part = row / PART;
+    var bits = masks[part];
+    var kept = values[part];
+    long base = rows.start(part * PART);
+    int a = (int) (rows.start(row) - base) * Float.BYTES;
+    int b = (int) (rows.start(other) - base) * Float.BYTES;
+    int maskA = row % PART * rows.maskBytes();
+    int maskB = other % PART * rows.maskBytes();
+    var sumA = FloatVector.zero(FLOATS);
+    var sumB = FloatVector.zero(FLOATS);
+    for (int k = 0; k < end / BLOCK; k++) {
+      var v = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k, LITTLE_ENDIAN);
+      var w = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k + 64, LITTLE_ENDIAN);
+      int bitsA = bits.get(JAVA_INT_UNALIGNED, maskA + 4L * k);
+      sumA =
+          FloatVector.fromMemorySegment(FLOATS, kept, a, LITTLE_ENDIAN)
+              .expand(VectorMask.fromLong(FLOATS, bitsA & 0xFFFF))
+              .fma(v, sumA);
+      int secondA = a + Integer.bitCount(bitsA & 0xFFFF) * Float.BYTES;
+      a += Integer.bitCount(bitsA) * Float.BYTES;
+      sumA =
+          FloatVector.fromMemorySegment(FLOATS, kept, secondA, LITTLE_ENDIAN)
+              .expand(VectorMask.fromLong(FLOATS, bitsA >>> 16))
+              .fma(w, sumA);
+      int bitsB = bits.get(JAVA_INT_UNALIGNED, maskB + 4L * k);
+      sumB =
+          FloatVector.fromMemorySegment(FLOATS, kept, b, LITTLE_ENDIAN)
+              .expand(VectorMask.fromLong(FLOATS, bitsB & 0xFFFF))
+              .fma(v, sumB);
+      int secondB = b + Integer.bitCount(bitsB & 0xFFFF) * Float.BYTES;
+      b += Integer.bitCount(bitsB) * Float.BYTES;
+      sumB =
+          FloatVector.fromMemorySegment(FLOATS, kept, secondB, LITTLE_ENDIAN)
+              .expand(VectorMask.fromLong(FLOATS, bitsB >>> 16))
+              .fma(w, sumB);
+    }
+    if (columns() - end >= LANES) {
+      var v = FloatVector.fromMemorySegment(FLOATS, x, first + 4L * end, LITTLE_ENDIAN);
+      sumA = FloatVector.fromArray(FLOATS, tail, 0).fma(v, sumA);
+      sumB = FloatVector.fromArray(FLOATS, tail, BLOCK).fma(v, sumB);
+    }
+    sumA.intoArray(lanes, 0);
+    sumB.intoArray(lanes, LANES);
+  }
+
+  /** As {@link #floats}, of bfloat16. */
+  private void halves(
+      int row, int other, int end, float[] tail, MemorySegment x, long first, float[] lanes) {
+    int part = row / PART;
+    var bits = masks[part];
+    var kept = values[part];
+    long base = rows.start(part * PART);
+    int a = (int) (rows.start(row) - base) * Short.BYTES;
+    int b = (int) (rows.start(other) - base) * Short.BYTES;
+    int maskA = row % PART * rows.maskBytes();
+    int maskB = other % PART * rows.maskBytes();
+    var sumA = FloatVector.zero(FLOATS);
+    var sumB = FloatVector.zero(FLOATS);
+    for (int k = 0; k < end / BLOCK; k++) {
+      var v = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k, LITTLE_ENDIAN);
+      var w = FloatVector.fromMemorySegment(FLOATS, x, first + 128L * k + 64, LITTLE_ENDIAN);
+      int bitsA = bits.get(JAVA_INT_UNALIGNED, maskA + 4L * k);
+      var bothA =
+          ShortVector.fromMemorySegment(SHORTS, kept, a, LITTLE_ENDIAN)
+              .expand(VectorMask.fromLong(SHORTS, bitsA))
+              .reinterpretAsInts();
+      a += Integer.bitCount(bitsA) * Short.BYTES;
+      sumA = bothA.lanewise(LSHL, 16).reinterpretAsFloats().fma(v, sumA);
+      sumA = bothA.and(UPPER).reinterpretAsFloats().fma(w, sumA);
+      int bitsB = bits.get(JAVA_INT_UNALIGNED, maskB + 4L * k);
+      var bothB =
+          ShortVector.fromMemorySegment(SHORTS, kept, b, LITTLE_ENDIAN)
+              .expand(VectorMask.fromLong(SHORTS, bitsB))
+              .reinterpretAsInts();
+      b += Integer.bitCount(bitsB) * Short.BYTES;
+      sumB = bothB.lanewise(LSHL, 16).reinterpretAsFloats().fma(v, sumB);
+      sumB = bothB.and(UPPER).reinterpretAsFloats().fma(w, sumB);
+    }
+    if (columns() - end >= LANES) {
+      var v = FloatVector.fromMemorySegment(FLOATS, x, first + 4L * end, LITTLE_ENDIAN);
+      sumA = FloatVector.fromArray(FLOATS, tail, 0).fma(v, sumA);
+      sumB = FloatVector.fromArray(FLOATS, tail, BLOCK).fma(v, sumB);
+    }
+    sumA.intoArray(lanes, 0);
+    sumB.intoArray(lanes, LANES);
   }
 }
