@@ -137,6 +137,7 @@ final class Main implements Runnable {
     commands.put("embed", EmbedCommand::new);
     commands.put("inspect", InspectCommand::new);
     commands.put("compress", CompressCommand::new);
+    commands.put("search", SearchCommand::new);
     commands.put("compare", CompareCommand::new);
     commands.put("eval", EvalCommand::new);
     commands.put("convert", ConvertCommand::new);

@@ -1,5 +1,6 @@
 package ai.lathe.compress.database;
 
+import ai.lathe.compress.allocation.LevelStore;
 import ai.lathe.compress.calibration.BlockCalibration;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
@@ -9,9 +10,13 @@ import ai.lathe.compress.plan.Plan;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.Json;
 import ai.lathe.format.JsonFields;
+import ai.lathe.format.safetensors.SafetensorsFile;
+import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.CheckpointView;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.Layerwise;
@@ -22,6 +27,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,13 +42,13 @@ import java.util.function.Consumer;
  */
 final class DatabaseBuilder {
 
-  /** The part of a fingerprint that is the model's. */
-  static final String MODEL = "model";
-
   private static final String DATA = "data";
   private static final String LEVELS = "levels";
   private static final String BLOCK = "block";
   private static final String LAYERS = "layers";
+
+  /** Steps of progress for each batch of a block. */
+  private static final int STEPS = 4;
 
   private final Checkpoint source;
   private final List<int[]> sequences;
@@ -82,25 +88,54 @@ final class DatabaseBuilder {
     var fingerprint = fingerprint();
     var before = existing(fingerprint);
     var names = before.map(Manifest::levels).orElse(List.of());
-    var missing = request.levels().stream().filter(spec -> !names.contains(spec.name())).toList();
+    var missing =
+        request.levels().stream()
+            .filter(spec -> !names.contains(spec.name()))
+            // A level that stands before all others is never stored as one of them.
+            .sorted(Comparator.comparing(spec -> !isReference(spec)))
+            .toList();
     if (missing.isEmpty()) {
       messages.accept("note: " + directory + " holds all of these levels already");
       return;
     }
     var plans = LevelPlans.of(source, request.target(), missing);
     plans.notes().forEach(note -> messages.accept("note: " + note));
+    var all = new ArrayList<>(LevelSpec.all(names));
+    all.addAll(missing);
+    var reference = reference(all);
+    Preflight.of(source, plans, sequences).check(directory, messages);
     try (var journal = journal(journalFile, fingerprint, plans)) {
       var files = new BlockFiles(directory, request.target(), LevelDatabase.text(fingerprint));
-      var made = run(plans, files, journal);
+      var made = run(plans, files, reference, journal);
       merged(before, fingerprint, missing, made).write(directory);
       journal.delete();
     }
   }
 
+  private boolean isReference(LevelSpec spec) {
+    return request.reference().equals(Optional.of(spec.name()));
+  }
+
+  /** What makes the blocks before one, where that is not the original. */
+  private Optional<LevelPlans> reference(List<LevelSpec> levels) {
+    return request
+        .reference()
+        .map(
+            name -> {
+              var spec = levels.stream().filter(level -> level.name().equals(name)).toList();
+              if (spec.isEmpty()) {
+                throw LatheException.unknown(
+                    "reference level", name, levels.stream().map(LevelSpec::name).toList());
+              }
+              return LevelPlans.of(source, request.target(), spec);
+            });
+  }
+
   private Map<String, String> fingerprint() {
     var parts = new LinkedHashMap<String, String>();
-    parts.put(MODEL, Fingerprint.of(source));
+    parts.put(Manifest.MODEL, Fingerprint.of(source));
     parts.put(DATA, Fingerprint.of(sequences));
+    parts.put(Manifest.CALIBRATION, request.reference().orElse(LevelStore.ORIGINAL));
     return parts;
   }
 
@@ -141,7 +176,8 @@ final class DatabaseBuilder {
         : Journal.start(file, new Fingerprint(parts));
   }
 
-  private List<LayerLevels> run(LevelPlans plans, BlockFiles files, Journal journal) {
+  private List<LayerLevels> run(
+      LevelPlans plans, BlockFiles files, Optional<LevelPlans> reference, Journal journal) {
     var done = done(journal, plans);
     int blocks = source.config().blocks();
     try (var states =
@@ -151,24 +187,28 @@ final class DatabaseBuilder {
                 Executor.BATCH_TOKENS,
                 Executor.STATES_IN_MEMORY,
                 request.directory());
+        // A block takes a pass over all batches or two, and its solving, which counts as more.
         var task =
             progress.start(
-                "levels of " + plans.layers().size() + " layers in " + blocks + " blocks",
-                2L * blocks * states.batches())) {
+                "%d levels of %d layers in %d blocks"
+                    .formatted(plans.specs().size(), plans.layers().size(), blocks),
+                (long) blocks * states.batches() * STEPS)) {
       Layerwise.embed(source, states);
       for (int block = 0; block < blocks; block++) {
         task.note("block " + block);
         if (done.containsKey(block)) {
-          try (var original = TorchBlock.load(source, block)) {
-            Layerwise.advance(original, states, task);
-          }
+          advance(source, block, reference, files, states, task);
+          task.advance((long) states.batches() * (STEPS - 1));
         } else {
-          var statistics = statistics(plans, block, states, task);
+          var statistics = statistics(plans, block, reference.isEmpty(), states, task);
           var layers = new BlockLevels(source, plans, files, block, statistics).solve();
           journal.append(step(block, layers));
           done.put(block, layers);
+          task.advance((long) states.batches() * (STEPS - (reference.isEmpty() ? 1 : 2)));
+          if (reference.isPresent()) {
+            advance(source, block, reference, files, states, task);
+          }
         }
-        task.advance(states.batches());
         source.release(block);
       }
     }
@@ -176,10 +216,57 @@ final class DatabaseBuilder {
   }
 
   private Map<Site, LayerStatistics> statistics(
-      LevelPlans plans, int block, HiddenStates states, Progress.Task task) {
+      LevelPlans plans, int block, boolean advance, HiddenStates states, Progress.Task task) {
+    var required = plans.requires(block, source);
     try (var original = TorchBlock.load(source, block)) {
-      return BlockCalibration.collectAndAdvance(
-          original, states, plans.requires(block, source), task);
+      return advance
+          ? BlockCalibration.collectAndAdvance(original, states, required, task)
+          : BlockCalibration.collect(original, states, required, task);
+    }
+  }
+
+  /** Through the block as it is at the reference level, read back from its file. */
+  private static void advance(
+      Checkpoint source,
+      int block,
+      Optional<LevelPlans> reference,
+      BlockFiles files,
+      HiddenStates states,
+      Progress.Task task) {
+    if (reference.isEmpty()) {
+      try (var original = TorchBlock.load(source, block)) {
+        Layerwise.advance(original, states, task);
+      }
+      return;
+    }
+    var level = reference.get().specs().getFirst().name();
+    try (var file = files.open(level, block);
+        var compressed =
+            TorchBlock.load(new AtLevel(source, reference.get(), files, file), block)) {
+      Layerwise.advance(compressed, states, task);
+    }
+  }
+
+  /** A model whose layers of one block stand in a file. */
+  private static final class AtLevel extends CheckpointView {
+
+    private final LevelPlans plans;
+    private final BlockFiles files;
+    private final SafetensorsFile file;
+
+    AtLevel(Checkpoint source, LevelPlans plans, BlockFiles files, SafetensorsFile file) {
+      super(source);
+      this.plans = plans;
+      this.files = files;
+      this.file = file;
+    }
+
+    @Override
+    public LinearWeight matrix(Address address) {
+      return plans
+          .entry(plans.specs().getFirst().name(), address)
+          .map(entry -> files.read(file, entry))
+          .orElseGet(() -> source.matrix(address));
     }
   }
 

@@ -3,6 +3,7 @@ package ai.lathe.compress.database;
 import ai.lathe.compress.plan.Target;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a level database is to hold.
@@ -11,6 +12,8 @@ import java.util.List;
  * @param levels in order
  * @param target kind of artifacts that will be made of it
  * @param together whether layers that engines run as one product have one level
+ * @param reference level at which the blocks before one are where it is calibrated; empty for the
+ *     original
  * @param resume go on with a run that was interrupted
  * @param force begin anew, whatever is there
  */
@@ -19,6 +22,7 @@ public record DatabaseRequest(
     List<LevelSpec> levels,
     Target target,
     boolean together,
+    Optional<String> reference,
     boolean resume,
     boolean force) {
 
@@ -28,6 +32,6 @@ public record DatabaseRequest(
 
   /** With every default. */
   public static DatabaseRequest of(Path directory, List<LevelSpec> levels, Target target) {
-    return new DatabaseRequest(directory, levels, target, true, false, false);
+    return new DatabaseRequest(directory, levels, target, true, Optional.empty(), false, false);
   }
 }

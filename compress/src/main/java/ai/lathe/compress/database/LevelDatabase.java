@@ -74,7 +74,7 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
    */
   public static LevelDatabase open(Path directory, Checkpoint source) {
     var manifest = Manifest.read(directory);
-    if (!Fingerprint.of(source).equals(manifest.fingerprint().get(DatabaseBuilder.MODEL))) {
+    if (!Fingerprint.of(source).equals(manifest.fingerprint().get(Manifest.MODEL))) {
       throw new LatheException(
           directory
               + " is a level database of another model; 'lathe search' makes one of this model");
@@ -207,6 +207,14 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
   /** Levels in the order in which they were asked for; the original is not among them. */
   public List<LevelSpec> levels() {
     return plans.specs();
+  }
+
+  LevelPlans plans() {
+    return plans;
+  }
+
+  Manifest manifest() {
+    return manifest;
   }
 
   @Override

@@ -38,6 +38,13 @@ final class LevelPlans {
 
   /** Throws {@link LatheException} where a level is not one that layers have one by one. */
   static LevelPlans of(Checkpoint model, Target target, List<LevelSpec> specs) {
+    for (var spec : specs) {
+      if (spec.blocks() && target != Target.GGUF) {
+        throw new LatheException(
+            "level %s is a type of GGUF files, and has no place in a directory of %s"
+                .formatted(spec.name(), target.name()));
+      }
+    }
     var plans = new LevelPlans(target, specs);
     var original = Planner.original(model, target);
     specs.forEach(spec -> plans.add(spec, Planner.plan(model, spec.recipe(), target), original));

@@ -165,8 +165,9 @@ public record LevelSpec(String name, Recipe recipe) {
   private static LatheException unknown(String word) {
     var valid = new ArrayList<>(Schemes.names());
     BlockTypes.all().forEach(type -> valid.add(type.name()));
-    valid.add(SPARSE + ":0.5");
-    Pruners.names().forEach(pruner -> valid.add(pruner + ":0.5"));
+    valid.add(SPARSE);
+    valid.addAll(Pruners.names());
+    valid.addAll(quantizers());
     return LatheException.unknown("level", word, valid);
   }
 }

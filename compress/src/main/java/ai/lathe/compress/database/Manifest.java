@@ -39,11 +39,22 @@ record Manifest(
 
   static final String FILE = "database.json";
 
+  /** The part of the fingerprint that is the model's. */
+  static final String MODEL = "model";
+
+  /** The part that tells what calibration saw. */
+  static final String CALIBRATION = "calibration";
+
   private static final String FORMAT = "lathe-levels";
   private static final int VERSION = 1;
 
   /** Enough for a mixture of hundreds of experts; what a file claims beyond is not read. */
   private static final int MOST_LEVELS = 1000;
+
+  /** The level of the blocks before one where it was calibrated. */
+  String calibration() {
+    return fingerprint.get(CALIBRATION);
+  }
 
   void write(Path directory) {
     var json = Json.object();
@@ -101,6 +112,9 @@ record Manifest(
     var fingerprint = new LinkedHashMap<String, String>();
     var parts = required(fields, "fingerprint");
     parts.object().fieldNames().forEachRemaining(n -> fingerprint.put(n, parts.requiredText(n)));
+    for (var part : List.of(MODEL, CALIBRATION)) {
+      parts.requiredText(part);
+    }
     var levels = fields.texts("levels");
     if (levels.isEmpty() || levels.size() > MOST_LEVELS) {
       throw fields.wrong("levels", "an array of 1 to " + MOST_LEVELS + " names");

@@ -2,7 +2,10 @@ package ai.lathe.compress.layer;
 
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * Statistics of a layer's input, shared by all layers that read the same input.
@@ -13,13 +16,15 @@ import java.util.Optional;
  *     statistic
  * @param range of each input; empty where nobody asked for it
  * @param magnitude {@code [in]}, the mean of {@code |x|}; empty where nobody asked for it
+ * @param derived what solvers made of these and would make again
  */
 public record LayerStatistics(
     long tokens,
     Optional<Matrix> gram,
     Optional<float[]> squaredNorm,
     Optional<Range> range,
-    Optional<float[]> magnitude) {
+    Optional<float[]> magnitude,
+    Derived derived) {
 
   public static final LayerStatistics NONE =
       new LayerStatistics(0, Optional.empty(), Optional.empty());
@@ -29,6 +34,29 @@ public record LayerStatistics(
    * @param greatest {@code [in]}
    */
   public record Range(float[] least, float[] greatest) {}
+
+  /**
+   * What is computed from statistics once: for all levels, all solvers, and all layers that share
+   * an input.
+   */
+  public static final class Derived {
+
+    private final Map<Class<?>, Object> made = new HashMap<>();
+
+    /** The one of its type, made when it is first asked for. */
+    public synchronized <T> T get(Class<T> type, Supplier<T> make) {
+      return type.cast(made.computeIfAbsent(type, _ -> make.get()));
+    }
+  }
+
+  public LayerStatistics(
+      long tokens,
+      Optional<Matrix> gram,
+      Optional<float[]> squaredNorm,
+      Optional<Range> range,
+      Optional<float[]> magnitude) {
+    this(tokens, gram, squaredNorm, range, magnitude, new Derived());
+  }
 
   public LayerStatistics(long tokens, Optional<Matrix> gram, Optional<float[]> squaredNorm) {
     this(tokens, gram, squaredNorm, Optional.empty(), Optional.empty());

@@ -70,8 +70,8 @@ public record Estimate(long memory, long disk, Duration time) {
       var sites = grams(plan, block, architecture);
       long sums = sites.values().stream().mapToLong(GramAccumulator::bytes).sum();
       long most = sites.values().stream().mapToLong(size -> size).max().orElse(0);
-      // Of the largest also the float32 matrix and its factor.
-      statistics = Math.max(statistics, sums + 8 * most * most);
+      // Each as a float32 matrix with its factor, and what the largest is made of.
+      statistics = Math.max(statistics, 2 * sums + 4 * most * most);
       for (var site : sites.entrySet()) {
         double size = site.getValue();
         products += size * size * calibrated * share(site.getKey().expert(), config);

@@ -7,13 +7,26 @@ import ai.lathe.tensor.Matrix;
 import java.util.HashMap;
 import java.util.Map;
 
-/** The factorisations of one layer's Gram matrix, each made once, when it is first asked for. */
+/**
+ * The factorisations of one layer's Gram matrix, each made once, when it is first asked for, for
+ * all layers that share the input.
+ */
 public final class InverseFactors {
 
   private record Key(boolean descending, double dampening) {}
 
   private final Matrix gram;
-  private final Map<Key, InverseFactor> factors = new HashMap<>();
+  private final Made made;
+
+  /** What there is already. */
+  private static final class Made {
+    private final Map<Key, InverseFactor> factors = new HashMap<>();
+
+    synchronized InverseFactor get(Key key, Matrix gram) {
+      return factors.computeIfAbsent(
+          key, _ -> InverseFactor.of(gram, key.descending(), key.dampening()));
+    }
+  }
 
   /**
    * Throws where weights or statistics are not finite.
@@ -28,6 +41,7 @@ public final class InverseFactors {
             .orElseThrow(
                 () -> new LatheException(layer.name() + ": " + method + " needs a Gram matrix"));
     statistics.requireFinite(layer.name());
+    made = statistics.derived().get(Made.class, Made::new);
   }
 
   /**
@@ -36,8 +50,7 @@ public final class InverseFactors {
    * @param descending inputs are taken in descending order of their squared norms
    */
   public InverseFactor get(boolean descending, double dampening) {
-    return factors.computeIfAbsent(
-        new Key(descending, dampening), _ -> InverseFactor.of(gram, descending, dampening));
+    return made.get(new Key(descending, dampening), gram);
   }
 
   /** As this level of GPTQ needs it. */

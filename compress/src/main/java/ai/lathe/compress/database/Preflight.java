@@ -1,0 +1,75 @@
+package ai.lathe.compress.database;
+
+import ai.lathe.compress.measure.Executor;
+import ai.lathe.compress.plan.Estimate;
+import ai.lathe.compress.plan.Machine;
+import ai.lathe.compress.plan.Plan;
+import ai.lathe.compress.plan.Planner;
+import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.torch.HiddenStates;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/** What building will take, before it starts. */
+record Preflight(Estimate estimate) {
+
+  /** Of what matrix products reach, a sweep that rounds input after input has this share. */
+  private static final double SWEEP = 0.25;
+
+  static Preflight of(Checkpoint source, LevelPlans plans, List<int[]> sequences) {
+    long states = HiddenStates.bytes(sequences, source.config().hidden());
+    boolean spills = states > Executor.STATES_IN_MEMORY;
+    long bytes = 0;
+    double solving = 0;
+    for (var layer : plans.layers()) {
+      for (var spec : plans.specs()) {
+        var entry = plans.entry(spec.name(), layer.address());
+        if (entry.isPresent()) {
+          bytes += plans.bytes(entry.get());
+          // A sweep, and half a product with the Gram matrix for the loss.
+          solving += (1 / SWEEP + 1) * layer.rows() * layer.columns() * layer.columns();
+        }
+      }
+    }
+    double rate = Machine.multiplyRate();
+    long tokens = sequences.stream().mapToLong(sequence -> sequence.length).sum();
+    var one =
+        Estimate.of(
+            new Plan(plans.target(), entries(source, plans), List.of(), Map.of(), List.of()),
+            source.architecture(),
+            source.config(),
+            spills ? 0 : states,
+            bytes + (spills ? states : 0),
+            Executor.BATCH_TOKENS,
+            tokens,
+            0,
+            rate);
+    var time = one.time().plus(Duration.ofMillis((long) (1000 * solving / rate)));
+    return new Preflight(new Estimate(one.memory(), one.disk(), time));
+  }
+
+  /** One level of each layer, one that needs the most where levels differ; and the rest. */
+  private static List<Plan.Entry> entries(Checkpoint source, LevelPlans plans) {
+    return Planner.original(source, plans.target()).entries().stream()
+        .map(
+            original ->
+                original.address().block() == Address.OUTSIDE
+                    ? original
+                    : plans.specs().stream()
+                        .flatMap(spec -> plans.entry(spec.name(), original.address()).stream())
+                        .max(Comparator.comparing(entry -> entry.requires().size()))
+                        .orElse(original))
+        .toList();
+  }
+
+  /** Throws where the machine lacks memory or disk. */
+  void check(Path directory, Consumer<String> messages) {
+    messages.accept(estimate.summary());
+    estimate.check(directory);
+  }
+}
