@@ -1,5 +1,6 @@
 package ai.lathe.compress.allocation;
 
+import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.LatheException;
 import java.util.List;
 
@@ -15,12 +16,16 @@ import java.util.List;
  */
 public record Knapsack(int states) implements Allocator {
 
-  static final String STATES = "states";
+  static final List<String> KEYS = List.of("states");
 
-  /** Some 40 MB for 210 units. */
-  static final int USUAL_STATES = 1 << 15;
+  /** Some 50 MB. */
+  static final int USUAL_STATES = 1 << 23;
 
   public static final Knapsack USUAL = new Knapsack(USUAL_STATES);
+
+  static Knapsack read(Settings given) {
+    return new Knapsack(given.integer("states", USUAL_STATES));
+  }
 
   public Knapsack {
     if (states < 1) {

@@ -105,10 +105,11 @@ final class MultipleChoice {
   /**
    * The least loss.
    *
-   * @param widest pairs of cost and loss to keep at most
+   * @param states pairs of cost and loss to keep at most, over all units
    */
-  Solution solve(int widest) {
+  Solution solve(long states) {
     var best = greedy();
+    int widest = (int) Math.clamp(states / Math.max(1, fronts.length), 1, 1 << 24);
     int width = Math.min(NARROW, widest);
     while (!best.optimal()) {
       best = new Course(best, width).run();
@@ -196,11 +197,15 @@ final class MultipleChoice {
       seen[0].add(0, 0, 0, 0, 0);
       for (int stage = 0; stage < order.length; stage++) {
         seen[stage + 1] = extend(stage);
+        seen[stage].settle();
       }
       return new Solution(best.choices(), best.loss(), Math.min(best.loss(), dropped));
     }
 
-    /** Units that have most to choose last: what they can still do, the bounds know. */
+    /**
+     * Units of the widest range of costs first: the small ones at the end fill what is left of the
+     * capacity, which no bound foresees.
+     */
     private int[] order() {
       return IntStream.range(0, fronts.length)
           .boxed()

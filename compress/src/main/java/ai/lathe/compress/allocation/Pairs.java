@@ -15,7 +15,7 @@ final class Pairs {
   int[] parents;
 
   /** What was added to it. */
-  byte[] options;
+  short[] options;
 
   int size;
 
@@ -24,7 +24,7 @@ final class Pairs {
     losses = new double[capacity];
     bounds = new double[capacity];
     parents = new int[capacity];
-    options = new byte[capacity];
+    options = new short[capacity];
   }
 
   void add(double cost, double loss, double bound, int parent, int option) {
@@ -32,7 +32,7 @@ final class Pairs {
     losses[size] = loss;
     bounds[size] = bound;
     parents[size] = parent;
-    options[size] = (byte) option;
+    options[size] = (short) option;
     size++;
   }
 
@@ -63,6 +63,15 @@ final class Pairs {
     if (size == 0 || from.losses[i] < losses[size - 1]) {
       add(from.costs[i], from.losses[i], from.bounds[i], from.parents[i], from.options[i]);
     }
+  }
+
+  /** Keeps what tells how each pair was made. */
+  void settle() {
+    costs = null;
+    losses = null;
+    bounds = null;
+    parents = Arrays.copyOf(parents, size);
+    options = Arrays.copyOf(options, size);
   }
 
   /**

@@ -49,6 +49,10 @@ public record Problem(
     }
   }
 
+  Problem withLosses(double[][] others) {
+    return new Problem(table, costs, budget, others, fitness, seed, progress);
+  }
+
   /** Whether an option may be chosen, {@code [unit][option]}. */
   public boolean[][] usable() {
     return Arrays.stream(losses).map(Front::usable).toArray(boolean[][]::new);

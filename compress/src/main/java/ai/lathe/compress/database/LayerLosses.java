@@ -16,6 +16,7 @@ final class LayerLosses {
   private final Matrix weight;
   private final Matrix gram;
   private final Sums original;
+  private final double outliers;
 
   /**
    * Squares summed.
@@ -34,6 +35,28 @@ final class LayerLosses {
     this.weight = weight;
     this.gram = gram;
     this.original = sums((_, _, _) -> {});
+    this.outliers = outliers(weight, gram);
+  }
+
+  /** How many weights stand out, see {@link Measure#OUTLIERS}. */
+  static long outliers(Matrix weight, Matrix gram) {
+    int n = weight.columns();
+    var norms = new double[n];
+    Arrays.setAll(norms, j -> Math.sqrt(Math.max(0, gram.at(j, j))));
+    double sum = 0;
+    for (int i = 0; i < weight.rows(); i++) {
+      for (int j = 0; j < n; j++) {
+        sum += Math.abs(weight.at(i, j)) * norms[j];
+      }
+    }
+    double limit = Measure.OUTLIER * sum / ((double) weight.rows() * n);
+    long outliers = 0;
+    for (int i = 0; i < weight.rows(); i++) {
+      for (int j = 0; j < n; j++) {
+        outliers += Math.abs(weight.at(i, j)) * norms[j] > limit ? 1 : 0;
+      }
+    }
+    return outliers;
   }
 
   /** Takes something away from rows {@code [from, to)}. */
@@ -57,6 +80,7 @@ final class LayerLosses {
     losses.put(Measure.OUTPUT, relative(lost.output, original.output));
     losses.put(Measure.WEIGHT, relative(lost.weight, original.weight));
     losses.put(Measure.HESSIAN, relative(lost.hessian, original.hessian));
+    losses.put(Measure.OUTLIERS, outliers);
     return losses;
   }
 

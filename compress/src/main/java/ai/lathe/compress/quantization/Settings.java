@@ -47,6 +47,11 @@ public final class Settings {
     return (int) number;
   }
 
+  public String text(String name, String otherwise) {
+    var value = given.get(name);
+    return value == null ? otherwise : value.toString();
+  }
+
   public boolean flag(String name, boolean otherwise) {
     var value = given.get(name);
     return switch (value == null ? String.valueOf(otherwise) : value.toString()) {
