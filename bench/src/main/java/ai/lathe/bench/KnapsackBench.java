@@ -18,14 +18,15 @@ import java.util.stream.IntStream;
 
 /**
  * What a knapsack over the layers of a model takes: {@code KnapsackBench [BLOCKS [STATES]]}, seven
- * layers a block, twelve levels each; milliseconds, best, median and worst of budgets from 5 % to 95 %
- * of the way between the least and the most, and by how much the result may be above the optimum.
+ * layers a block, twelve levels each; milliseconds, best, median and worst of budgets from 5 % to
+ * 95 % of the way between the least and the most, and by how much the result may be above the
+ * optimum.
  *
- * <p>{@code widths}: shapes of a Llama of 1024 columns, levels of 2 to 16 bits in groups, losses that
- * fall by four with each bit. {@code jitter}: every level of every layer some bytes more, as if
- * entropy-coded, so that no two costs have much in common. {@code near}: as jitter, with losses nearly
- * proportional to the bytes saved, the hard case of the literature. {@code alike}: all layers of the
- * same bytes and the same losses.
+ * <p>{@code widths}: shapes of a Llama of 1024 columns, levels of 2 to 16 bits in groups, losses
+ * that fall by four with each bit. {@code jitter}: every level of every layer some bytes more, as
+ * if entropy-coded, so that no two costs have much in common. {@code near}: as jitter, with losses
+ * nearly proportional to the bytes saved, the hard case of the literature. {@code alike}: all
+ * layers of the same bytes and the same losses.
  */
 public final class KnapsackBench {
 
@@ -40,9 +41,7 @@ public final class KnapsackBench {
   public static void main(String[] arguments) {
     int blocks = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 30;
     var knapsack =
-        arguments.length > 1
-            ? new Knapsack(Integer.parseInt(arguments[1]))
-            : Knapsack.USUAL;
+        arguments.length > 1 ? new Knapsack(Integer.parseInt(arguments[1])) : Knapsack.USUAL;
     System.out.println(
         "| kind | least to most bytes | best ms | median | worst | exact | worst gap | least of budget used |\n|---|---|---|---|---|---|---|---|");
     for (int round = 0; round < 2; round++) {
@@ -110,17 +109,23 @@ public final class KnapsackBench {
     var table =
         new LevelTable(
             IntStream.range(0, units)
-                .mapToObj(unit -> new Unit(
-                    "layer " + unit,
-                    unit / SHAPES.length,
-                    List.of(Address.weight(unit, Role.UP)),
-                    SHAPES[unit % SHAPES.length],
-                    IntStream.range(0, BITS.length)
-                        .mapToObj(
-                            level ->
-                                new Option(
-                                    BITS[level] + " bits", "", costs[unit][level], 0, Map.of()))
-                        .toList()))
+                .mapToObj(
+                    unit ->
+                        new Unit(
+                            "layer " + unit,
+                            unit / SHAPES.length,
+                            List.of(Address.weight(unit, Role.UP)),
+                            SHAPES[unit % SHAPES.length],
+                            IntStream.range(0, BITS.length)
+                                .mapToObj(
+                                    level ->
+                                        new Option(
+                                            BITS[level] + " bits",
+                                            "",
+                                            costs[unit][level],
+                                            0,
+                                            Map.of()))
+                                .toList()))
                 .toList());
     return new Problem(table, costs, budget, losses, Optional.empty(), 1, Progress.NONE);
   }

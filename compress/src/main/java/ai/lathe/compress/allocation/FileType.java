@@ -6,8 +6,8 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Which type llama.cpp's {@code llama-quantize} gives each matrix of a file of some type, without an
- * importance matrix; as of 2026 ({@code src/llama-quant.cpp}), unchanged since 2024.
+ * Which type llama.cpp's {@code llama-quantize} gives each matrix of a file of some type, without
+ * an importance matrix; as of 2026 ({@code src/llama-quant.cpp}), unchanged since 2024.
  *
  * @param name as llama.cpp calls the file type, for example {@code Q4_K_M}
  * @param base of every matrix that no rule is for
@@ -47,8 +47,7 @@ record FileType(String name, String base, List<Rule> rules) {
         case FIRST_FOUR -> block < 4;
         case FIRST_SIXTEENTH -> block < n / 16;
         case FIRST_EIGHTH -> block < n / 8;
-        case EDGES_AND_THIRDS ->
-            block < n / 8 || block >= 7 * n / 8 || (block - n / 8) % 3 == 2;
+        case EDGES_AND_THIRDS -> block < n / 8 || block >= 7 * n / 8 || (block - n / 8) % 3 == 2;
         case ALL_IF_GROUPED -> shape.known() >= 4;
       };
     }
@@ -60,9 +59,10 @@ record FileType(String name, String base, List<Rule> rules) {
    * What rules ask of a model.
    *
    * @param experts in each block; 0 without
+   * @param tied whether the token table is the head: there is no other
    * @param groups query heads for each key head, where they can be told
    */
-  record Shape(int blocks, int experts, Optional<Integer> groups) {
+  record Shape(int blocks, int experts, boolean tied, Optional<Integer> groups) {
     private int known() {
       return groups.orElseThrow(
           () ->

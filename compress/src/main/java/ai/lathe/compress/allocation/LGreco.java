@@ -7,9 +7,9 @@ import java.util.Optional;
 
 /**
  * The knapsack the other way round, as in L-GreCo (<a
- * href="https://arxiv.org/abs/2210.17357">Alimohammadi et al. 2022</a>): the least cost whose losses
- * sum to no more than those of the uniform allocation. So the budget is what the uniform allocation
- * may cost, and what this one saves of it is left unspent.
+ * href="https://arxiv.org/abs/2210.17357">Alimohammadi et al. 2022</a>): the least cost whose
+ * losses sum to no more than those of the uniform allocation. So the budget is what the uniform
+ * allocation may cost, and what this one saves of it is left unspent.
  *
  * @param slack factor on the uniform allocation's loss
  */
@@ -63,8 +63,8 @@ public record LGreco(double slack) implements Allocator {
   public record Least(Allocation allocation, long cost, long bound) {}
 
   /**
-   * The least cost whose losses sum to no more than a limit, whatever the problem's budget; empty
-   * where no losses do.
+   * The least cost whose losses sum to no more than a limit, whatever the problem's budget, and the
+   * least loss at that cost; empty where no losses do.
    */
   public static Optional<Least> least(Problem problem, double limit) {
     // Losses that are not finite are no costs: the options are taken away by what they cost.
@@ -87,10 +87,11 @@ public record LGreco(double slack) implements Allocator {
       return Optional.empty();
     }
     var found = dual.solve(Knapsack.USUAL_STATES);
+    long cost = (long) found.loss();
+    var best =
+        new MultipleChoice(problem.exactCosts(), problem.losses(), cost)
+            .solve(Knapsack.USUAL_STATES);
     return Optional.of(
-        new Least(
-            Allocation.of(found.choices()),
-            (long) found.loss(),
-            (long) Math.ceil(found.bound())));
+        new Least(Allocation.of(best.choices()), cost, (long) Math.ceil(found.bound())));
   }
 }

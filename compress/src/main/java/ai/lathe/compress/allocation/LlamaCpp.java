@@ -15,16 +15,16 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * What llama.cpp's own quantizer would give each matrix in a file of type {@code Q4_K_M} and the like:
- * the mixture that others are to be held against. The levels must be called after the types that it
- * uses. A matrix whose rows the type's blocks do not divide has at that level what {@code Planner} has
- * put in its place.
+ * What llama.cpp's own quantizer would give each matrix in a file of type {@code Q4_K_M} and the
+ * like: the mixture that others are to be held against. The levels must be called after the types
+ * that it uses. A matrix whose rows the type's blocks do not divide has at that level what {@code
+ * Planner} has put in its place.
  *
  * <p>Matrices that share a level get the widest of what llama.cpp would give each.
  *
  * @param type of the file; empty for the largest that fits the budget
- * @param solver what stands before the types in the levels' names, for example {@code rtn} where they
- *     are called {@code rtn:Q4_K}; empty for nothing
+ * @param solver what stands before the types in the levels' names, for example {@code rtn} where
+ *     they are called {@code rtn:Q4_K}; empty for nothing
  * @param groups query heads for each key head; 0 where the sizes of queries and keys tell
  */
 public record LlamaCpp(String type, String solver, int groups) implements Allocator {
@@ -72,8 +72,7 @@ public record LlamaCpp(String type, String solver, int groups) implements Alloca
       var allocation = allocation(table, candidate);
       long cost = allocation.cost(problem.costs());
       least = Math.min(least, cost);
-      if (cost <= problem.budget()
-          && (largest == null || cost > largest.cost(problem.costs()))) {
+      if (cost <= problem.budget() && (largest == null || cost > largest.cost(problem.costs()))) {
         largest = allocation;
         chosen = candidate;
       }
@@ -81,8 +80,7 @@ public record LlamaCpp(String type, String solver, int groups) implements Alloca
     if (largest == null) {
       throw new LatheException(
           "llama.cpp's %s costs %,d, more than the budget of %,d"
-              .formatted(
-                  type.isEmpty() ? "smallest file type" : type, least, problem.budget()));
+              .formatted(type.isEmpty() ? "smallest file type" : type, least, problem.budget()));
     }
     return new Result(
         largest,
@@ -154,12 +152,13 @@ public record LlamaCpp(String type, String solver, int groups) implements Alloca
 
   private static TreeSet<String> types(Unit unit, FileType file, Shape shape) {
     return unit.members().stream()
-        .map(member -> file.type(part(member), member.block(), shape))
+        .map(member -> file.type(part(member, shape), member.block(), shape))
         .collect(Collectors.toCollection(TreeSet::new));
   }
 
-  private static Part part(Address address) {
+  private static Part part(Address address, Shape shape) {
     return switch (address.role()) {
+      case TOKEN_EMBEDDING -> shape.tied() ? Part.HEAD : Part.OTHER;
       case VALUE, QUERY_KEY_VALUE -> Part.VALUE;
       case KEY -> Part.KEY;
       case ATTENTION_OUTPUT -> Part.ATTENTION_OUTPUT;
@@ -175,6 +174,7 @@ public record LlamaCpp(String type, String solver, int groups) implements Alloca
     return new Shape(
         members.stream().mapToInt(Address::block).max().orElse(0) + 1,
         members.stream().mapToInt(Address::expert).max().orElse(-1) + 1,
+        members.stream().noneMatch(member -> member.role() == Role.OUTPUT),
         groups > 0 ? Optional.of(groups) : groups(table));
   }
 

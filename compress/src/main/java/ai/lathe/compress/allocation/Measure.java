@@ -17,9 +17,9 @@ public enum Measure {
   /** Divergence, in nats, measured with this layer alone at its level and all others original. */
   KL,
   /**
-   * No loss of a level but a property of the layer, the same at all of them: how many of its weights
-   * have {@code |W_ij| sqrt(H_jj)} above {@link #OUTLIER} times the layer's mean of it. What {@link
-   * Owl} goes by.
+   * No loss of a level but a property of the layer, the same at all of them: how many of its
+   * weights have {@code |W_ij| sqrt(H_jj)} above {@link #OUTLIER} times the layer's mean of it.
+   * What {@link Owl} goes by.
    */
   OUTLIERS;
 

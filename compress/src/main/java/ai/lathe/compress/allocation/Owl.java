@@ -8,18 +8,18 @@ import java.util.TreeMap;
 import java.util.stream.IntStream;
 
 /**
- * OWL (<a href="https://arxiv.org/abs/2310.05175">Yin et al. 2024</a>): blocks with many outliers keep
- * more. An outlier is a weight whose {@code |W_ij| ||x_j||} is more than five times the mean of its
- * layer ({@link Measure#OUTLIERS}; the paper takes the mean of the whole block, which no layer knows
- * alone). The shares of outliers of all blocks, mapped to {@code [0, 2 lambda]}, less their mean, are
- * added to the share of the original's cost that the budget allows. So a block at 50 % zeros has 42 to
- * 58 % of them, and one at 4 of 16 bits has 2.7 to 5.3.
+ * OWL (<a href="https://arxiv.org/abs/2310.05175">Yin et al. 2024</a>): blocks with many outliers
+ * keep more. An outlier is a weight whose {@code |W_ij| ||x_j||} is more than five times the mean
+ * of its layer ({@link Measure#OUTLIERS}; the paper takes the mean of the whole block, which no
+ * layer knows alone). The shares of outliers of all blocks, mapped to {@code [0, 2 lambda]}, less
+ * their mean, are added to the share of the original's cost that the budget allows. So a block at
+ * 50 % zeros has 42 to 58 % of them, and one at 4 of 16 bits has 2.7 to 5.3.
  *
  * <p>All layers of a block, as near as its levels come: from the cheapest options upwards, the unit
  * first that lacks most steps to its block's share.
  *
- * <p>Where a database holds no outliers, the mean losses of its blocks at the uniform level take their
- * place, and a note says so.
+ * <p>Where a database holds no outliers, the mean losses of its blocks at the uniform level take
+ * their place, and a note says so.
  *
  * @param lambda most by which a block differs from the mean, about
  */
@@ -54,18 +54,19 @@ public record Owl(double lambda) implements Allocator {
         problem.table().units().stream()
             .filter(unit -> unit.options().size() > 1)
             .allMatch(unit -> unit.options().getFirst().losses().containsKey(Measure.OUTLIERS));
-    var allocation = nearest(problem, targets(problem, counted ? outliers(problem) : lost(problem)));
+    var allocation =
+        nearest(problem, targets(problem, counted ? outliers(problem) : lost(problem)));
     var notes =
         counted
             ? List.<String>of()
-            : List.of("owl: the levels tell no outliers; losses of the uniform level in their place");
+            : List.of(
+                "owl: the levels tell no outliers; losses of the uniform level in their place");
     return new Result(allocation, Losses.sum(problem, allocation), Double.NaN, List.of(), notes);
   }
 
   private static double[] outliers(Problem problem) {
     return problem.table().units().stream()
-        .mapToDouble(
-            unit -> unit.options().getFirst().losses().getOrDefault(Measure.OUTLIERS, 0.0))
+        .mapToDouble(unit -> unit.options().getFirst().losses().getOrDefault(Measure.OUTLIERS, 0.0))
         .toArray();
   }
 
@@ -76,9 +77,7 @@ public record Owl(double lambda) implements Allocator {
         .mapToDouble(
             unit -> {
               double loss = problem.losses()[unit][uniform.choice(unit)];
-              return Double.isFinite(loss)
-                  ? loss * problem.table().units().get(unit).weights()
-                  : 0;
+              return Double.isFinite(loss) ? loss * problem.table().units().get(unit).weights() : 0;
             })
         .toArray();
   }

@@ -8,9 +8,9 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
 /**
- * The best of allocations drawn at random, what every search is to be held against. Each is made from
- * the cheapest options by raising a unit drawn at random to the next option that is worth its cost,
- * until nothing fits any more.
+ * The best of allocations drawn at random, what every search is to be held against. Each is made
+ * from the cheapest options by raising a unit drawn at random to the next option that is worth its
+ * cost, until nothing fits any more.
  *
  * @param samples allocations to draw
  * @param by how they are judged

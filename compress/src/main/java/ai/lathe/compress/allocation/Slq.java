@@ -10,13 +10,13 @@ import java.util.TreeMap;
 import java.util.stream.IntStream;
 
 /**
- * The search of SLQ (<a href="https://arxiv.org/abs/2605.02404">2605.02404</a>): what a unit loses at
- * a level is measured among others that have been given the same level already, not alone. For each
- * level, units are switched from the original to it one after the other, in random orders; the mean
- * of what each switch adds to the model's loss is the unit's marginal, as in a Shapley value. More
- * bytes can only be better among options of the same share of zeros, so that their marginals are
- * replaced by the nearest ones for which that holds; then the knapsack of the marginals is solved, and
- * its answer measured.
+ * The search of SLQ (<a href="https://arxiv.org/abs/2605.02404">2605.02404</a>): what a unit loses
+ * at a level is measured among others that have been given the same level already, not alone. For
+ * each level, units are switched from the original to it one after the other, in random orders; the
+ * mean of what each switch adds to the model's loss is the unit's marginal, as in a Shapley value.
+ * More bytes can only be better among options of the same share of zeros, so that their marginals
+ * are replaced by the nearest ones for which that holds; then the knapsack of the marginals is
+ * solved, and its answer measured.
  *
  * <p>{@code permutations * levels * units} allocations are measured.
  *
@@ -28,8 +28,7 @@ public record Slq(int permutations, int tokens) implements Allocator {
   static final List<String> KEYS = List.of("permutations", "tokens");
 
   static Slq read(Settings given) {
-    return new Slq(
-        given.integer("permutations", 2), given.integer("tokens", Search.USUAL_TOKENS));
+    return new Slq(given.integer("permutations", 2), given.integer("tokens", Search.USUAL_TOKENS));
   }
 
   public Slq {
@@ -153,7 +152,9 @@ public record Slq(int permutations, int tokens) implements Allocator {
     }
   }
 
-  /** The nearest values that nowhere rise, in the mean of squares: neighbours that do are pooled. */
+  /**
+   * The nearest values that nowhere rise, in the mean of squares: neighbours that do are pooled.
+   */
   static double[] falling(double[] values) {
     var means = new double[values.length];
     var sizes = new int[values.length];

@@ -12,8 +12,8 @@ import java.util.stream.IntStream;
  * ZipLM: losses of one layer after the other say which of its levels is worse than which, but not
  * what a layer is worth beside another. So each layer's losses are multiplied by a coefficient, the
  * knapsack of these is solved, and the coefficients are searched for by what its answers measure on
- * the model: the best of random ones first, then some of its coefficients drawn again, fewer and fewer
- * of them, each as long as one of {@code patience} attempts improves.
+ * the model: the best of random ones first, then some of its coefficients drawn again, fewer and
+ * fewer of them, each as long as one of {@code patience} attempts improves.
  *
  * <p>All coefficients alike are tried too, before any others, so that no result is worse than the
  * knapsack's on the text that is measured on. Costs are not rounded into buckets.
@@ -27,8 +27,7 @@ import java.util.stream.IntStream;
 public record Spdy(int starts, int patience, double share, int evaluations, int tokens)
     implements Allocator {
 
-  static final List<String> KEYS =
-      List.of("starts", "patience", "share", "evaluations", "tokens");
+  static final List<String> KEYS = List.of("starts", "patience", "share", "evaluations", "tokens");
 
   /** Pairs for one solution of many: what is lost by it is less than what coefficients guess. */
   private static final long STATES_A_UNIT = 1 << 9;

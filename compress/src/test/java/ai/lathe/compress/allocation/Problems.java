@@ -45,6 +45,39 @@ final class Problems {
     return new Problem(new LevelTable(units), costs, budget, losses, fitness, seed, Progress.NONE);
   }
 
+  /** The same, with as many outliers in each unit. */
+  static Problem outliers(Problem problem, double[] outliers) {
+    var units = problem.table().units();
+    var counted =
+        IntStream.range(0, units.size())
+            .mapToObj(
+                index -> {
+                  var unit = units.get(index);
+                  var options =
+                      unit.options().stream()
+                          .map(
+                              option ->
+                                  new Option(
+                                      option.level(),
+                                      option.encoding(),
+                                      option.bytes(),
+                                      option.sparsity(),
+                                      Map.of(Measure.OUTLIERS, outliers[index])))
+                          .toList();
+                  return new Unit(
+                      unit.name(), unit.block(), unit.members(), unit.weights(), options);
+                })
+            .toList();
+    return new Problem(
+        new LevelTable(counted),
+        problem.costs(),
+        problem.budget(),
+        problem.losses(),
+        problem.fitness(),
+        problem.seed(),
+        problem.progress());
+  }
+
   /** Losses that fall with costs, but for some noise: some options are worse than cheaper ones. */
   static Problem random(RandomGenerator random, int units, int options, int costs) {
     var cost = new long[units][options];
