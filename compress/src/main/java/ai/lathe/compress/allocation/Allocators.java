@@ -29,6 +29,7 @@ public final class Allocators {
     all.put("lgreco", new Entry(LGreco.KEYS, LGreco::read));
     all.put("spdy", new Entry(Spdy.KEYS, Spdy::read));
     all.put("slq", new Entry(Slq.KEYS, Slq::read));
+    all.put("evopress", new Entry(EvoPress.KEYS, EvoPress::read));
     return Collections.unmodifiableMap(all);
   }
 

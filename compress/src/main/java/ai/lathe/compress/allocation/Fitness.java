@@ -6,6 +6,11 @@ import java.util.random.RandomGenerator;
 /** Measures whole allocations on the model. */
 public interface Fitness {
 
+  /** Text and measure in few words: two of the same name measure the same. */
+  default String name() {
+    return tokens() + " tokens";
+  }
+
   /** Tokens that there are to measure on. */
   long tokens();
 

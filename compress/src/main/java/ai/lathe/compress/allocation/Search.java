@@ -27,17 +27,21 @@ final class Search implements AutoCloseable {
    * @throws LatheException where there is nothing to measure on
    */
   Search(Problem problem, Allocator allocator, int tokens, long total) {
-    var fitness =
-        problem
-            .fitness()
-            .orElseThrow(
-                () ->
-                    new LatheException(
-                        "%s measures allocations on the model, and there is no text to measure on; %s needs none"
-                            .formatted(allocator.name(), Knapsack.USUAL.name())));
+    var fitness = fitness(problem, allocator);
     int drawn = (int) Math.min(tokens, fitness.tokens());
     batch = fitness.draw(drawn, new java.util.SplittableRandom(problem.seed()));
     task = problem.progress().start(allocator.name(), total);
+  }
+
+  /** What a search measures with. */
+  static Fitness fitness(Problem problem, Allocator allocator) {
+    return problem
+        .fitness()
+        .orElseThrow(
+            () ->
+                new LatheException(
+                    "%s measures allocations on the model, and there is no text to measure on; %s needs none"
+                        .formatted(allocator.name(), Knapsack.USUAL.name())));
   }
 
   /** Infinite where what was measured is no number. */

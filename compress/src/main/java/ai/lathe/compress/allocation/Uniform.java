@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
@@ -30,27 +31,49 @@ public record Uniform() implements Allocator {
   @Override
   public Result allocate(Problem problem) {
     problem.requireFeasible();
+    var around = around(problem);
+    var base = around.lower();
+    var mixed = around.next().isPresent() ? mixed(problem, base, around.upper()) : base;
+    var note =
+        around.below().map(level -> "all " + level.name()).orElse("the cheapest level of each unit")
+            + (mixed.equals(base)
+                ? ""
+                : ", %d of %d units %s"
+                    .formatted(
+                        changed(base, mixed), mixed.choices().size(), around.next().get().name()));
+    return new Result(mixed, Losses.sum(problem, mixed), Double.NaN, List.of(), List.of(note));
+  }
+
+  /**
+   * What a budget lies between.
+   *
+   * @param below the best level that fits; empty where none does
+   * @param lower that, or the cheapest options
+   * @param next the next level that is better and does not fit; empty where there is none
+   */
+  record Around(Optional<Uniformly> below, Allocation lower, Optional<Uniformly> next) {
+
+    /** The next level's, or {@code lower} where there is none. */
+    Allocation upper() {
+      return next.map(Uniformly::allocation).orElse(lower);
+    }
+  }
+
+  static Around around(Problem problem) {
     var levels = levels(problem);
     var below =
         levels.stream()
             .filter(level -> problem.fits(level.allocation()))
             .min(Comparator.comparingDouble(Uniformly::loss));
-    var base = below.map(Uniformly::allocation).orElse(problem.cheapest());
-    double loss = Losses.sum(problem, base);
+    var lower = below.map(Uniformly::allocation).orElse(problem.cheapest());
+    double loss = Losses.sum(problem, lower);
     // More loss for more bytes is no next level. The cheapest options may be of several levels.
     var next =
         levels.stream()
             .filter(level -> !problem.fits(level.allocation()))
             .filter(level -> below.isEmpty() || level.loss() < loss)
             .min(Comparator.comparingLong(Uniformly::cost));
-    var mixed = next.map(level -> mixed(problem, base, level.allocation())).orElse(base);
-    var note =
-        below.map(level -> "all " + level.name()).orElse("the cheapest level of each unit")
-            + (mixed.equals(base)
-                ? ""
-                : ", %d of %d units %s"
-                    .formatted(changed(base, mixed), mixed.choices().size(), next.get().name()));
-    return new Result(mixed, Losses.sum(problem, mixed), Double.NaN, List.of(), List.of(note));
+    return new Around(below, lower, next);
   }
 
   /**

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
@@ -56,6 +57,24 @@ public final class Journal implements AutoCloseable {
     }
     journal.line(JSON.valueToTree(fingerprint.parts()));
     return journal;
+  }
+
+  /**
+   * Goes on with a journal of this very run; where there is none, or one of another run, starts an
+   * empty one.
+   */
+  public static Journal open(Path file, Fingerprint fingerprint) {
+    return isOf(file, fingerprint) ? resume(file, fingerprint) : start(file, fingerprint);
+  }
+
+  private static boolean isOf(Path file, Fingerprint fingerprint) {
+    try (var lines = Files.lines(file)) {
+      var first = lines.findFirst();
+      return first.isPresent()
+          && JSON.readTree(first.get()).equals(JSON.<JsonNode>valueToTree(fingerprint.parts()));
+    } catch (IOException | UncheckedIOException e) {
+      return false;
+    }
   }
 
   /**

@@ -47,10 +47,9 @@ final class Chunk implements AutoCloseable {
    * Takes what candidates are to be compared with.
    *
    * @param states of the original after the last block
-   * @param room bytes that its logits may take
-   * @return bytes that they take
+   * @return bytes of its logits that are held, to be released with this
    */
-  long original(States states, long room) {
+  long original(States states) {
     var sequences = batches.sequences();
     if (!fitness.decoder()) {
       original = states.copy();
@@ -66,7 +65,7 @@ final class Chunk implements AutoCloseable {
         case TOP_K_KL -> decoders = Judge.topK(reference, sequences, settings.likeliest());
         case PERPLEXITY -> decoders = Judge.perplexity(reference, sequences);
         case KL, ACCEPTANCE -> {
-          if (bytes <= room) {
+          if (fitness.reserveLogits(bytes)) {
             decoders = Judge.divergence(objective, new HeldLogits(reference, sequences), sequences);
             return bytes;
           }

@@ -3,6 +3,7 @@ package ai.lathe.compress.search;
 import ai.lathe.compress.allocation.Allocation;
 import ai.lathe.compress.allocation.Fitness;
 import ai.lathe.compress.allocation.LevelStore;
+import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointView;
@@ -22,7 +23,8 @@ import java.util.random.RandomGenerator;
 /**
  * Runs candidates on LibTorch, each layer at the level that the allocation gives it, decoded as it
  * will be written. Layers are held by level and states by what precedes them, so that a candidate
- * costs the blocks after its first changed layer. For one thread at a time.
+ * costs the blocks after its first changed layer. Limits of memory are for all batches that are
+ * open. For one thread at a time.
  */
 public final class ModelFitness implements Fitness, AutoCloseable {
 
@@ -35,6 +37,9 @@ public final class ModelFitness implements Fitness, AutoCloseable {
   private final Stages stages;
   private final LayerCache layers;
   private final StitchedModel model;
+  private final StateCache states;
+  private long logitRoom;
+  private int batches;
 
   /**
    * @param original that the levels were made of; stays open as long as this, as the store does
@@ -57,6 +62,18 @@ public final class ModelFitness implements Fitness, AutoCloseable {
     stages = new Stages(store.table(), original);
     layers = new LayerCache(original, store, settings.precision(), settings.layerMemory());
     model = new StitchedModel(original, settings.precision());
+    states = new StateCache(settings.stateMemory());
+    logitRoom = settings.logitMemory();
+  }
+
+  @Override
+  public String name() {
+    return "%s %d %s on %s"
+        .formatted(
+            settings.objective(),
+            settings.likeliest(),
+            settings.precision(),
+            Fingerprint.of(sequences));
   }
 
   @Override
@@ -85,12 +102,12 @@ public final class ModelFitness implements Fitness, AutoCloseable {
       drawn.add(length == sequence.length ? sequence : Arrays.copyOf(sequence, length));
       left -= length;
     }
-    return new TextBatch(this, drawn);
+    return new TextBatch(this, batches++, drawn);
   }
 
   /** All of the text. */
   public Batch all() {
-    return new TextBatch(this, sequences);
+    return new TextBatch(this, batches++, sequences);
   }
 
   boolean decoder() {
@@ -111,6 +128,22 @@ public final class ModelFitness implements Fitness, AutoCloseable {
 
   StitchedModel model() {
     return model;
+  }
+
+  /** States of all batches that are open. */
+  StateCache states() {
+    return states;
+  }
+
+  /** Whether the original's logits may take so many bytes more. */
+  boolean reserveLogits(long bytes) {
+    boolean fits = bytes <= logitRoom;
+    logitRoom -= fits ? bytes : 0;
+    return fits;
+  }
+
+  void releaseLogits(long bytes) {
+    logitRoom += bytes;
   }
 
   /** Bytes of decoded layers held at the moment. */
@@ -158,6 +191,7 @@ public final class ModelFitness implements Fitness, AutoCloseable {
 
   @Override
   public void close() {
+    states.close();
     model.close();
     layers.close();
   }

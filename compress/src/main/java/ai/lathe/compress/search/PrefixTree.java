@@ -26,12 +26,14 @@ final class PrefixTree {
 
   private final Stages stages;
   private final StateCache cache;
+  private final int batch;
   private final int chunk;
   private final Step step;
 
-  PrefixTree(Stages stages, StateCache cache, int chunk, Step step) {
+  PrefixTree(Stages stages, StateCache cache, int batch, int chunk, Step step) {
     this.stages = stages;
     this.cache = cache;
+    this.batch = batch;
     this.chunk = chunk;
     this.step = step;
   }
@@ -55,7 +57,7 @@ final class PrefixTree {
   }
 
   private StateCache.Key key(Allocation allocation, int stage) {
-    return new StateCache.Key(chunk, stage, stages.prefix(allocation, stage));
+    return new StateCache.Key(batch, chunk, stage, stages.prefix(allocation, stage));
   }
 
   private void branches(

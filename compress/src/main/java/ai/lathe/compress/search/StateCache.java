@@ -8,18 +8,19 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * States of some text after stages of earlier runs. Where memory ends, those go first that were of
- * use longest ago, and of one run the deepest, which the fewest others share.
+ * States of texts after stages of earlier runs. Where memory ends, those go first that were of use
+ * longest ago, and of one run the deepest, which the fewest others share.
  */
 final class StateCache implements AutoCloseable {
 
   /**
    * What states are of.
    *
-   * @param chunk of the text
+   * @param batch that drew the text
+   * @param chunk of it
    * @param prefix of {@link Stages#prefix}
    */
-  record Key(int chunk, int stage, List<Integer> prefix) {}
+  record Key(int batch, int chunk, int stage, List<Integer> prefix) {}
 
   private record Entry(States states, long run) {}
 
@@ -65,6 +66,15 @@ final class StateCache implements AutoCloseable {
                       .thenComparingInt(entry -> -entry.getKey().stage()))
               .orElseThrow();
       take(least.getKey()).orElseThrow().close();
+    }
+  }
+
+  /** Closes what is left of a text. */
+  void drop(int batch) {
+    for (var key : List.copyOf(entries.keySet())) {
+      if (key.batch() == batch) {
+        take(key).orElseThrow().close();
+      }
     }
   }
 

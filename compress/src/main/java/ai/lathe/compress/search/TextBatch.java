@@ -17,15 +17,17 @@ final class TextBatch implements Fitness.Batch {
   private final ModelFitness fitness;
   private final List<Chunk> chunks = new ArrayList<>();
   private final List<int[]> sequences;
-  private final StateCache cache;
+  private final int number;
   private final Map<Allocation, Double> known = new HashMap<>();
-  private long logitRoom;
+  private long logits;
 
-  TextBatch(ModelFitness fitness, List<int[]> sequences) {
+  /**
+   * @param number that no other batch of the fitness has
+   */
+  TextBatch(ModelFitness fitness, int number, List<int[]> sequences) {
     this.fitness = fitness;
     this.sequences = List.copyOf(sequences);
-    this.logitRoom = fitness.settings().logitMemory();
-    cache = new StateCache(fitness.settings().stateMemory());
+    this.number = number;
     var chunk = new ArrayList<int[]>();
     long tokens = 0;
     for (var sequence : sequences) {
@@ -59,10 +61,10 @@ final class TextBatch implements Fitness.Batch {
     double weights = 0;
     for (int i = 0; i < chunks.size(); i++) {
       var chunk = chunks.get(i);
-      var tree = new PrefixTree(fitness.stages(), cache, i, chunk::run);
+      var tree = new PrefixTree(fitness.stages(), fitness.states(), number, i, chunk::run);
       if (!chunk.prepared()) {
         var original = List.of(fitness.stages().original());
-        tree.run(original, (states, _) -> logitRoom -= chunk.original(states, logitRoom));
+        tree.run(original, (states, _) -> logits += chunk.original(states));
       }
       double weight = chunk.weight();
       tree.run(
@@ -79,14 +81,10 @@ final class TextBatch implements Fitness.Batch {
     return sequences;
   }
 
-  /** Bytes of states held at the moment. */
-  long stateBytes() {
-    return cache.bytes();
-  }
-
   @Override
   public void close() {
     chunks.forEach(Chunk::close);
-    cache.close();
+    fitness.states().drop(number);
+    fitness.releaseLogits(logits);
   }
 }

@@ -139,11 +139,11 @@ class ModelFitnessTest {
   void limitsOfMemoryHold() {
     var settings = new FitnessSettings(Objective.KL, 512, Precision.FLOAT32, 400_000, 2_000_000, 0);
     try (var fitness = new ModelFitness(model, levels, sequences, settings);
-        var batch = (TextBatch) fitness.all()) {
+        var batch = fitness.all()) {
       for (int seed = 0; seed < 4; seed++) {
         batch.loss(random(seed));
         assertThat(fitness.layerBytes()).isPositive().isLessThanOrEqualTo(400_000);
-        assertThat(batch.stateBytes()).isPositive().isLessThanOrEqualTo(2_000_000);
+        assertThat(fitness.states().bytes()).isPositive().isLessThanOrEqualTo(2_000_000);
       }
     }
   }
