@@ -230,6 +230,22 @@ public final class TorchBlock implements AutoCloseable {
   }
 
   /**
+   * Like {@link #forward}, and hands over what each linear layer gives, as part of the computation:
+   * gradients can be taken by it. Who keeps one retains a reference to it.
+   *
+   * @param outputs {@code [batch, tokens, out]} by weight; of an expert {@code [tokens, out]}
+   */
+  public Tensor trace(Tensor hidden, Tensor padding, BiConsumer<Address, Tensor> outputs) {
+    BiConsumer<Address, Tensor> ofLinears =
+        (address, output) -> {
+          if (linears.containsKey(address)) {
+            outputs.accept(address, output);
+          }
+        };
+    return Torch.scoped(() -> new Run(padding, null, ofLinears).block(hidden));
+  }
+
+  /**
    * The first half of {@link #forward}: what attention gives, before it is added to the residual
    * stream.
    */

@@ -49,6 +49,10 @@ final class BlockFiles {
     this.fingerprint = fingerprint;
   }
 
+  String fingerprint() {
+    return fingerprint;
+  }
+
   Path directory(String level) {
     return directory.resolve(level.replace(':', '-'));
   }

@@ -11,6 +11,7 @@ import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.pruning.PruningMethod;
+import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.Encoding;
@@ -32,6 +33,7 @@ final class BlockLevels {
   private final BlockFiles files;
   private final int block;
   private final Map<Site, LayerStatistics> statistics;
+  private final Map<Address, float[]> fisher;
 
   /**
    * A level of a layer that is to be made.
@@ -47,18 +49,21 @@ final class BlockLevels {
 
   /**
    * @param statistics of the block's inputs
+   * @param fisher mean squares of gradients by outputs; of no layer where none were taken
    */
   BlockLevels(
       Checkpoint source,
       LevelPlans plans,
       BlockFiles files,
       int block,
-      Map<Site, LayerStatistics> statistics) {
+      Map<Site, LayerStatistics> statistics,
+      Map<Address, float[]> fisher) {
     this.source = source;
     this.plans = plans;
     this.files = files;
     this.block = block;
     this.statistics = statistics;
+    this.fisher = fisher;
   }
 
   /** When it returns, the block's files are durable and in place. */
@@ -117,7 +122,12 @@ final class BlockLevels {
     asked.forEach(level -> requires.addAll(level.entry().level().orElseThrow().requires()));
     var coverage = Coverage.of(layer.address(), layer.columns(), requires, seen);
     var solved = solve(new Layer(layer.name(), weight), coverage.statistics(), asked);
-    var losses = new LayerLosses(weight, coverage.statistics().gram().orElseThrow());
+    var losses =
+        new LayerLosses(
+            weight,
+            coverage.statistics().gram().orElseThrow(),
+            coverage.statistics().tokens(),
+            Optional.ofNullable(fisher.get(layer.address())));
     var made = new LinkedHashMap<String, Made>();
     for (var level : asked) {
       if (level.sameAs().isPresent()) {

@@ -14,6 +14,7 @@ import ai.lathe.format.safetensors.SafetensorsFile;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointView;
+import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
@@ -179,6 +180,7 @@ final class DatabaseBuilder {
   private List<LayerLevels> run(
       LevelPlans plans, BlockFiles files, Optional<LevelPlans> reference, Journal journal) {
     var done = done(journal, plans);
+    var fisher = fisher(plans, files);
     int blocks = source.config().blocks();
     try (var states =
             new HiddenStates(
@@ -201,7 +203,7 @@ final class DatabaseBuilder {
           task.advance((long) states.batches() * (STEPS - 1));
         } else {
           var statistics = statistics(plans, block, reference.isEmpty(), states, task);
-          var layers = new BlockLevels(source, plans, files, block, statistics).solve();
+          var layers = new BlockLevels(source, plans, files, block, statistics, fisher).solve();
           journal.append(step(block, layers));
           done.put(block, layers);
           task.advance((long) states.batches() * (STEPS - (reference.isEmpty() ? 1 : 2)));
@@ -213,6 +215,14 @@ final class DatabaseBuilder {
       }
     }
     return done.values().stream().flatMap(List::stream).toList();
+  }
+
+  /** An encoder tells no tokens apart, and has no such gradients. */
+  private Map<Address, float[]> fisher(LevelPlans plans, BlockFiles files) {
+    return source.architecture().kind() == ModelKind.DECODER
+        ? FisherFile.get(
+            request.directory(), files.fingerprint(), source, plans.layers(), sequences, progress)
+        : Map.of();
   }
 
   private Map<Site, LayerStatistics> statistics(
@@ -342,6 +352,7 @@ final class DatabaseBuilder {
       var name = file.getFileName().toString();
       return Files.isRegularFile(file)
           && (name.startsWith(Manifest.FILE)
+              || name.startsWith(FisherFile.NAME)
               || name.matches("block-\\d{5,}\\.safetensors(\\.part)?"));
     }
   }

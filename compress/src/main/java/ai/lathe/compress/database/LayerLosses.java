@@ -7,6 +7,7 @@ import ai.lathe.tensor.Matrix;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Optional;
 
 /** What a layer loses at its levels, by every measure that its input's statistics allow. */
 final class LayerLosses {
@@ -15,6 +16,8 @@ final class LayerLosses {
 
   private final Matrix weight;
   private final Matrix gram;
+  private final long tokens;
+  private final Optional<float[]> fisher;
   private final Sums original;
   private final double outliers;
 
@@ -24,16 +27,21 @@ final class LayerLosses {
    * @param output {@code tr(D H D^T)}
    * @param weight {@code ||D||^2}
    * @param hessian {@code sum(D_ij^2 H_jj)}
+   * @param fisher {@code sum(G_ii (D H D^T)_ii)}
    */
-  private record Sums(double output, double weight, double hessian) {}
+  private record Sums(double output, double weight, double hessian, double fisher) {}
 
   /**
    * @param weight {@code W [out, in]}
    * @param gram {@code H [in, in]}, symmetric
+   * @param tokens that it is summed over
+   * @param fisher mean squares of gradients by the outputs {@code [out]}, where there are any
    */
-  LayerLosses(Matrix weight, Matrix gram) {
+  LayerLosses(Matrix weight, Matrix gram, long tokens, Optional<float[]> fisher) {
     this.weight = weight;
     this.gram = gram;
+    this.tokens = tokens;
+    this.fisher = fisher;
     this.original = sums((_, _, _) -> {});
     this.outliers = outliers(weight, gram);
   }
@@ -81,6 +89,9 @@ final class LayerLosses {
     losses.put(Measure.WEIGHT, relative(lost.weight, original.weight));
     losses.put(Measure.HESSIAN, relative(lost.hessian, original.hessian));
     losses.put(Measure.OUTLIERS, outliers);
+    if (fisher.isPresent()) {
+      losses.put(Measure.FISHER, Math.max(0, lost.fisher / (2.0 * Math.max(1, tokens))));
+    }
     return losses;
   }
 
@@ -94,12 +105,15 @@ final class LayerLosses {
     double output = 0;
     double squares = 0;
     double weighted = 0;
+    double felt = 0;
     for (int from = 0; from < weight.rows(); from += ROWS) {
       int to = Math.min(from + ROWS, weight.rows());
       var d = new Matrix(to - from, n, Arrays.copyOfRange(weight.values(), from * n, to * n));
       subtrahend.from(from, to, d.values());
-      output += OutputError.energy(d, gram);
+      var energies = OutputError.energies(d, gram);
       for (int i = 0; i < to - from; i++) {
+        output += energies[i];
+        felt += fisher.isPresent() ? energies[i] * fisher.get()[from + i] : 0;
         for (int j = 0; j < n; j++) {
           double square = (double) d.at(i, j) * d.at(i, j);
           squares += square;
@@ -107,6 +121,6 @@ final class LayerLosses {
         }
       }
     }
-    return new Sums(output, squares, weighted);
+    return new Sums(output, squares, weighted, felt);
   }
 }

@@ -51,7 +51,7 @@ public final class OutputError {
   }
 
   /** Of each row: {@code d_i H d_i^T}. */
-  static double[] energies(Matrix d, Matrix gram) {
+  public static double[] energies(Matrix d, Matrix gram) {
     var sums = new double[d.rows()];
     for (int from = 0; from < d.columns(); from += COLUMNS) {
       int to = Math.min(from + COLUMNS, d.columns());

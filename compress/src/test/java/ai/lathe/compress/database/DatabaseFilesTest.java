@@ -88,7 +88,8 @@ class DatabaseFilesTest {
     var directory = folder.resolve(name);
     var files = new TreeMap<String, byte[]>();
     try (var walk = Files.walk(directory)) {
-      for (var file : walk.filter(file -> file.toString().endsWith(".safetensors")).toList()) {
+      for (var file :
+          walk.filter(file -> file.getFileName().toString().startsWith("block-")).toList()) {
         files.put(directory.relativize(file).toString(), Files.readAllBytes(file));
       }
     }

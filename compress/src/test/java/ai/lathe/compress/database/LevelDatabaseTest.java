@@ -87,7 +87,7 @@ class LevelDatabaseTest {
       var two = unit.options().get(0).losses();
       var four = unit.options().get(1).losses();
       var original = unit.options().get(3).losses();
-      for (var measure : List.of(Measure.OUTPUT, Measure.WEIGHT, Measure.HESSIAN)) {
+      for (var measure : List.of(Measure.OUTPUT, Measure.WEIGHT, Measure.HESSIAN, Measure.FISHER)) {
         assertThat(two.get(measure)).isGreaterThan(4 * four.get(measure));
         assertThat(original.get(measure)).isZero();
       }

@@ -7,7 +7,6 @@ import ai.lathe.torch.Torch;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -60,23 +59,9 @@ public sealed interface Loss {
       var logits = pass.logits();
       var followers = pass.followers();
       long real = followers.ne(new Scalar(IGNORED)).sum().item_long();
-      var drawn = draw(logits, new SplittableRandom(seed + pass.number()));
+      var drawn = Draw.from(logits, new SplittableRandom(seed + pass.number()));
       var labels = torch.where(followers.ne(new Scalar(IGNORED)), drawn, followers);
       return crossEntropy(logits, labels).mul(new Scalar(Math.sqrt(real)));
-    }
-
-    /** By inversion: the first token whose cumulative probability reaches a uniform number. */
-    private static Tensor draw(Tensor logits, SplittableRandom random) {
-      var cumulative =
-          torch.cumsum(
-              torch.softmax(logits.detach(), -1), -1, new ScalarTypeOptional(ScalarType.Double));
-      long[] shape = {logits.size(0), logits.size(1), 1};
-      var uniform = new float[(int) (shape[0] * shape[1])];
-      for (int i = 0; i < uniform.length; i++) {
-        uniform[i] = random.nextFloat();
-      }
-      var below = cumulative.lt(Torch.ofFloats(uniform, shape)).sum(-1);
-      return below.clamp_max(new Scalar((int) logits.size(-1) - 1));
     }
   }
 
