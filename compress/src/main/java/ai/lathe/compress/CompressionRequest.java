@@ -73,6 +73,24 @@ public record CompressionRequest(
         Target.of(artifact, Optional.empty()));
   }
 
+  /** The same, going on with an unfinished run or not. */
+  CompressionRequest resuming(boolean unfinished) {
+    return new CompressionRequest(
+        model,
+        artifact,
+        recipe,
+        calibration,
+        evaluation,
+        field,
+        samples,
+        sequenceLength,
+        seed,
+        imatrix,
+        unfinished,
+        force,
+        target);
+  }
+
   /** A request with every default. */
   public static CompressionRequest of(String model, Path artifact, Recipe recipe) {
     return new CompressionRequest(

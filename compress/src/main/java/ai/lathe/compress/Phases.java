@@ -9,10 +9,10 @@ final class Phases {
   private final Map<String, Double> seconds = new LinkedHashMap<>();
   private long start = System.nanoTime();
 
-  /** Ends the phase that has been running since the last one ended. */
+  /** Ends the phase that has been running since the last one ended; it may come again. */
   void end(String phase) {
     long now = System.nanoTime();
-    seconds.put(phase, (now - start) / 1e9);
+    seconds.merge(phase, (now - start) / 1e9, Double::sum);
     start = now;
   }
 

@@ -229,7 +229,7 @@ final class PlannedRun {
         request.model(),
         request.artifact().toString(),
         written.format(),
-        settings(plan),
+        settings(plan, allocation),
         fingerprint.parts(),
         size(source, written, plan, layers),
         measured,
@@ -244,9 +244,16 @@ final class PlannedRun {
         allocation.orElse(null));
   }
 
-  private Map<String, Object> settings(Plan plan) {
+  private Map<String, Object> settings(Plan plan, Optional<AllocationReport> allocation) {
     var settings = new LinkedHashMap<String, Object>();
-    settings.put("recipe", request.recipe().toString());
+    allocation.ifPresentOrElse(
+        chosen -> {
+          settings.put("levels", chosen.database());
+          settings.put("budget", chosen.target());
+          settings.put("allocator", chosen.allocator());
+          settings.put("measure", chosen.measure());
+        },
+        () -> settings.put("recipe", request.recipe().toString()));
     settings.put("target", plan.target().name());
     settings.put("calibration", request.calibration().map(Path::toString).orElse("built in"));
     settings.put("evaluation", request.evaluation().map(Path::toString).orElse("held out"));

@@ -118,6 +118,7 @@ public final class Chooser {
     }
     return new Choice(
         result,
+        mixture,
         cost,
         budget,
         used,

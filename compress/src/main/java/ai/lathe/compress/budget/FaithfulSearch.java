@@ -73,6 +73,9 @@ public final class FaithfulSearch {
     }
     if (passed == null) {
       // Nothing has passed, and the text to search on thinks that less would do, or has no answer.
+      if (failed == null) {
+        return Optional.of(choices.largest());
+      }
       if (artifact(failed) >= artifact(choices.largest())) {
         return Optional.empty();
       }

@@ -57,6 +57,28 @@ public record Report(
     parts = all(parts);
   }
 
+  /** The same, and this of how levels were chosen. */
+  public Report with(AllocationReport chosen) {
+    return new Report(
+        version,
+        model,
+        artifact,
+        format,
+        settings,
+        fingerprint,
+        size,
+        quality,
+        transforms,
+        layers,
+        fallbacks,
+        notes,
+        seconds,
+        peakMemoryBytes,
+        environment,
+        parts,
+        chosen);
+  }
+
   private static <T> List<T> all(List<T> some) {
     return some == null ? List.of() : List.copyOf(some);
   }

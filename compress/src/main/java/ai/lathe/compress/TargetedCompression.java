@@ -1,0 +1,305 @@
+package ai.lathe.compress;
+
+import ai.lathe.compress.allocation.Budget;
+import ai.lathe.compress.allocation.LevelStore;
+import ai.lathe.compress.budget.AllocationReports;
+import ai.lathe.compress.budget.Budgets;
+import ai.lathe.compress.budget.Budgets.Candidate;
+import ai.lathe.compress.budget.Choice;
+import ai.lathe.compress.budget.Chooser;
+import ai.lathe.compress.budget.Mixture;
+import ai.lathe.compress.budget.Outside;
+import ai.lathe.compress.calibration.Importance;
+import ai.lathe.compress.calibration.Texts;
+import ai.lathe.compress.database.LevelSpec;
+import ai.lathe.compress.journal.Fingerprint;
+import ai.lathe.compress.journal.Journal;
+import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.plan.Plan;
+import ai.lathe.compress.plan.Planner;
+import ai.lathe.compress.report.AllocationReport;
+import ai.lathe.compress.report.AllocationReport.Point;
+import ai.lathe.compress.report.AllocationReport.Probe;
+import ai.lathe.compress.report.Report;
+import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.search.FitnessSettings;
+import ai.lathe.compress.search.ModelFitness;
+import ai.lathe.compress.search.Objective;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Progress;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Function;
+
+/**
+ * Compression to a target: levels are chosen from a database, written as one artifact, and measured
+ * as every artifact is. Of a target of fidelity the reopened artifact is the judge.
+ */
+public final class TargetedCompression implements AutoCloseable {
+
+  private final TargetRequest request;
+  private final CompressionRequest compression;
+  private final Checkpoint source;
+  private final LevelStore store;
+  private final Progress progress;
+  private final Consumer<String> messages;
+  private final Phases phases = new Phases();
+  private final Texts texts;
+  private final ModelFitness fitness;
+  private final TargetJournal journal;
+  private final List<Probe> probes = new ArrayList<>();
+  private Choice current;
+  private Written last;
+
+  /** What stands at the artifact's place. */
+  private record Written(Choice choice, Report report) {}
+
+  private TargetedCompression(
+      TargetRequest request,
+      Checkpoint source,
+      LevelStore store,
+      Progress progress,
+      Consumer<String> messages) {
+    this.request = request;
+    this.compression = request.compression();
+    this.source = source;
+    this.store = store;
+    this.progress = progress;
+    this.messages = messages;
+    this.texts =
+        RequestedTexts.take(
+            compression,
+            source,
+            /* calibrates= */ searches() || request.recalibrate(),
+            compression.samples(),
+            messages);
+    this.fitness = searches() ? fitness() : null;
+    this.journal = TargetJournal.open(compression.artifact(), fingerprint(), compression.resume());
+  }
+
+  /** Throws where something stands at the artifact's place that must not be lost. */
+  public static void refuseToOverwrite(CompressionRequest request) {
+    if (!request.resume()
+        && !request.force()
+        && Files.exists(TargetJournal.fileFor(request.artifact()))) {
+      throw new LatheException(
+          "an unfinished run of %s is there: --resume goes on with it, --force starts over"
+              .formatted(request.artifact()));
+    }
+    PlannedRun.refuseToOverwrite(request);
+  }
+
+  /**
+   * Runs a request from beginning to end.
+   *
+   * @param source the model; stays open, as the store does
+   * @param messages gets what a person should read while waiting
+   * @return what stands in {@code report.json}
+   */
+  public static Report run(
+      TargetRequest request,
+      Checkpoint source,
+      LevelStore store,
+      Progress progress,
+      Consumer<String> messages) {
+    refuseToOverwrite(request.compression());
+    try (var run = new TargetedCompression(request, source, store, progress, messages)) {
+      var report = run.run();
+      run.journal.delete();
+      return report;
+    }
+  }
+
+  /** Whether candidates are run on text. */
+  private boolean searches() {
+    return request.allocator().searches() || objective().isPresent();
+  }
+
+  private Optional<Objective> objective() {
+    return switch (request.goal().budget()) {
+      case Budget.Divergence _ -> Optional.of(Objective.KL);
+      case Budget.Acceptance _ -> Optional.of(Objective.ACCEPTANCE);
+      case Budget.PerplexityRatio _ -> Optional.of(Objective.PERPLEXITY);
+      case Budget.Size _, Budget.BitsPerWeight _, Budget.Speedup _ -> Optional.empty();
+    };
+  }
+
+  private ModelFitness fitness() {
+    if (objective().isPresent() && source.architecture().kind() == ModelKind.ENCODER) {
+      throw new LatheException(
+          "an encoder predicts no tokens, so %s says nothing of it: give --target-size or --target-bpw"
+              .formatted(request.goal().unit()));
+    }
+    return new ModelFitness(
+        source, store, texts.calibration(), FitnessSettings.of(objective().orElse(Objective.KL)));
+  }
+
+  private Fingerprint fingerprint() {
+    var parts = new LinkedHashMap<String, String>();
+    parts.put("version", Version.CURRENT);
+    parts.put("level database", Fingerprint.ofText(store.table().toString()));
+    parts.put("target", request.goal().toString());
+    parts.put("allocator", request.allocator() + " " + request.measure());
+    parts.put("data", Fingerprint.of(texts.calibration()));
+    parts.put("evaluation data", Fingerprint.of(texts.evaluation()));
+    parts.put("seed", Long.toString(compression.seed()));
+    return new Fingerprint(parts);
+  }
+
+  private Report run() {
+    phases.end("prepare");
+    var budgets =
+        new Budgets(
+            request.goal(),
+            request.database(),
+            Outside.of(source, compression.target()).stream()
+                .map(outside -> new Candidate(chooser(outside.base()), outside.least()))
+                .toList());
+    return switch (request.goal().budget()) {
+      case Budget.BitsPerWeight bits -> written(budgets, budgets.within(bits));
+      case Budget.Size size -> written(budgets, budgets.within(size));
+      case Budget.Divergence(double nats) -> faithful(budgets, nats);
+      case Budget.Acceptance(double ear) -> faithful(budgets, 1 - ear);
+      case Budget.PerplexityRatio(double ratio) -> faithful(budgets, Math.log(ratio));
+      case Budget.Speedup _ -> throw new IllegalStateException("speed is not searched for yet");
+    };
+  }
+
+  private Chooser chooser(Plan base) {
+    Optional<Function<String, Plan>> solvers =
+        request.recalibrate()
+            ? Optional.of(
+                level -> Planner.plan(source, LevelSpec.of(level).recipe(), compression.target()))
+            : Optional.empty();
+    return new Chooser(
+        new Mixture(source, compression.artifact(), store, base, solvers),
+        journal.remembering(request.allocator()),
+        request.measure(),
+        Optional.ofNullable(fitness),
+        compression.seed(),
+        progress);
+  }
+
+  private Report written(Budgets budgets, Choice choice) {
+    phases.end("search");
+    return write(choice, points(budgets));
+  }
+
+  /** The smallest artifact that loses no more, as measured when it is opened again. */
+  private Report faithful(Budgets budgets, double limit) {
+    try (var batch = fitness.all()) {
+      var gauge = journal.remembering("search text", batch::loss);
+      var judge = journal.remembering("held-out text", allocation -> judged(current));
+      var choice =
+          budgets.smallest(
+              limit,
+              one -> probed("search text", one, gauge.applyAsDouble(one.allocation()), limit),
+              one -> {
+                current = one;
+                return probed("held-out text", one, judge.applyAsDouble(one.allocation()), limit);
+              },
+              this::spoken);
+      phases.end("search");
+      var points = points(budgets);
+      if (last == null || !last.choice().equals(choice)) {
+        return write(choice, points);
+      }
+      // The last artifact that was judged is the one: only its report is not complete.
+      var report = last.report().with(told(choice, points));
+      ReportFile.write(report, ReportFile.of(compression.artifact()));
+      return report;
+    }
+  }
+
+  /** The loss of an artifact that is written and opened again. */
+  private double judged(Choice choice) {
+    phases.end("search");
+    last = new Written(choice, write(choice, List.of()));
+    return loss((Measurement.Language) last.report().quality());
+  }
+
+  private double loss(Measurement.Language measured) {
+    return switch (objective().orElseThrow()) {
+      case ACCEPTANCE -> 1 - measured.ear();
+      case PERPLEXITY -> Math.log(measured.perplexity() / measured.referencePerplexity());
+      default -> measured.kl();
+    };
+  }
+
+  /** A loss as the goal has it. */
+  private double spoken(double loss) {
+    return switch (objective().orElseThrow()) {
+      case ACCEPTANCE -> 1 - loss;
+      case PERPLEXITY -> Math.exp(loss);
+      default -> loss;
+    };
+  }
+
+  private double probed(String on, Choice choice, double loss, double limit) {
+    var probe =
+        new Probe(
+            on,
+            choice.bytes(),
+            choice.artifactBytes(),
+            request.goal().kind(),
+            spoken(loss),
+            spoken(limit),
+            loss <= limit);
+    probes.add(probe);
+    messages.accept(
+        "%s of %s: %.6g on %s"
+            .formatted(
+                request.goal().unit(), bytes(choice.artifactBytes()), probe.value(), probe.on()));
+    return loss;
+  }
+
+  private static String bytes(long bytes) {
+    return String.format(Locale.ROOT, "%,d bytes", bytes);
+  }
+
+  private Report write(Choice choice, List<Point> points) {
+    // What an interrupted run left is gone on with; everything else is begun.
+    boolean begun = Files.exists(Journal.fileFor(compression.artifact()));
+    return new PlannedRun(
+            compression.resuming(compression.resume() && begun), progress, messages, phases)
+        .run(
+            source,
+            source,
+            choice.mixture().plan(choice.allocation()),
+            Importance.NONE,
+            request.recalibrate() ? texts : texts.first(0),
+            choice.result().notes(),
+            Optional.of(told(choice, points)));
+  }
+
+  private AllocationReport told(Choice choice, List<Point> points) {
+    return AllocationReports.of(
+        request.goal(),
+        request.database(),
+        request.allocator().name(),
+        request.measure(),
+        choice,
+        Optional.empty(),
+        points,
+        probes);
+  }
+
+  private List<Point> points(Budgets budgets) {
+    return AllocationReports.uniform(store.table(), budgets::chooser, _ -> Optional.empty());
+  }
+
+  @Override
+  public void close() {
+    journal.close();
+    if (fitness != null) {
+      fitness.close();
+    }
+  }
+}
