@@ -10,6 +10,7 @@ import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -37,6 +38,9 @@ import picocli.CommandLine.Parameters;
       "  lathe compress path/to/model -o small --factorize svd-llm --remove 0.2 --data text.txt",
       "  lathe compress path/to/model -o small --scheme W3A16 --compensate eora --rank 32",
       "  lathe compress path/to/model -o small.gguf --gguf Q4_K --data text.txt",
+      "  lathe compress path/to/model -o small --levels-db levels --target-bpw 3.8",
+      "  lathe compress path/to/model -o small --target-ear 0.99 --data text.txt",
+      "  lathe compress path/to/model -o small.gguf --target-size 480MB --allocator evopress",
       "  lathe compress org/name -o small --recipe recipe.yaml --samples 256 --json",
       "  lathe compress path/to/model -o small --data text.txt --resume"
     })
@@ -74,6 +78,8 @@ final class CompressCommand implements Callable<Integer> {
     @Option(
         names = "--gguf",
         paramLabel = "TYPE",
+        arity = "0..1",
+        fallbackValue = DEFAULT_BLOCKS,
         description =
             "Blocks of a GGUF file: ${COMPLETION-CANDIDATES}. Default where OUT ends in .gguf: "
                 + DEFAULT_BLOCKS
@@ -116,6 +122,8 @@ final class CompressCommand implements Callable<Integer> {
               + " weighs errors by it.")
   private Optional<Path> imatrix;
 
+  @Mixin private TargetOptions target;
+
   @Mixin private CalibrationOptions calibration;
 
   @Option(names = "--format", paramLabel = "NAME", description = Descriptions.FORMAT)
@@ -136,22 +144,10 @@ final class CompressCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    var request =
-        new CompressionRequest(
-            model,
-            output,
-            recipe(),
-            calibration.data,
-            calibration.evalData,
-            calibration.field,
-            calibration.samples,
-            calibration.length,
-            calibration.seed,
-            imatrix,
-            resume,
-            force,
-            Target.of(output, format.map(Quantizations::named)));
-    var report = Compression.run(request, console.progress(), console::say);
+    var report =
+        target.given()
+            ? target.run(request(targeted(), kind()), console)
+            : Compression.run(request(recipe(), kind()), console.progress(), console::say);
     if (json) {
       console.json(report);
     } else {
@@ -159,6 +155,46 @@ final class CompressCommand implements Callable<Integer> {
       console.say("the report is " + ReportFile.of(output));
     }
     return Main.OK;
+  }
+
+  /** By the name of the result; with a target, --gguf says it too. */
+  private Target kind() {
+    boolean gguf = target.given() && how.blocks != null;
+    return gguf ? Target.GGUF : Target.of(output, format.map(Quantizations::named));
+  }
+
+  /** A target leaves nothing to a recipe. */
+  private Recipe targeted() {
+    if (how.scheme != null
+        || how.recipe != null
+        || method.isPresent()
+        || groupSize.isPresent()
+        || imatrix.isPresent()
+        || pruning.given()
+        || compensation.given()) {
+      throw new LatheException(
+          "a --target chooses among the levels of a database: --scheme, --recipe, --method,"
+              + " --group-size, --imatrix, --prune and --compensate have no place beside it; name"
+              + " levels with --levels, for example W4A16:g32 or sparse:0.5+W4A16");
+    }
+    return new Recipe(List.of());
+  }
+
+  private CompressionRequest request(Recipe recipe, Target kind) {
+    return new CompressionRequest(
+        model,
+        output,
+        recipe,
+        calibration.data,
+        calibration.evalData,
+        calibration.field,
+        calibration.samples,
+        calibration.length,
+        calibration.seed,
+        imatrix,
+        resume,
+        force,
+        kind);
   }
 
   private Recipe recipe() {

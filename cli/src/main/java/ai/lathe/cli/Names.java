@@ -41,4 +41,11 @@ final class Names {
       super(ai.lathe.compress.recipe.Schemes.names());
     }
   }
+
+  /** Of {@code --allocator}. */
+  static final class Allocators extends ArrayList<String> {
+    Allocators() {
+      super(ai.lathe.compress.allocation.Allocators.names());
+    }
+  }
 }

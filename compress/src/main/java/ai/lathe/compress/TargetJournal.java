@@ -4,6 +4,7 @@ import ai.lathe.compress.allocation.Allocation;
 import ai.lathe.compress.allocation.Allocator;
 import ai.lathe.compress.allocation.Allocator.Result;
 import ai.lathe.compress.allocation.Problem;
+import ai.lathe.compress.budget.Choice;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -106,18 +107,18 @@ final class TargetJournal implements AutoCloseable {
   }
 
   /**
-   * A measurement that is made of each allocation once.
+   * A measurement that is made of each choice once.
    *
    * @param on what is measured on
    */
-  ToDoubleFunction<Allocation> remembering(String on, ToDoubleFunction<Allocation> measure) {
-    return allocation -> {
-      var key = on + " " + allocation.choices();
+  ToDoubleFunction<Choice> remembering(String on, ToDoubleFunction<Choice> measure) {
+    return choice -> {
+      var key = "%s %d %s".formatted(on, choice.artifactBytes(), choice.allocation().choices());
       var known = found.get(key);
       if (known != null) {
         return JSON.convertValue(known, Measured.class).loss();
       }
-      double loss = measure.applyAsDouble(allocation);
+      double loss = measure.applyAsDouble(choice);
       append(key, new Measured(key, loss));
       return loss;
     };

@@ -11,6 +11,8 @@ import ai.lathe.compress.budget.Mixture;
 import ai.lathe.compress.budget.Outside;
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
+import ai.lathe.compress.database.DatabaseRequest;
+import ai.lathe.compress.database.LevelDatabase;
 import ai.lathe.compress.database.LevelSpec;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
@@ -30,11 +32,13 @@ import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -43,6 +47,9 @@ import java.util.function.Function;
  * as every artifact is. Of a target of fidelity the reopened artifact is the judge.
  */
 public final class TargetedCompression implements AutoCloseable {
+
+  /** Of the text that is searched on, this much is measured on while a size is sought. */
+  private static final int PROBED_TOKENS = 1 << 14;
 
   private final TargetRequest request;
   private final CompressionRequest compression;
@@ -55,7 +62,6 @@ public final class TargetedCompression implements AutoCloseable {
   private final ModelFitness fitness;
   private final TargetJournal journal;
   private final List<Probe> probes = new ArrayList<>();
-  private Choice current;
   private Written last;
 
   /** What stands at the artifact's place. */
@@ -82,6 +88,33 @@ public final class TargetedCompression implements AutoCloseable {
             messages);
     this.fitness = searches() ? fitness() : null;
     this.journal = TargetJournal.open(compression.artifact(), fingerprint(), compression.resume());
+  }
+
+  /** Where the levels are that a run makes for itself. */
+  public static Path levelsFor(Path artifact) {
+    return artifact.resolveSibling(artifact.getFileName() + ".levels");
+  }
+
+  /**
+   * Builds a level database beside the artifact, on the text that the request names; what an
+   * earlier run left of it is not computed again.
+   */
+  public static LevelDatabase levels(
+      CompressionRequest request,
+      Checkpoint source,
+      List<LevelSpec> levels,
+      Progress progress,
+      Consumer<String> messages) {
+    var directory = levelsFor(request.artifact());
+    var texts =
+        RequestedTexts.take(request, source, /* calibrates= */ true, request.samples(), messages);
+    var wanted = DatabaseRequest.of(directory, levels, request.target());
+    return LevelDatabase.build(
+        source,
+        texts.calibration(),
+        request.resume() ? wanted.resumed() : wanted,
+        progress,
+        messages);
   }
 
   /** Throws where something stands at the artifact's place that must not be lost. */
@@ -194,17 +227,15 @@ public final class TargetedCompression implements AutoCloseable {
 
   /** The smallest artifact that loses no more, as measured when it is opened again. */
   private Report faithful(Budgets budgets, double limit) {
-    try (var batch = fitness.all()) {
-      var gauge = journal.remembering("search text", batch::loss);
-      var judge = journal.remembering("held-out text", allocation -> judged(current));
+    var random = new SplittableRandom(compression.seed());
+    try (var batch = fitness.draw(PROBED_TOKENS, random)) {
+      var gauge = journal.remembering("search text", choice -> batch.loss(choice.allocation()));
+      var judge = journal.remembering("held-out text", this::judged);
       var choice =
           budgets.smallest(
               limit,
-              one -> probed("search text", one, gauge.applyAsDouble(one.allocation()), limit),
-              one -> {
-                current = one;
-                return probed("held-out text", one, judge.applyAsDouble(one.allocation()), limit);
-              },
+              one -> probed("search text", one, gauge.applyAsDouble(one), limit),
+              one -> probed("held-out text", one, judge.applyAsDouble(one), limit),
               this::spoken);
       phases.end("search");
       var points = points(budgets);

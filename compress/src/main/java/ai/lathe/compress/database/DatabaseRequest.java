@@ -1,6 +1,8 @@
 package ai.lathe.compress.database;
 
+import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.plan.Target;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -33,5 +35,11 @@ public record DatabaseRequest(
   /** With every default. */
   public static DatabaseRequest of(Path directory, List<LevelSpec> levels, Target target) {
     return new DatabaseRequest(directory, levels, target, true, Optional.empty(), false, false);
+  }
+
+  /** The same, going on with a run that was interrupted where it has left something. */
+  public DatabaseRequest resumed() {
+    boolean begun = Files.exists(Journal.fileFor(directory.resolve(Manifest.FILE)));
+    return new DatabaseRequest(directory, levels, target, together, reference, begun, force);
   }
 }

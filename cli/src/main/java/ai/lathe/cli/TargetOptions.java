@@ -1,0 +1,243 @@
+package ai.lathe.cli;
+
+import ai.lathe.compress.CompressionRequest;
+import ai.lathe.compress.TargetRequest;
+import ai.lathe.compress.TargetedCompression;
+import ai.lathe.compress.allocation.Allocators;
+import ai.lathe.compress.allocation.LevelTable;
+import ai.lathe.compress.allocation.Measure;
+import ai.lathe.compress.budget.Goal;
+import ai.lathe.compress.database.LevelDatabase;
+import ai.lathe.compress.database.LevelSpec;
+import ai.lathe.compress.report.Report;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.LatheException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Option;
+
+/** What the result must come to, and among which levels to choose for it. */
+final class TargetOptions {
+
+  /** Of losses, where none is named: the first of these that the database has of all levels. */
+  private static final List<Measure> MEASURES = List.of(Measure.KL, Measure.FISHER, Measure.OUTPUT);
+
+  @ArgGroup private Targets targets = new Targets();
+
+  /** One of these. */
+  static final class Targets {
+    @Option(
+        names = "--target-bpw",
+        paramLabel = "BITS",
+        description =
+            "Bits per weight, at most: every byte of the compressed linear layers over their"
+                + " weights. Levels are chosen layer by layer.")
+    private Double bits;
+
+    @Option(
+        names = "--target-size",
+        paramLabel = "SIZE",
+        description = "Bytes of the whole result, at most: 480MB, 1.2GB, 512MiB or 480000000.")
+    private String size;
+
+    @Option(
+        names = "--target-kl",
+        paramLabel = "NATS",
+        description =
+            "The smallest result whose mean KL from the original on held-out text is no more.")
+    private Double divergence;
+
+    @Option(
+        names = "--target-ear",
+        paramLabel = "RATE",
+        description = "The smallest one whose expected acceptance rate is no less: 0.99.")
+    private Double acceptance;
+
+    @Option(
+        names = "--target-ppl",
+        paramLabel = "RATIO",
+        description = "The smallest one whose perplexity over the original's is no more: 1.02.")
+    private Double perplexity;
+  }
+
+  @Option(
+      names = "--levels-db",
+      paramLabel = "DB",
+      description =
+          "Levels to choose from, of 'lathe search'. Otherwise they are made first, beside OUT.")
+  private Optional<Path> database;
+
+  @Option(
+      names = "--levels",
+      split = ",",
+      paramLabel = "LEVEL",
+      description =
+          "Which, where they are made first, as 'lathe search' takes them. Default:"
+              + " W2A16,W3A16,W4A16,W5A16,W6A16,W8A16; of GGUF Q2_K,Q3_K,Q4_K,Q5_K,Q6_K,Q8_0.")
+  private List<String> levels = List.of();
+
+  @Option(names = "--keep-levels", description = "Leave them there for the next target.")
+  private boolean keep;
+
+  @Option(
+      names = "--allocator",
+      paramLabel = "NAME",
+      description = "How levels are chosen: ${COMPLETION-CANDIDATES}. Default: knapsack.",
+      completionCandidates = Names.Allocators.class)
+  private Optional<String> allocator;
+
+  @Option(
+      names = "--allocator-option",
+      paramLabel = "KEY=VALUE",
+      description = "A setting of the allocator; may be given several times.")
+  private Map<String, Object> settings = new HashMap<>();
+
+  @Option(
+      names = "--measure",
+      paramLabel = "NAME",
+      description =
+          "Losses of single layers to add up: output, weight, hessian, fisher or kl. Default: kl,"
+              + " fisher or output, the first that the levels have.")
+  private Optional<String> measure;
+
+  @Option(
+      names = "--recalibrate",
+      description =
+          "Compute the chosen levels again, each on what the compressed layers before it give,"
+              + " instead of taking them as they are stored.")
+  private boolean recalibrate;
+
+  boolean given() {
+    boolean one =
+        targets.bits != null
+            || targets.size != null
+            || targets.divergence != null
+            || targets.acceptance != null
+            || targets.perplexity != null;
+    boolean others =
+        database.isPresent()
+            || !levels.isEmpty()
+            || keep
+            || allocator.isPresent()
+            || !settings.isEmpty()
+            || measure.isPresent()
+            || recalibrate;
+    if (others && !one) {
+      throw new LatheException(
+          "--levels-db, --levels, --allocator, --measure and --recalibrate need to know what the"
+              + " result is to come to: give --target-bpw, --target-size, --target-kl, --target-ear"
+              + " or --target-ppl");
+    }
+    return one;
+  }
+
+  Report run(CompressionRequest request, Console console) {
+    var goal = goal();
+    var how = Allocators.named(allocator.orElse("knapsack"), settings);
+    TargetedCompression.refuseToOverwrite(request);
+    try (var source = Checkpoints.open(request.model(), console.progress())) {
+      Report report;
+      try (var store = store(request, source, console)) {
+        report =
+            TargetedCompression.run(
+                new TargetRequest(
+                    request,
+                    goal,
+                    database.orElse(TargetedCompression.levelsFor(request.artifact())).toString(),
+                    how,
+                    measure(store.table()),
+                    recalibrate),
+                source,
+                store,
+                console.progress(),
+                console::say);
+      }
+      if (database.isEmpty() && !keep) {
+        delete(TargetedCompression.levelsFor(request.artifact()));
+      }
+      return report;
+    }
+  }
+
+  private Goal goal() {
+    if (targets.bits != null) {
+      return Goal.bitsPerWeight(targets.bits);
+    }
+    if (targets.size != null) {
+      return Goal.size(targets.size);
+    }
+    if (targets.divergence != null) {
+      return Goal.divergence(targets.divergence);
+    }
+    return targets.acceptance != null
+        ? Goal.acceptance(targets.acceptance)
+        : Goal.perplexityRatio(targets.perplexity);
+  }
+
+  private LevelDatabase store(CompressionRequest request, Checkpoint source, Console console) {
+    if (database.isEmpty()) {
+      var specs = levels.isEmpty() ? LevelSpec.usual(request.target()) : LevelSpec.all(levels);
+      return TargetedCompression.levels(request, source, specs, console.progress(), console::say);
+    }
+    if (!levels.isEmpty() || keep) {
+      throw new LatheException(
+          "--levels and --keep-levels are for levels that are made first; 'lathe search' adds levels"
+              + " to a --levels-db");
+    }
+    var open = LevelDatabase.open(database.get(), source);
+    if (!open.target().equals(request.target())) {
+      var held = open.target().name();
+      open.close();
+      throw new LatheException(
+          "the levels of %s are for %s, and %s is to be %s"
+              .formatted(database.get(), held, request.artifact(), request.target().name()));
+    }
+    return open;
+  }
+
+  private Measure measure(LevelTable table) {
+    if (measure.isPresent()) {
+      var names = Arrays.stream(Measure.values()).map(TargetOptions::name).toList();
+      int index = names.indexOf(measure.get());
+      if (index < 0) {
+        throw LatheException.unknown("measure", measure.get(), names);
+      }
+      return Measure.values()[index];
+    }
+    return MEASURES.stream()
+        .filter(one -> taken(table, one))
+        .findFirst()
+        .orElse(MEASURES.getLast());
+  }
+
+  private static String name(Measure measure) {
+    return measure.name().toLowerCase(Locale.ROOT);
+  }
+
+  private static boolean taken(LevelTable table, Measure measure) {
+    return table.units().stream()
+        .flatMap(unit -> unit.options().stream())
+        .allMatch(option -> option.losses().containsKey(measure));
+  }
+
+  private static void delete(Path directory) {
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (var file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new LatheException("cannot remove " + directory + ": " + e.getMessage(), e);
+    }
+  }
+}
