@@ -4,6 +4,8 @@ import ai.lathe.compress.Compression;
 import ai.lathe.compress.CompressionRequest;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.report.page.ReportPage;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.block.BlockTypes;
 import java.io.IOException;
@@ -67,7 +69,8 @@ public final class BlockMethods {
           System.out.printf(" %.5f |", ((Measurement.Language) report.quality()).kl());
         } finally {
           Files.deleteIfExists(file);
-          Files.deleteIfExists(file.resolveSibling(file.getFileName() + ".report.json"));
+          Files.deleteIfExists(ReportFile.of(file));
+          Files.deleteIfExists(ReportPage.of(file));
         }
       }
       System.out.println();

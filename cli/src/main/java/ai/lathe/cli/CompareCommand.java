@@ -26,7 +26,7 @@ import picocli.CommandLine.Parameters;
     name = "compare",
     description = {
       "Compresses one model in many ways and measures every result on the same text.",
-      "Every method is run at every scheme; DIR gets the tables as Markdown and JSON. What does not"
+      "Every method is run at every scheme; DIR gets the tables as Markdown, JSON and a page. What does not"
           + " go together stands in them with the reason."
     },
     sortOptions = false,
@@ -139,8 +139,11 @@ final class CompareCommand implements Callable<Integer> {
     } else {
       print(report);
       console.say(
-          "the tables are %s and %s"
-              .formatted(Comparison.tablesIn(output), Comparison.reportIn(output)));
+          "the tables are %s and %s, and to look at %s"
+              .formatted(
+                  Comparison.tablesIn(output),
+                  Comparison.reportIn(output),
+                  Comparison.pageIn(output)));
     }
     return Main.OK;
   }

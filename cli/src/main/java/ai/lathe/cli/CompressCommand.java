@@ -6,6 +6,7 @@ import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.RecipeReader;
 import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.report.page.ReportPage;
 import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.block.BlockTypes;
@@ -26,7 +27,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Compresses a model, writes it, opens what was written and measures it against the original.",
       "The result is a directory that vLLM loads (compressed-tensors), or a GGUF file for llama.cpp"
-          + " where OUT ends in .gguf. A report stands in it or beside it."
+          + " where OUT ends in .gguf. A report stands in it or beside it,"
+          + " as JSON and as a page to look at."
     },
     sortOptions = false,
     footerHeading = "%nExamples:%n",
@@ -152,7 +154,9 @@ final class CompressCommand implements Callable<Integer> {
       console.json(report);
     } else {
       Lines.of(report).forEach(console::print);
-      console.say("the report is " + ReportFile.of(output));
+      console.say(
+          "the report is %s, and to look at %s"
+              .formatted(ReportFile.of(output), ReportPage.of(output)));
     }
     return Main.OK;
   }

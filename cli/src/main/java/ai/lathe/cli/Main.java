@@ -139,6 +139,7 @@ final class Main implements Runnable {
     commands.put("compress", CompressCommand::new);
     commands.put("search", SearchCommand::new);
     commands.put("compare", CompareCommand::new);
+    commands.put("report", ReportCommand::new);
     commands.put("eval", EvalCommand::new);
     commands.put("convert", ConvertCommand::new);
     commands.put("imatrix", ImatrixCommand::new);

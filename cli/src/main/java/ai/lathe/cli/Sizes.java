@@ -1,5 +1,6 @@
 package ai.lathe.cli;
 
+import ai.lathe.compress.report.page.Numbers;
 import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.Locale;
@@ -8,20 +9,11 @@ import java.util.regex.Pattern;
 /** Sizes and shapes as people read them. */
 final class Sizes {
 
-  private static final String[] UNITS = {"B", "kB", "MB", "GB", "TB"};
-
   private Sizes() {}
 
   /** In powers of 1000, three digits: {@code 12.3 MB}. */
   static String bytes(long bytes) {
-    double value = bytes;
-    int unit = 0;
-    while (value >= 999.5 && unit < UNITS.length - 1) {
-      value /= 1000;
-      unit++;
-    }
-    int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-    return String.format(Locale.ROOT, "%." + decimals + "f %s", value, UNITS[unit]);
+    return Numbers.bytes(bytes);
   }
 
   /** The inverse of {@link #bytes}: {@code 3MB}, {@code 2.5 GB}, or a plain number of bytes. */

@@ -145,7 +145,7 @@ class KilledRunTest {
     var contents = new TreeMap<String, String>();
     try (Stream<Path> files = Files.walk(artifact)) {
       for (var file : files.filter(Files::isRegularFile).toList()) {
-        if (!file.endsWith("report.json")) {
+        if (!file.getFileName().toString().startsWith("report.")) {
           contents.put(
               artifact.relativize(file).toString(),
               Base64.getEncoder().encodeToString(Files.readAllBytes(file)));

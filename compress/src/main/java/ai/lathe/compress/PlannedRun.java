@@ -14,6 +14,7 @@ import ai.lathe.compress.report.AllocationReport;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.report.page.ReportPage;
 import ai.lathe.compress.report.SizePart;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.CheckpointPlan;
@@ -87,6 +88,7 @@ final class PlannedRun {
         var report =
             report(original, written, plan, steps, measured, fingerprint, notes, allocation);
         ReportFile.write(report, ReportFile.of(artifact));
+        ReportPage.of(List.of(report)).write(ReportPage.of(artifact));
         journal.delete();
         return report;
       }

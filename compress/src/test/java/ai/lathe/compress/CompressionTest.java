@@ -11,6 +11,8 @@ import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
+import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.report.SizePart;
 import ai.lathe.compress.transform.Change;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.tensor.Activations;
@@ -66,7 +68,17 @@ class CompressionTest {
     var artifact = folder.resolve("w4");
 
     assertThat(report.size().artifactBytes())
-        .isEqualTo(bytes(artifact) - Files.size(artifact.resolve("report.json")));
+        .isEqualTo(
+            bytes(artifact)
+                - Files.size(artifact.resolve("report.json"))
+                - Files.size(artifact.resolve("report.html")));
+    assertThat(report.parts()).extracting(SizePart::part).contains("attention", "feed-forward");
+    assertThat(report.parts()).allSatisfy(part -> assertThat(part.artifactBytes()).isPositive());
+    assertThat(report.parts().stream().mapToLong(SizePart::artifactBytes).sum())
+        .isEqualTo(report.size().artifactBytes());
+    assertThat(report.parts().stream().mapToLong(SizePart::originalBytes).sum())
+        .isEqualTo(report.size().originalBytes());
+    assertThat(ReportFile.read(artifact.resolve("report.json"))).isEqualTo(report);
     long bytes = report.layers().stream().mapToLong(LayerReport::bytes).sum();
     long weights =
         report.layers().stream().mapToLong(layer -> (long) layer.rows() * layer.columns()).sum();
@@ -309,7 +321,7 @@ class CompressionTest {
   private static Map<String, List<Byte>> contents(Path directory) throws IOException {
     var contents = new TreeMap<String, List<Byte>>();
     for (var file : files(directory)) {
-      if (!file.endsWith("report.json")) {
+      if (!file.getFileName().toString().startsWith("report.")) {
         var bytes = new ArrayList<Byte>();
         for (byte b : Files.readAllBytes(file)) {
           bytes.add(b);

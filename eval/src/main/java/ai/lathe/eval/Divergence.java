@@ -28,7 +28,7 @@ public final class Divergence {
    * @param top1 how often both have the same likeliest token
    * @param top1Error standard error of {@code top1}
    * @param byPosition {@code kl} by how much of the window the models had seen, in ascending order;
-   *     absent from results of older versions
+   *     empty in results of older versions
    */
   public record Result(
       @JsonProperty("model") Perplexity.Result model,
@@ -38,7 +38,12 @@ public final class Divergence {
       @JsonProperty("ear_error") double earError,
       @JsonProperty("top1") double top1,
       @JsonProperty("top1_error") double top1Error,
-      @JsonProperty("by_position") List<PositionKl> byPosition) {}
+      @JsonProperty("by_position") List<PositionKl> byPosition) {
+
+    public Result {
+      byPosition = byPosition == null ? List.of() : List.copyOf(byPosition);
+    }
+  }
 
   private Divergence() {}
 

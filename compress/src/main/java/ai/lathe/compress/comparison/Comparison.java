@@ -10,6 +10,7 @@ import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.report.page.ReportPage;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
@@ -61,6 +62,11 @@ public final class Comparison {
     return folder.resolve("comparison.json");
   }
 
+  /** Where the page that shows it stands. */
+  public static Path pageIn(Path folder) {
+    return folder.resolve("report.html");
+  }
+
   /** Where the tables stand. */
   public static Path tablesIn(Path folder) {
     return folder.resolve("comparison.md");
@@ -99,6 +105,7 @@ public final class Comparison {
       var report = report(originalBytes, rows(journal, refusals));
       ReportFile.write(report, reportIn(request.folder()));
       write(ComparisonTables.markdown(report), tablesIn(request.folder()));
+      ComparisonPage.of(report).write(pageIn(request.folder()));
       return report;
     }
   }
@@ -151,6 +158,7 @@ public final class Comparison {
     var report = Compression.run(run, progress, _ -> {});
     if (!request.keep()) {
       delete(ReportFile.of(artifact));
+      delete(ReportPage.of(artifact));
       delete(artifact);
     }
     return Row.of(cell.method(), cell.scheme(), report);

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Bytes of one part of a model, before and after.
@@ -13,6 +14,10 @@ import java.util.Map;
  * @param part what it is, in words
  */
 public record SizePart(String part, long originalBytes, long artifactBytes) {
+
+  public SizePart {
+    Objects.requireNonNull(part, "bytes of no part");
+  }
 
   private enum Part {
     EMBEDDINGS("embeddings"),

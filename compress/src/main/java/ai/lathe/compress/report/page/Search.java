@@ -1,0 +1,96 @@
+package ai.lathe.compress.report.page;
+
+import ai.lathe.compress.report.AllocationReport;
+import java.util.ArrayList;
+import java.util.List;
+
+/** How a search for levels went. */
+final class Search {
+
+  private static final String ID = "search";
+  private static final String TITLE = "How the levels were chosen";
+
+  record Figure(List<Series> series) {
+    record Series(String name, List<Step> steps) {}
+
+    record Step(long evaluated, double loss) {}
+  }
+
+  private Search() {}
+
+  static Section of(List<Run> runs) {
+    var chosen = runs.stream().filter(run -> run.report().allocation() != null).toList();
+    if (chosen.isEmpty()) {
+      return Section.missing(ID, TITLE, "No allocator ran: the recipe gave every layer its level.");
+    }
+    var html = new StringBuilder();
+    var series = new ArrayList<Figure.Series>();
+    for (var run : chosen) {
+      var allocation = run.report().allocation();
+      html.append("<p class=\"remark\">")
+          .append(Html.text((runs.size() == 1 ? "" : run.name() + ": ") + words(allocation)))
+          .append("</p>\n");
+      if (!allocation.history().isEmpty()) {
+        series.add(
+            new Figure.Series(
+                run.name(),
+                allocation.history().stream()
+                    .map(step -> new Figure.Step(step.evaluated(), step.loss()))
+                    .toList()));
+      }
+    }
+    if (series.isEmpty()) {
+      html.append(
+          "<p class=\"missing\">The levels were computed, not searched for: there are no steps to draw.</p>\n");
+      return new Section(ID, TITLE, "", html.toString(), null);
+    }
+    var table = new Table("steps of the search", List.of("run", "step", "evaluated", "loss"));
+    for (var run : chosen) {
+      for (var step : run.report().allocation().history()) {
+        table.row(
+            List.of(
+                run.name(),
+                Integer.toString(step.step()),
+                Numbers.count(step.evaluated()),
+                Numbers.loss(step.loss())));
+      }
+    }
+    return new Section(
+        ID,
+        TITLE,
+        "Loss of the best choice so far by how many were measured; lower is better. A line that has"
+            + " gone flat says that searching longer would hardly help.",
+        html
+            + Section.chart(ID, "loss by evaluated choices; the table below holds every step")
+            + table.folded(),
+        new Figure(series));
+  }
+
+  private static String words(AllocationReport allocation) {
+    var words = new StringBuilder();
+    words.append(
+        "%s chose one level for each of %d units"
+            .formatted(allocation.allocator(), allocation.choices().size()));
+    if (allocation.target() != null) {
+      words.append(" to reach ").append(allocation.target());
+    }
+    if (allocation.budgetBytes() > 0) {
+      words.append(
+          ". They take %s of the %s bytes that they might (%s)"
+              .formatted(
+                  Numbers.count(allocation.bytes()),
+                  Numbers.count(allocation.budgetBytes()),
+                  Numbers.fixed(100.0 * allocation.bytes() / allocation.budgetBytes(), 2) + " %"));
+    }
+    if (allocation.measure() != null) {
+      words.append(". Loss by ").append(allocation.measure());
+      words.append(": ").append(Numbers.loss(allocation.loss()));
+      if (allocation.bound() != null) {
+        words
+            .append(", and no choice within the budget is below ")
+            .append(Numbers.loss(allocation.bound()));
+      }
+    }
+    return words.append('.').toString();
+  }
+}
