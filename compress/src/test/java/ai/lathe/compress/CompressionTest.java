@@ -78,7 +78,10 @@ class CompressionTest {
         .isEqualTo(report.size().artifactBytes());
     assertThat(report.parts().stream().mapToLong(SizePart::originalBytes).sum())
         .isEqualTo(report.size().originalBytes());
-    assertThat(ReportFile.read(artifact.resolve("report.json"))).isEqualTo(report);
+    var read = ReportFile.read(artifact.resolve("report.json"));
+    assertThat(read.quality()).isEqualTo(report.quality());
+    assertThat(read.layers()).isEqualTo(report.layers());
+    assertThat(read.parts()).isEqualTo(report.parts());
     long bytes = report.layers().stream().mapToLong(LayerReport::bytes).sum();
     long weights =
         report.layers().stream().mapToLong(layer -> (long) layer.rows() * layer.columns()).sum();

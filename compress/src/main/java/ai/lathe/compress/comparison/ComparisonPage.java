@@ -28,7 +28,10 @@ public final class ComparisonPage {
             "Everything that was measured",
             "Calibrated on %s (%d sequences, seed %d), measured on %s."
                 .formatted(
-                    report.calibration(), report.samples(), report.seed(), report.evaluation()),
+                    Page.lastPart(report.calibration()),
+                    report.samples(),
+                    report.seed(),
+                    Page.lastPart(report.evaluation())),
             table(done, encoder).html(),
             null));
     var refused = refused(report.rows());
@@ -43,8 +46,8 @@ public final class ComparisonPage {
     }
     return new Page(
         report.version(),
-        "Comparison of methods on " + report.model(),
-        report.model() + " – Lathe",
+        "Comparison of methods on " + Page.lastPart(report.model()),
+        Page.lastPart(report.model()) + " – Lathe",
         headline(done, encoder),
         "",
         sections,
@@ -71,7 +74,12 @@ public final class ComparisonPage {
             .map(
                 row ->
                     new Scatter.Point(
-                        row.method(), row.scheme(), row.bytes(), row.loss(), details(row, encoder)))
+                        row.method(),
+                        row.scheme(),
+                        true,
+                        row.bytes(),
+                        row.loss(),
+                        details(row, encoder)))
             .toList();
     return Scatter.of(
             encoder ? "1 − cosine" : "KL divergence (nats)", report.originalBytes(), points)

@@ -1,12 +1,16 @@
 package ai.lathe.compress.report.page;
 
 import ai.lathe.compress.report.AllocationReport;
+import ai.lathe.compress.report.AllocationReport.Point.Kind;
+import ai.lathe.compress.report.AllocationReport.Probe;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 
 /** Loss against size: these artifacts, those that were measured beside them, and the original. */
 final class Fidelity {
+
+  private static final String TRIED = "tried on the way";
 
   private Fidelity() {}
 
@@ -29,6 +33,7 @@ final class Fidelity {
           new Scatter.Point(
               runs.size() == 1 ? "this artifact" : run.name(),
               run.name(),
+              true,
               run.report().size().artifactBytes(),
               run.loss(),
               details(run)));
@@ -37,6 +42,11 @@ final class Fidelity {
       if (run.report().allocation() != null) {
         run.report().allocation().points().stream()
             .filter(point -> point.kl() != null)
+            .map(Fidelity::point)
+            .forEach(points::add);
+        run.report().allocation().probes().stream()
+            .filter(probe -> "kl".equals(probe.metric()) && "held-out text".equals(probe.on()))
+            .filter(probe -> probe.artifactBytes() != run.report().size().artifactBytes())
             .map(Fidelity::point)
             .forEach(points::add);
       }
@@ -78,9 +88,10 @@ final class Fidelity {
     return new Scatter.Point(
         switch (point.kind()) {
           case UNIFORM -> "one level for all layers";
-          case TRIED -> "tried on the way";
+          case TRIED -> TRIED;
         },
         point.name(),
+        point.kind() == Kind.UNIFORM,
         point.bytes(),
         point.kl(),
         List.of(
@@ -88,6 +99,18 @@ final class Fidelity {
             "KL "
                 + Numbers.loss(point.kl())
                 + (point.ear() == null ? "" : ", EAR " + Numbers.rate(point.ear()))));
+  }
+
+  private static Scatter.Point point(Probe probe) {
+    return new Scatter.Point(
+        TRIED,
+        Numbers.bytes(probe.artifactBytes()),
+        false,
+        probe.artifactBytes(),
+        probe.value(),
+        List.of(
+            "KL %s, where %s was allowed"
+                .formatted(Numbers.loss(probe.value()), Numbers.loss(probe.limit()))));
   }
 
   /** Divergences from different models, or on different texts, say nothing of each other. */

@@ -38,18 +38,22 @@ final class Headline {
     var ratios = runs.stream().mapToDouble(run -> run.report().size().ratio()).summaryStatistics();
     var words =
         new StringBuilder(
-            "%d artifacts%s, %s to %s smaller"
+            "%d artifacts%s, %s smaller"
                 .formatted(
                     runs.size(),
                     models.size() == 1 ? " of " + models.getFirst() : "",
-                    Numbers.times(ratios.getMin()),
-                    Numbers.times(ratios.getMax())));
+                    range(Numbers.times(ratios.getMin()), Numbers.times(ratios.getMax()))));
     if (runs.stream().allMatch(run -> run.compared().isPresent())) {
       var losses = runs.stream().mapToDouble(Run::loss).summaryStatistics();
-      words.append(
-          ", KL %s to %s".formatted(Numbers.loss(losses.getMin()), Numbers.loss(losses.getMax())));
+      words
+          .append(", KL ")
+          .append(range(Numbers.loss(losses.getMin()), Numbers.loss(losses.getMax())));
     }
     return words.toString();
+  }
+
+  private static String range(String least, String most) {
+    return least.equals(most) ? least : least + " to " + most;
   }
 
   static String summary(Run run) {
@@ -72,6 +76,7 @@ final class Headline {
         .filter(language -> language.ear() >= LOSSLESS)
         .ifPresent(
             _ -> html.append(" With an EAR of 0.99 or more it counts as distribution-lossless."));
+    html.append(measured(run));
     html.append("</p>\n<dl class=\"tiles\">\n");
     tile(
         html,
@@ -98,11 +103,6 @@ final class Headline {
             embedding -> {
               tile(html, "Cosine", Numbers.fixed(embedding.cosine(), 5), "mean; 1 is the same");
               tile(html, "Worst text", Numbers.fixed(embedding.cosineMin(), 5), "least cosine");
-              tile(
-                  html,
-                  "Measured on",
-                  Numbers.count(embedding.texts()) + " texts",
-                  Numbers.count(embedding.tokens()) + " tokens");
             });
     html.append("</dl>\n");
     if (run.report().quality() == null) {
@@ -110,6 +110,19 @@ final class Headline {
           "<p class=\"missing\">The report does not say how faithful the artifact is.</p>\n");
     }
     return html.toString();
+  }
+
+  private static String measured(Run run) {
+    var tokens =
+        run.language()
+            .map(Measurement.Language::tokens)
+            .or(() -> run.embedding().map(Measurement.Embedding::tokens));
+    return tokens
+        .map(
+            number ->
+                Html.text(
+                    " Measured on %s tokens of %s.".formatted(Numbers.count(number), run.text())))
+        .orElse("");
   }
 
   private static void fidelity(StringBuilder html, Measurement.Language language) {
@@ -146,7 +159,6 @@ final class Headline {
                     change < 0 ? "" : "+",
                     Numbers.percent(change))
             : "no reference");
-    tile(html, "Measured on", Numbers.count(language.tokens()), "tokens");
   }
 
   private static void tile(StringBuilder html, String name, String value, String below) {

@@ -52,9 +52,9 @@ final class Levels {
     return new Section(
         ID,
         TITLE,
-        "Stored bits per weight of every layer, scales and masks included: one column a block, one row"
-            + " a role. Darker means more bits, and so more bytes. A mixture spends them where the model"
-            + " is most easily hurt.",
+        "Stored bits per weight of every layer, scales and masks included, by block and role; a stronger"
+            + " colour means more bits, and so more bytes. A mixture spends them where the model is most"
+            + " easily hurt.",
         html.toString(),
         null);
   }
@@ -126,7 +126,7 @@ final class Levels {
     }
     return "<td role=\"cell\" class=\"cell%s\" style=\"--at:%s\" data-tip=\"%s\">%s</td>"
         .formatted(
-            share > 0.5 ? " strong" : "",
+            share > 0.62 ? " strong" : share > 0.45 ? " middle" : "",
             Numbers.fixed(share, 3),
             Html.text(String.join("\n", details)),
             Numbers.fixed(value.applyAsDouble(cell), decimals));

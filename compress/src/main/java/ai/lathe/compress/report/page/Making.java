@@ -78,6 +78,8 @@ final class Making {
     return "<h3>"
         + title
         + "</h3>\n"
-        + (table.isEmpty() ? "<p class=\"missing\">The report does not say.</p>\n" : table.html());
+        + (table.isEmpty()
+            ? "<p class=\"missing\">The report does not say.</p>\n"
+            : runs.size() == 1 ? table.facts() : table.html());
   }
 }

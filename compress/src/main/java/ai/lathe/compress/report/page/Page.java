@@ -124,6 +124,12 @@ public record Page(
     }
   }
 
+  /** A model, file or folder without the folders that it is in. */
+  public static String lastPart(String path) {
+    var parts = path.split("[/\\\\]+");
+    return parts.length == 0 ? path : parts[parts.length - 1];
+  }
+
   /** Whether a file is a page of Lathe's, which may be replaced by a newer one. */
   public static boolean isAt(Path file) {
     try (var in = Files.newInputStream(file)) {

@@ -1,6 +1,10 @@
 package ai.lathe.compress.report.page;
 
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.function.Function;
 
 /** What did not go as configured, and what was decided without being asked for. */
 final class Remarks {
@@ -10,36 +14,38 @@ final class Remarks {
   private Remarks() {}
 
   static Section of(List<Run> runs) {
-    var html = new StringBuilder();
-    for (var run : runs) {
-      if (runs.size() > 1) {
-        html.append("<h3>").append(Html.text(run.name())).append("</h3>\n");
-      }
-      var fallbacks = run.report().fallbacks();
-      html.append(
-          list(
-              fallbacks.isEmpty()
-                  ? "No fallbacks: every layer got what was asked for."
-                  : fallbacks.size() == 1 ? "1 fallback" : fallbacks.size() + " fallbacks",
-              fallbacks));
-      var notes = run.report().notes();
-      html.append(
-          list(
-              notes.isEmpty()
-                  ? "No notes."
-                  : notes.size() == 1 ? "1 note" : notes.size() + " notes",
-              notes));
-    }
+    var fallbacks = lines(runs, run -> run.report().fallbacks());
+    var notes = lines(runs, run -> run.report().notes());
     return new Section(
         "remarks",
         "Fallbacks and notes",
         "A fallback is a layer that could not be given what was asked for and got the nearest thing"
             + " that it can have. A note is a decision that nobody asked for by name.",
-        html.toString(),
+        list("No fallbacks: every layer got what was asked for.", "fallback", fallbacks)
+            + list("No notes.", "note", notes),
         null);
   }
 
-  private static String list(String title, List<String> lines) {
+  /** All lines, each once, with the runs that have it where not all have. */
+  private static List<String> lines(List<Run> runs, Function<Run, List<String>> of) {
+    var having = new LinkedHashMap<String, List<String>>();
+    for (var run : runs) {
+      for (var line : new LinkedHashSet<>(of.apply(run))) {
+        having.computeIfAbsent(line, _ -> new ArrayList<>()).add(run.name());
+      }
+    }
+    return having.entrySet().stream()
+        .map(
+            line ->
+                line.getValue().size() == runs.size()
+                    ? line.getKey()
+                    : "%s: %s".formatted(String.join(", ", line.getValue()), line.getKey()))
+        .toList();
+  }
+
+  private static String list(String none, String one, List<String> lines) {
+    var title =
+        lines.isEmpty() ? none : lines.size() == 1 ? "1 " + one : lines.size() + " " + one + "s";
     var html = new StringBuilder("<p class=\"remark\"><b>" + Html.text(title) + "</b></p>\n");
     if (lines.isEmpty()) {
       return html.toString();

@@ -18,7 +18,7 @@ record Run(String name, Report report) {
     var names = new HashSet<String>();
     var runs = new ArrayList<Run>();
     for (var report : reports) {
-      var name = lastPart(report.artifact() == null ? report.model() : report.artifact());
+      var name = Page.lastPart(report.artifact() == null ? report.model() : report.artifact());
       var unique = name;
       for (int i = 2; !names.add(unique); i++) {
         unique = name + " (" + i + ")";
@@ -28,14 +28,8 @@ record Run(String name, Report report) {
     return runs;
   }
 
-  /** A model or an artifact without the folders that it is in. */
-  static String lastPart(String path) {
-    var parts = path.split("[/\\\\]+");
-    return parts.length == 0 ? path : parts[parts.length - 1];
-  }
-
   String model() {
-    return lastPart(report.model());
+    return Page.lastPart(report.model());
   }
 
   Optional<Measurement.Language> language() {
@@ -66,6 +60,6 @@ record Run(String name, Report report) {
   /** The text that it was measured on, in a few words. */
   String text() {
     var evaluation = String.valueOf(report.settings().getOrDefault("evaluation", "held out"));
-    return evaluation.equals("held out") ? "held-out text" : lastPart(evaluation);
+    return evaluation.equals("held out") ? "held-out text" : Page.lastPart(evaluation);
   }
 }

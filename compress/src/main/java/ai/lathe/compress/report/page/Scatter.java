@@ -25,10 +25,12 @@ public record Scatter(String measure, long originalBytes, List<Point> points, Li
    * One artifact.
    *
    * @param series of points that look alike
-   * @param label next to the point, where there is room
+   * @param label its name
+   * @param named whether the name stands next to the point, where there is room
    * @param details that a reader gets on pointing at it
    */
-  public record Point(String series, String label, long bytes, double loss, List<String> details) {}
+  public record Point(
+      String series, String label, boolean named, long bytes, double loss, List<String> details) {}
 
   public static Scatter of(String measure, long originalBytes, List<Point> points) {
     var bySize = new ArrayList<Integer>();

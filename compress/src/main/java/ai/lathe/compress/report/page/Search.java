@@ -39,10 +39,15 @@ final class Search {
                     .toList()));
       }
     }
+    html.append(beside(chosen)).append(probes(chosen));
     if (series.isEmpty()) {
-      html.append(
-          "<p class=\"missing\">The levels were computed, not searched for: there are no steps to draw.</p>\n");
-      return new Section(ID, TITLE, "", html.toString(), null);
+      return new Section(
+          ID,
+          TITLE,
+          "The levels were computed from the losses of single layers, not searched for on the model:"
+              + " there are no steps to draw.",
+          html.toString(),
+          null);
     }
     var table = new Table("steps of the search", List.of("run", "step", "evaluated", "loss"));
     for (var run : chosen) {
@@ -60,10 +65,56 @@ final class Search {
         TITLE,
         "Loss of the best choice so far by how many were measured; lower is better. A line that has"
             + " gone flat says that searching longer would hardly help.",
-        html
-            + Section.chart(ID, "loss by evaluated choices; the table below holds every step")
+        Section.chart(ID, "loss by evaluated choices; the table below holds every step")
+            + html
             + table.folded(),
         new Figure(series));
+  }
+
+  /** What other choices would have come to. */
+  private static String beside(List<Run> runs) {
+    var table =
+        new Table(
+            "other choices", List.of("choice", "of", "size", "KL", "EAR", "loss as predicted"));
+    for (var run : runs) {
+      for (var point : run.report().allocation().points()) {
+        table.row(
+            List.of(
+                point.name(),
+                run.name(),
+                Numbers.bytes(point.bytes()),
+                Numbers.loss(orUnknown(point.kl())),
+                Numbers.rate(orUnknown(point.ear())),
+                Numbers.loss(orUnknown(point.predicted()))));
+      }
+    }
+    return table.isEmpty() ? "" : table.folded();
+  }
+
+  /** What was measured until the target was met. */
+  private static String probes(List<Run> runs) {
+    var table =
+        new Table(
+            "measured on the way to the target",
+            List.of("run", "on", "size", "measure", "value", "limit", "met"));
+    for (var run : runs) {
+      for (var probe : run.report().allocation().probes()) {
+        table.row(
+            List.of(
+                run.name(),
+                String.valueOf(probe.on()),
+                Numbers.bytes(probe.artifactBytes()),
+                String.valueOf(probe.metric()),
+                Numbers.loss(probe.value()),
+                Numbers.loss(probe.limit()),
+                probe.met() ? "yes" : "no"));
+      }
+    }
+    return table.isEmpty() ? "" : table.folded();
+  }
+
+  private static double orUnknown(Double value) {
+    return value == null ? Double.NaN : value;
   }
 
   private static String words(AllocationReport allocation) {

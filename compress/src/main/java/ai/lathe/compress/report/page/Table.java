@@ -6,6 +6,9 @@ import java.util.List;
 /** Rows of plain text under a header, as an HTML table; columns of numbers stand right. */
 public final class Table {
 
+  /** Characters that a cell may have before its column may break them anywhere. */
+  private static final int LONG = 40;
+
   private final String caption;
   private final List<String> header;
   private final List<List<String>> rows = new ArrayList<>();
@@ -40,9 +43,11 @@ public final class Table {
         .append(Html.text(caption))
         .append("</caption><thead><tr>");
     var right = new boolean[header.size()];
+    var wide = new boolean[header.size()];
     for (int j = 0; j < right.length; j++) {
       int column = j;
       right[j] = !rows.isEmpty() && rows.stream().allMatch(row -> isNumber(row.get(column)));
+      wide[j] = rows.stream().anyMatch(row -> row.get(column).length() > LONG);
       html.append(right[j] ? "<th scope=\"col\" class=\"n\">" : "<th scope=\"col\">")
           .append(Html.text(header.get(j)))
           .append("</th>");
@@ -52,13 +57,18 @@ public final class Table {
       html.append("<tr>");
       for (int j = 0; j < right.length; j++) {
         html.append(j == 0 ? "<th scope=\"row\"" : "<td")
-            .append(right[j] ? " class=\"n\">" : ">")
+            .append(right[j] ? " class=\"n\">" : wide[j] ? " class=\"w\">" : ">")
             .append(Html.text(row.get(j)))
             .append(j == 0 ? "</th>" : "</td>");
       }
       html.append("</tr>\n");
     }
     return html.append("</tbody></table></div>\n").toString();
+  }
+
+  /** Names and values: as wide as they are, and nothing stands right. */
+  String facts() {
+    return html().replaceFirst("<table>", "<table class=\"facts\">");
   }
 
   /** Behind a line that opens it. */

@@ -11,7 +11,7 @@
     light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#5b6570", "#7b3fa0"],
     dark: ["#5aaef0", "#ff8a4c", "#2fc99b", "#e79ac6", "#e0bd3c", "#9bd6ff", "#a4afba", "#bd8ce6"],
   };
-  const symbols = ["circle", "diamond", "triangle", "rect", "pin", "roundRect", "arrow"];
+  const symbols = ["circle", "diamond", "triangle", "rect"];
 
   const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const palette = () => (dark.matches ? palettes.dark : palettes.light);
@@ -32,7 +32,7 @@
 
   function loss(value) {
     if (value === 0) return "0";
-    return Math.abs(value) < 1e-4 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+    return Math.abs(value) < 1e-3 ? value.toExponential(1).replace(".0", "") : String(Number(value.toPrecision(3)));
   }
 
   const short = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
@@ -52,6 +52,7 @@
     const steps = Math.max(1, Math.ceil(Math.log((most * 1.05) / start) / Math.log(step)));
     return {
       steps,
+      most,
       at: (value) => Math.log(value / start) / Math.log(step),
       value: (place) => start * step ** place,
     };
@@ -130,6 +131,44 @@
     };
   }
 
+  /**
+   * On which side of its point each label stands: the first one where it is over no other label or
+   * point, and within the axes. One that has none is left out; its point tells it on being touched.
+   */
+  function labels(items, pixel, size) {
+    const half = 8;
+    const taken = items.map((item) => {
+      const [x, y] = pixel(item.value);
+      return { item, left: x - half, right: x + half, top: y - half, bottom: y + half };
+    });
+    const sides = (width, x, y) => [
+      ["right", x + half, y - 7],
+      ["left", x - half - width, y - 7],
+      ["top", x - width / 2, y - half - 15],
+      ["bottom", x - width / 2, y + half + 1],
+    ];
+    const chosen = new Map();
+    for (const item of items.filter((one) => one.shown)) {
+      const [x, y] = pixel(item.value);
+      const width = item.shown.length * 6.4;
+      for (const [side, left, top] of sides(width, x, y)) {
+        const box = { item, left, right: left + width, top, bottom: top + 14 };
+        const inside = left >= 0 && box.right <= size.width + 12 && top >= -12 && box.bottom <= size.height + 4;
+        const free = taken.every(
+          (other) =>
+            other.item === item ||
+            other.right <= box.left || other.left >= box.right || other.bottom <= box.top || other.top >= box.bottom,
+        );
+        if (inside && free) {
+          chosen.set(item, side);
+          taken.push({ ...box, item: null });
+          break;
+        }
+      }
+    }
+    return chosen;
+  }
+
   // ---- figures ------------------------------------------------------------------------------
 
   const draw = {};
@@ -142,20 +181,20 @@
     const x = logarithmic([...figure.points.map((point) => point.bytes), figure.original_bytes], few ? 4 : 8);
     const y = logarithmic(losses.length ? losses : [0.1, 1], 7);
     // The lowest step is kept for what loses nothing.
-    const height = (value) => (value > 0 ? y.at(value) + 1 : 0);
-    const place = (point) => [x.at(point.bytes), height(point.loss)];
+    const place = (point) => [x.at(point.bytes), point.loss > 0 ? y.at(point.loss) + 1 : 0];
     const label = {
       show: true,
-      formatter: (item) => short(item.data.label, few ? 16 : 26),
-      position: "right",
+      formatter: (item) => item.data.shown,
       fontSize: 11,
       color: variable("--text"),
       textBorderColor: variable("--page"),
       textBorderWidth: 2,
     };
     const option = base([...names, original]);
-    option.grid = { left: few ? 58 : 70, right: few ? 16 : 40, top: 44, bottom: 48 };
+    option.grid = { left: few ? 58 : 70, right: 20, top: 44, bottom: 48 };
     option.xAxis = valueAxis(x, "size of the files", bytes, { nameGap: 28 });
+    option.xAxis.max = x.at(x.most * 1.12);
+    option.xAxis.axisLabel.showMaxLabel = false;
     option.yAxis = valueAxis(
       { steps: y.steps + 1, value: (at) => (at === 0 ? 0 : y.value(at - 1)) },
       figure.measure,
@@ -167,25 +206,18 @@
       name,
       type: "scatter",
       symbol: symbols[index % symbols.length],
-      symbolSize: index === 0 ? 15 : 12,
+      symbolSize: name === "this artifact" ? 15 : 11,
       z: 4,
-      label,
-      labelLayout: (item) =>
-        item.labelRect.x + item.labelRect.width > element.clientWidth - 4
-          ? { x: item.rect.x - 6, align: "right", hideOverlap: true }
-          : { hideOverlap: true },
+      itemStyle: { opacity: 0.95 },
       data: figure.points
         .filter((point) => point.series === name)
         .map((point) => ({
+          name: point.label,
           value: place(point),
-          label: point.label,
+          shown: point.named ? short(point.label, few ? 16 : 26) : "",
           lines: [point.label, point.series === point.label ? "" : point.series, ...point.details].filter(Boolean),
         })),
     }));
-    option.series.forEach((series) => {
-      series.data = series.data.map((item) => ({ ...item, name: item.label, label: undefined, text: item.label }));
-      series.label = { ...label, formatter: (item) => short(item.data.text, few ? 16 : 26) };
-    });
     option.series.push({
       name: original,
       type: "scatter",
@@ -193,13 +225,29 @@
       symbolSize: 13,
       z: 3,
       itemStyle: { color: variable("--quiet") },
-      label: { ...label, position: "left", formatter: original },
       data: [
         {
+          name: original,
+          shown: original,
           value: [x.at(figure.original_bytes), 0],
           lines: [original, bytes(figure.original_bytes), "loses nothing"],
         },
       ],
+    });
+    const size = {
+      width: element.clientWidth - option.grid.left - option.grid.right,
+      height: element.clientHeight - option.grid.top - option.grid.bottom,
+    };
+    const positions = labels(
+      option.series.flatMap((series) => series.data),
+      (value) => [(value[0] / option.xAxis.max) * size.width, (1 - value[1] / option.yAxis.max) * size.height],
+      size,
+    );
+    option.series.forEach((series) => {
+      series.data = series.data.map((item) => ({
+        ...item,
+        label: positions.has(item) ? { ...label, position: positions.get(item) } : { show: false },
+      }));
     });
     if (figure.front.length > 1) {
       option.series.push({
@@ -396,10 +444,17 @@
     one.width = one.element.clientWidth;
   }
 
-  charts.forEach(show);
+  // The text can be read while the figures come, one a frame.
+  const begin = (index) => {
+    if (index < charts.length) {
+      show(charts[index]);
+      requestAnimationFrame(() => begin(index + 1));
+    }
+  };
+  requestAnimationFrame(() => begin(0));
   dark.addEventListener("change", () => charts.forEach(show));
   new ResizeObserver(() => {
-    charts.filter((one) => one.element.clientWidth !== one.width).forEach(show);
+    charts.filter((one) => one.chart && one.element.clientWidth !== one.width).forEach(show);
   }).observe(document.querySelector("main"));
 
   // Cells of a heat map tell more to a pointer, or a finger.
