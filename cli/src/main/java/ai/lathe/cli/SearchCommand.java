@@ -7,6 +7,8 @@ import ai.lathe.compress.database.DatabaseSummary;
 import ai.lathe.compress.database.LevelDatabase;
 import ai.lathe.compress.database.LevelSpec;
 import ai.lathe.compress.plan.Target;
+import ai.lathe.compress.search.FitnessSettings;
+import ai.lathe.compress.search.ModelFitness;
 import ai.lathe.eval.data.TextData;
 import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Checkpoint;
@@ -135,6 +137,21 @@ final class SearchCommand implements Callable<Integer> {
       description = "Of the choice of sequences. Default: ${DEFAULT-VALUE}.")
   private long seed;
 
+  @Option(
+      names = "--sensitivity",
+      paramLabel = "kl",
+      description =
+          "Also measure the divergence that each layer causes alone at each level: one pass through"
+              + " the model for each.")
+  private Optional<String> sensitivity;
+
+  @Option(
+      names = "--sensitivity-tokens",
+      paramLabel = "N",
+      defaultValue = "8192",
+      description = "Tokens of --data to measure it on. Default: ${DEFAULT-VALUE}.")
+  private int sensitivityTokens;
+
   @Option(names = "--resume", description = "Go on with a run that was interrupted.")
   private boolean resume;
 
@@ -150,6 +167,9 @@ final class SearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (sensitivity.isPresent() && !sensitivity.get().equals("kl")) {
+      throw LatheException.unknown("--sensitivity", sensitivity.get(), List.of("kl"));
+    }
     try (var source = Checkpoints.open(model, console.progress())) {
       var target = target();
       var asked =
@@ -158,13 +178,23 @@ final class SearchCommand implements Callable<Integer> {
               : levels.types != null ? LevelSpec.all(levels.types) : LevelSpec.usual(target);
       var request =
           new DatabaseRequest(output, asked, target, !perMatrix, reference, resume, force);
-      try (var database =
-          LevelDatabase.build(
-              source, sequences(source), request, console.progress(), console::say)) {
+      var sequences = sequences(source);
+      LevelDatabase.build(source, sequences, request, console.progress(), console::say).close();
+      if (sensitivity.isPresent()) {
+        measure(source, sequences);
+      }
+      try (var database = LevelDatabase.open(output, source)) {
         print(database);
       }
     }
     return Main.OK;
+  }
+
+  private void measure(Checkpoint source, List<int[]> sequences) {
+    try (var database = LevelDatabase.open(output, source);
+        var fitness = new ModelFitness(source, database, sequences, FitnessSettings.divergence())) {
+      LevelDatabase.measure(output, source, fitness, sensitivityTokens, console.progress());
+    }
   }
 
   private Target target() {

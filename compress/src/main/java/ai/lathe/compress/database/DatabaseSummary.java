@@ -90,6 +90,7 @@ public record DatabaseSummary(
       fallbacks.addAll(made.get().fallbacks());
       made.get().losses().forEach((measure, loss) -> losses.merge(measure, loss, Double::sum));
     }
+    losses.remove(Measure.OUTLIERS);
     double all = layers;
     losses.replaceAll((measure, sum) -> measure == Measure.FISHER ? sum : sum / all);
     var measured = database.manifest().sensitivity().values();

@@ -1,5 +1,6 @@
 package ai.lathe.compress.database;
 
+import ai.lathe.compress.allocation.Fitness;
 import ai.lathe.compress.allocation.LevelStore;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.allocation.Measure;
@@ -98,6 +99,20 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
     return open(request.directory(), source);
   }
 
+  /**
+   * Measures on the model what each unit alone loses at each level, as {@link Measure#KL}, and
+   * keeps it in the database. What was measured before is not measured again.
+   *
+   * @param fitness of this database, over text that results are not judged by
+   * @param tokens to measure on
+   */
+  public static void measure(
+      Path directory, Checkpoint source, Fitness fitness, int tokens, Progress progress) {
+    try (var database = open(directory, source)) {
+      Sensitivity.measure(directory, database.manifest, database.table, fitness, tokens, progress);
+    }
+  }
+
   /** A fingerprint in one line. */
   static String text(Map<String, String> fingerprint) {
     return Fingerprint.ofText(new java.util.TreeMap<>(fingerprint).toString());
@@ -190,7 +205,12 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
 
   private Option original(List<Plan.Entry> members, List<Option> others) {
     var none = new EnumMap<Measure, Double>(Measure.class);
-    others.forEach(option -> option.losses().keySet().forEach(measure -> none.put(measure, 0.0)));
+    for (var option : others) {
+      // Outliers are a layer's, whatever its level.
+      option
+          .losses()
+          .forEach((measure, loss) -> none.put(measure, measure == Measure.OUTLIERS ? loss : 0));
+    }
     return new Option(
         ORIGINAL,
         members.getFirst().encoding().label(),

@@ -1,5 +1,7 @@
 package ai.lathe.compress.database;
 
+import ai.lathe.compress.factorization.Factorizations;
+import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.pruning.Pruners;
 import ai.lathe.compress.pruning.Sparsity;
@@ -28,7 +30,8 @@ import java.util.Optional;
  *   <li>{@code rtn:W4A16}: by another quantizer;
  *   <li>{@code sparse:0.5}, {@code sparse:2:4}, {@code sparse:0.5:16x4}: zeros, by SparseGPT;
  *   <li>{@code wanda:0.5}: by another pruner;
- *   <li>{@code sparse:0.5+W4A16}: zeros, and the weights that stay rounded.
+ *   <li>{@code svd-llm:0.2}: factors, by that method, with so many parameters fewer;
+ *   <li>{@code sparse:0.5+W4A16}, {@code svd-llm:0.2+W8A16}: and what stays rounded.
  * </ul>
  *
  * @param name as it was asked for
@@ -51,13 +54,13 @@ public record LevelSpec(String name, Recipe recipe) {
     if (parts.size() > 2) {
       throw new LatheException("'%s' is no level: %s".formatted(name, EXAMPLES));
     }
-    boolean prunes = pruner(parts.getFirst()).isPresent();
-    if (parts.size() == 2 && (!prunes || pruner(parts.getLast()).isPresent())) {
+    boolean removes = removes(parts.getFirst());
+    if (parts.size() == 2 && (!removes || removes(parts.getLast()))) {
       throw new LatheException(
           "'%s' is no level: before the + stand zeros (sparse:0.5), after it a scheme (W4A16)"
               .formatted(name));
     }
-    var recipe = prunes ? pruning(name, parts.getFirst()) : quantization(name, parts.getFirst());
+    var recipe = removes ? removing(name, parts.getFirst()) : quantization(name, parts.getFirst());
     return new LevelSpec(
         name, parts.size() == 2 ? recipe.then(quantization(name, parts.getLast())) : recipe);
   }
@@ -92,21 +95,42 @@ public record LevelSpec(String name, Recipe recipe) {
 
   /** The name of the pruner that a part begins with. */
   private static Optional<String> pruner(String part) {
-    int colon = part.indexOf(':');
-    var method = colon < 0 ? part : part.substring(0, colon);
+    var method = method(part);
     return method.equals(SPARSE)
         ? Optional.of(PRUNER)
         : Optional.of(method).filter(Pruners.names()::contains);
   }
 
-  private static Recipe pruning(String name, String part) {
+  /** Whether a part leaves out weights, or parameters. */
+  private static boolean removes(String part) {
+    return pruner(part).isPresent() || Factorizations.names().contains(method(part));
+  }
+
+  private static String method(String part) {
+    int colon = part.indexOf(':');
+    return colon < 0 ? part : part.substring(0, colon);
+  }
+
+  private static Recipe removing(String name, String part) {
     int colon = part.indexOf(':');
     if (colon < 0) {
       throw new LatheException(
-          "level '%s' does not say how many zeros: %s:0.5 for half of them".formatted(name, part));
+          "level '%s' does not say how much goes: %s:0.5 for half of it".formatted(name, part));
     }
-    return Recipe.pruning(
-        pruner(part).orElseThrow(), sparsity(name, part.substring(colon + 1)), Map.of());
+    var rest = part.substring(colon + 1);
+    return pruner(part)
+        .map(method -> Recipe.pruning(method, sparsity(name, rest), Map.of()))
+        .orElseGet(
+            () -> Recipe.factorization(method(part), new Removal(share(name, rest)), Map.of()));
+  }
+
+  private static double share(String name, String text) {
+    try {
+      return Double.parseDouble(text);
+    } catch (NumberFormatException e) {
+      throw new LatheException(
+          "level '%s': a share is a number, for example 0.5, not '%s'".formatted(name, text), e);
+    }
   }
 
   /** {@code 0.5}, {@code 2:4}, {@code 0.5:16x4}. */
@@ -117,14 +141,7 @@ public record LevelSpec(String name, Recipe recipe) {
     }
     var share = colon < 0 ? text : text.substring(0, colon);
     var pattern = colon < 0 ? Pattern.UNSTRUCTURED : Pattern.parse(text.substring(colon + 1));
-    try {
-      return Sparsity.of(Optional.of(Double.parseDouble(share)), pattern);
-    } catch (NumberFormatException e) {
-      throw new LatheException(
-          "level '%s': a share of zeros is a number, for example 0.5, not '%s'"
-              .formatted(name, share),
-          e);
-    }
+    return Sparsity.of(Optional.of(share(name, share)), pattern);
   }
 
   private static Recipe quantization(String name, String part) {
@@ -168,6 +185,7 @@ public record LevelSpec(String name, Recipe recipe) {
     valid.add(SPARSE);
     valid.addAll(Pruners.names());
     valid.addAll(quantizers());
+    valid.addAll(Factorizations.names());
     return LatheException.unknown("level", word, valid);
   }
 }

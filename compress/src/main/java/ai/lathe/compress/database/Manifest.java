@@ -56,6 +56,10 @@ record Manifest(
     return fingerprint.get(CALIBRATION);
   }
 
+  Manifest withSensitivity(Map<String, Map<String, Double>> measured) {
+    return new Manifest(fingerprint, target, together, levels, layers, measured);
+  }
+
   void write(Path directory) {
     var json = Json.object();
     json.put("format", FORMAT).put("version", VERSION);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.recipe.Modifier;
+import ai.lathe.compress.recipe.Modifier.Factorization;
 import ai.lathe.compress.recipe.Modifier.Pruning;
 import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.tensor.LatheException;
@@ -50,6 +51,8 @@ class LevelSpecTest {
         .containsExactly(new Sparsity(0.5, new Pattern.SemiStructured(2, 4)));
     assertThat(pruning("sparse:0.75:16x4").sparsities())
         .containsExactly(new Sparsity(0.75, new Pattern.Blocks(16, 4)));
+    var factors = (Factorization) LevelSpec.of("svd-llm:0.2").recipe().modifiers().getFirst();
+    assertThat(factors.method()).isEqualTo("svd-llm");
     assertThat(LevelSpec.of("sparse:0.5+W4A16").recipe().modifiers())
         .extracting(Modifier::getClass)
         .containsExactly((Class) Pruning.class, (Class) Quantization.class);
@@ -61,9 +64,11 @@ class LevelSpecTest {
       value = {
         "W4A61 | unknown level 'W4A61'; did you mean 'W4A16'?",
         "sprse:0.5 | unknown level 'sprse'; did you mean 'sparse'?",
-        "sparse | level 'sparse' does not say how many zeros: sparse:0.5 for half of them",
-        "sparse:half | level 'sparse:half': a share of zeros is a number, for example 0.5, not 'half'",
+        "sparse | level 'sparse' does not say how much goes: sparse:0.5 for half of it",
+        "sparse:half | level 'sparse:half': a share is a number, for example 0.5, not 'half'",
         "sparse:1.5 | sparsity is the share of weights that become zero",
+        "svd-llm:some | level 'svd-llm:some': a share is a number, for example 0.5, not 'some'",
+        "svd-llm:1 | the share of parameters to remove is from 0 up to, but not, 1",
         "W4A16:32 | level 'W4A16:32': after a scheme there may stand the size of its groups",
         "Q4_K:g32 | unknown level 'Q4_K'",
         "W4A16+sparse:0.5 | 'W4A16+sparse:0.5' is no level: before the + stand zeros",
