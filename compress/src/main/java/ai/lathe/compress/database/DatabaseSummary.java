@@ -92,6 +92,7 @@ public record DatabaseSummary(
     }
     losses.remove(Measure.OUTLIERS);
     double all = layers;
+    losses.remove(Measure.OUTLIERS); // The same at every level: not what a level loses.
     losses.replaceAll((measure, sum) -> measure == Measure.FISHER ? sum : sum / all);
     var measured = database.manifest().sensitivity().values();
     if (measured.stream().anyMatch(unit -> unit.containsKey(name))) {
