@@ -71,16 +71,27 @@ final class PlannedRun {
     var notes = new ArrayList<>(plan.notes());
     notes.addAll(texts.notes());
     notes.addAll(outline.notes());
+    var tuning = EndToEndTuning.of(plan, source);
+    EndToEndTuning.refusal(plan, source).ifPresent(notes::add);
     notes.forEach(note -> messages.accept("note: " + note));
     notes.addAll(0, told);
     plan.fallbacks().forEach(fallback -> messages.accept("fallback: " + fallback));
     var fingerprint = fingerprint(source, plan, texts);
-    estimate(source, plan, texts, outline.bytes());
+    estimate(source, plan, tuning, texts, outline.bytes());
     phases.end("prepare");
+    if (!request.resume()) {
+      EndToEndTuning.delete(artifact);
+    }
 
     try (var journal = open(fingerprint)) {
-      var steps = write(source, plan, importance, outline, texts, journal);
+      var steps = write(source, plan, importance, outline, texts, journal, tuning, fingerprint);
       phases.end("compress");
+      EndToEndTuning.note(artifact, fingerprint)
+          .ifPresent(
+              note -> {
+                messages.accept("note: " + note);
+                notes.add(note);
+              });
       try (var written = Checkpoints.open(artifact)) {
         var measured =
             Measurement.of(Executor.TORCH, written, original, texts.evaluation(), progress);
@@ -90,6 +101,7 @@ final class PlannedRun {
         ReportFile.write(report, ReportFile.of(artifact));
         ReportPage.of(List.of(report)).write(ReportPage.of(artifact));
         journal.delete();
+        EndToEndTuning.delete(artifact);
         return report;
       }
     }
@@ -138,10 +150,16 @@ final class PlannedRun {
     return text.toString();
   }
 
-  private void estimate(Checkpoint source, Plan plan, Texts texts, long artifactBytes) {
+  private void estimate(
+      Checkpoint source,
+      Plan plan,
+      Optional<EndToEndTuning> tuning,
+      Texts texts,
+      long artifactBytes) {
     long states = HiddenStates.bytes(texts.calibration(), source.config().hidden());
     boolean spills = states > Executor.STATES_IN_MEMORY;
-    var estimate =
+    double flops = Machine.multiplyRate();
+    var ofBlocks =
         Estimate.of(
             plan,
             source.architecture(),
@@ -151,7 +169,16 @@ final class PlannedRun {
             Executor.BATCH_TOKENS,
             tokens(texts.calibration()),
             tokens(texts.evaluation()),
-            Machine.multiplyRate());
+            flops);
+    var estimate =
+        tuning
+            .map(
+                all ->
+                    ofBlocks.with(
+                        all.memory(source, plan),
+                        all.operations(plan, tokens(texts.calibration())),
+                        flops))
+            .orElse(ofBlocks);
     messages.accept(estimate.summary());
     estimate.check(request.artifact());
   }
@@ -181,7 +208,9 @@ final class PlannedRun {
       Importance importance,
       CheckpointPlan outline,
       Texts texts,
-      Journal journal) {
+      Journal journal,
+      Optional<EndToEndTuning> tuning,
+      Fingerprint fingerprint) {
     var steps = new Steps(journal);
     if (steps.has(source.config().blocks() - 1) && !Files.exists(outline.staging())) {
       // Killed after the artifact was moved into place: all that is left is to measure it.
@@ -207,6 +236,16 @@ final class PlannedRun {
           run.run(Optional.of(states));
         }
       }
+      tuning.ifPresent(
+          all ->
+              all.run(
+                  source,
+                  written,
+                  writer,
+                  texts.calibration(),
+                  request.artifact(),
+                  fingerprint,
+                  progress));
       writer.finish();
       return steps;
     }

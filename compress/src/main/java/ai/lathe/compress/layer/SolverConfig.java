@@ -17,4 +17,9 @@ public interface SolverConfig {
   default Optional<Level<?>> base() {
     return Optional.empty();
   }
+
+  /** How its scales are tuned together with those of all other layers; empty where they are not. */
+  default Optional<EndToEnd> endToEnd() {
+    return Optional.empty();
+  }
 }

@@ -103,6 +103,12 @@ public record Estimate(long memory, long disk, Duration time) {
     return new Estimate(memory, disk, Duration.ofMillis((long) (1000 * operations / flops) + 2000));
   }
 
+  /** With a stage after all blocks, which holds nothing of what they needed. */
+  public Estimate with(long stageMemory, double operations, double flops) {
+    var longer = Duration.ofMillis((long) (1000 * operations / flops));
+    return new Estimate(Math.max(memory, BASE_MEMORY + stageMemory), disk, time.plus(longer));
+  }
+
   /** Inputs of a block whose Gram matrices are collected, and their sizes. */
   private static Map<Site, Integer> grams(Plan plan, int block, Architecture architecture) {
     var sites = new HashMap<Site, Integer>();

@@ -1,6 +1,7 @@
 package ai.lathe.compress.pruning;
 
 import ai.lathe.compress.layer.BlockSolver;
+import ai.lathe.compress.layer.EndToEnd;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
@@ -56,7 +57,11 @@ public final class Gqsa implements PruningMethod<Gqsa.Config>, BlockSolver<Gqsa.
           "learning_rate",
           "scale_learning_rate",
           "weight_decay",
-          "seed");
+          "seed",
+          "e2e_epochs",
+          "e2e_batch_tokens",
+          "e2e_learning_rate",
+          "e2e_objective");
 
   private static final int GROUP = 16;
   private static final int BITS = 4;
@@ -68,13 +73,15 @@ public final class Gqsa implements PruningMethod<Gqsa.Config>, BlockSolver<Gqsa.
    * @param dampening share of the mean diagonal of {@code H} that is added to it
    * @param fitScales whether scales are fitted to the outputs of the layer
    * @param training of the block
+   * @param tuning of scales over the whole model
    */
   public record Config(
       Sparsity sparsity,
       IntegerGrid grid,
       double dampening,
       boolean fitScales,
-      Bqpo.Settings training)
+      Bqpo.Settings training,
+      EndToEnd tuning)
       implements SolverConfig {
 
     public Config {
@@ -82,6 +89,11 @@ public final class Gqsa implements PruningMethod<Gqsa.Config>, BlockSolver<Gqsa.
         throw new LatheException(
             "GQSA's dampening_frac is between 0 and 1 (0.01 is usual), not " + dampening);
       }
+    }
+
+    @Override
+    public Optional<EndToEnd> endToEnd() {
+      return Optional.of(tuning);
     }
 
     Kept kept() {
@@ -118,6 +130,12 @@ public final class Gqsa implements PruningMethod<Gqsa.Config>, BlockSolver<Gqsa.
             given.number("learning_rate", 0.1),
             given.number("scale_learning_rate", 0.003),
             given.number("weight_decay", 0),
+            given.integer("seed", 0)),
+        new EndToEnd(
+            given.integer("e2e_epochs", 0),
+            given.integer("e2e_batch_tokens", 512),
+            given.number("e2e_learning_rate", 0.003),
+            given.choice("e2e_objective", EndToEnd.Objective.NEXT_TOKEN),
             given.integer("seed", 0)));
   }
 

@@ -4,6 +4,7 @@ import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.Pooling;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.tensor.LinearWeight;
 import ai.lathe.torch.Precision;
 import ai.lathe.torch.Torch;
 import ai.lathe.torch.TorchBlock;
@@ -54,6 +55,10 @@ final class DifferentiableModel implements AutoCloseable {
 
   Tensor weight(Address address) {
     return blocks.get(address.block()).weight(address);
+  }
+
+  void replace(Address address, LinearWeight weight) {
+    blocks.get(address.block()).replace(address.expert(), address.role(), weight);
   }
 
   @Override

@@ -3,6 +3,7 @@ package ai.lathe.torch.gradient;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
 import ai.lathe.torch.Torch;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -85,6 +86,19 @@ public final class Gradients implements AutoCloseable {
         }
       }
     }
+  }
+
+  /** The loss of a mini-batch alone. */
+  public double loss(List<int[]> batch, long number) {
+    try (var _ = new PointerScope();
+        var _ = new NoGradGuard()) {
+      return loss.of(new Pass(model, teacher, batch, number)).item_double();
+    }
+  }
+
+  /** Puts another weight of the same shape in the place of a matrix in a block, for all to come. */
+  public void replace(Address address, LinearWeight weight) {
+    model.replace(address, weight);
   }
 
   private static TensorVector backward(Tensor loss, Tensor[] weights) {
