@@ -127,15 +127,15 @@ public final class Gqsa implements PruningMethod<Gqsa.Config>, BlockSolver<Gqsa.
             given.integer("epochs", 5),
             given.integer("batch_tokens", 512),
             given.integer("tokens", 1 << 15),
-            given.number("learning_rate", 0.1),
-            given.number("scale_learning_rate", 0.003),
+            given.number("learning_rate", 0.3),
+            given.number("scale_learning_rate", 0.01),
             given.number("weight_decay", 0),
             given.integer("seed", 0)),
         new EndToEnd(
-            given.integer("e2e_epochs", 0),
+            given.integer("e2e_epochs", 3),
             given.integer("e2e_batch_tokens", 512),
-            given.number("e2e_learning_rate", 0.003),
-            given.choice("e2e_objective", EndToEnd.Objective.NEXT_TOKEN),
+            given.number("e2e_learning_rate", 0.01),
+            given.choice("e2e_objective", EndToEnd.Objective.TEACHER),
             given.integer("seed", 0)));
   }
 
