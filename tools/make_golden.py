@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import (
     BertConfig,
+    BertForMaskedLM,
     BertModel,
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -155,6 +156,8 @@ def models():
         )
     for name, before in [("opt", True), ("opt-post", False)]:
         yield name, OPTForCausalLM(OPTConfig(**plain, ffn_dim=48, do_layer_norm_before=before))
+    encoder = plain | dict(intermediate_size=48)
+    yield "bert-masked", BertForMaskedLM(BertConfig(**encoder))
     neox = plain | dict(intermediate_size=48, rotary_pct=0.5)
     for name, parallel in [("gptneox", True), ("gptneox-sequential", False)]:
         yield name, GPTNeoXForCausalLM(GPTNeoXConfig(**neox, use_parallel_residual=parallel))

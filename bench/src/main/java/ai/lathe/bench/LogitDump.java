@@ -3,9 +3,12 @@ package ai.lathe.bench;
 import ai.lathe.eval.data.TextData;
 import ai.lathe.eval.data.Windows;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.LanguageModel.Logits;
+import ai.lathe.model.Masking;
 import ai.lathe.model.Pooling;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.torch.TorchEncoder;
@@ -17,7 +20,10 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 
 /**
@@ -28,10 +34,12 @@ import java.util.stream.IntStream;
  * <ul>
  *   <li>{@code OUT.texts.json}: the first COUNT paragraphs of TEXT, each as {@code {"text",
  *       "tokens"}}, of a decoder without special tokens, of an encoder with them
- *   <li>{@code OUT.windows.json}, of a decoder: the token ids of the first COUNT windows of TEXT
+ *   <li>{@code OUT.windows.json}: the token ids of the first COUNT windows of TEXT, of a decoder;
+ *       of an encoder with a head for masked tokens those of the texts, some of them masked
  *   <li>{@code OUT.bin}, little-endian: int32 width, int32 rows, then float32 rows. Of a decoder a
- *       row holds the logits [vocabulary] after each position of each window; of an encoder, the
- *       mean-pooled embedding [hidden] of length 1 of each paragraph
+ *       row holds the logits [vocabulary] after each position of each window, of an encoder with a
+ *       head those at each position; of another encoder, the mean-pooled embedding [hidden] of
+ *       length 1 of each paragraph
  * </ul>
  */
 public final class LogitDump {
@@ -64,7 +72,21 @@ public final class LogitDump {
         var all = Windows.evaluation(text, tokenizer, length).tokens();
         var windows = all.subList(0, Math.min(count, all.size()));
         JSON.writeValue(Path.of(out + ".windows.json").toFile(), windows);
-        rows = logits(checkpoint, windows);
+        try (var model = TorchModel.of(checkpoint)) {
+          rows = logits(model::forward, checkpoint.config().vocabulary(), windows);
+        }
+      } else if (checkpoint.architecture().has(Role.OUTPUT)) {
+        var masking = Masking.of(tokenizer);
+        var random = new SplittableRandom(1);
+        var masked =
+            texts.stream()
+                .map(t -> Arrays.copyOf(t.tokens(), Math.min(length, t.tokens().length)))
+                .map(tokens -> masking.hide(tokens, random).tokens())
+                .toList();
+        JSON.writeValue(Path.of(out + ".windows.json").toFile(), masked);
+        try (var encoder = TorchEncoder.of(checkpoint)) {
+          rows = logits(encoder::logits, checkpoint.config().vocabulary(), masked);
+        }
       } else {
         rows = embeddings(checkpoint, texts);
       }
@@ -86,16 +108,15 @@ public final class LogitDump {
     }
   }
 
-  private static List<float[]> logits(Checkpoint checkpoint, List<int[]> windows) {
+  private static List<float[]> logits(
+      Function<int[], Logits> model, int vocabulary, List<int[]> windows) {
     var rows = new ArrayList<float[]>();
-    try (var model = TorchModel.of(checkpoint)) {
-      for (var window : windows) {
-        try (var logits = model.forward(window)) {
-          for (int position = 0; position < window.length; position++) {
-            var row = new float[model.vocabularySize()];
-            logits.rows(position, position + 1, row);
-            rows.add(row);
-          }
+    for (var window : windows) {
+      try (var logits = model.apply(window)) {
+        for (int position = 0; position < window.length; position++) {
+          var row = new float[vocabulary];
+          logits.rows(position, position + 1, row);
+          rows.add(row);
         }
       }
     }

@@ -122,7 +122,8 @@ final class ConvertCommand implements Callable<Integer> {
         SingleFile.is(output) ? Optional.of(new SingleFile(output)) : Optional.<SingleFile>empty();
     var target = single.isPresent() ? Target.HUGGING_FACE : Target.of(output, format());
     try (var opened = Checkpoints.open(model, console.progress())) {
-      var source = functionKept.view(opened);
+      var view = functionKept.view(opened);
+      var source = target.fitting(view, note -> console.say("note: " + note));
       var fallbacks = new ArrayList<String>();
       var encodings = encodings(source, target, fallbacks);
       var importance = importance(source, encodings, fallbacks);

@@ -46,9 +46,25 @@ final class Lines {
                     + ")"));
         lines.add(line("texts", Sizes.count(embedding.texts())));
         lines.add(line("tokens", Sizes.count(embedding.tokens())));
+        if (embedding.masked() != null) {
+          lines.addAll(of(embedding.masked()));
+        }
       }
     }
     return lines;
+  }
+
+  private static List<String> of(Measurement.Masked masked) {
+    return List.of(
+        line(
+            "perplexity, masked",
+            "%s (reference %s)"
+                .formatted(
+                    Sizes.number(masked.perplexity(), 4),
+                    Sizes.number(masked.referencePerplexity(), 4))),
+        line("mean KL, masked", Sizes.number(masked.kl(), 6) + " nats"),
+        line("top-1, masked", Sizes.number(100 * masked.top1(), 2) + " %"),
+        line("masked tokens", Sizes.count(masked.tokens())));
   }
 
   static List<String> of(Report report) {

@@ -30,6 +30,9 @@ public final class Compression {
   private final Consumer<String> messages;
   private final Phases phases = new Phases();
 
+  /** What was said before the plan was made. */
+  private final List<String> said = new ArrayList<>();
+
   private Compression(CompressionRequest request, Progress progress, Consumer<String> messages) {
     this.request = request;
     this.progress = progress;
@@ -50,30 +53,36 @@ public final class Compression {
   private Report run() {
     PlannedRun.refuseToOverwrite(request);
     try (var source = Checkpoints.open(request.model(), progress)) {
+      var original = request.target().fitting(source, note -> say("note: " + note));
       var global = GlobalPruning.of(request.recipe());
       if (global.isEmpty()) {
-        return run(source, source, request.recipe(), Optional.empty(), List.of());
+        return run(original, original, request.recipe(), Optional.empty());
       }
-      var report = run(source, global.get());
+      var report = run(source, original, global.get());
       GlobalPruning.delete(request.artifact());
       return report;
     }
   }
 
-  /** All layers are pruned together first; what comes after sees a model that has zeros. */
-  private Report run(Checkpoint original, GlobalPruning global) {
+  private void say(String message) {
+    messages.accept(message);
+    said.add(message);
+  }
+
+  /**
+   * All layers are pruned together first; what comes after sees a model that has zeros.
+   *
+   * @param source whole, as gradients may need its head
+   * @param original what of it the artifact can hold
+   */
+  private Report run(Checkpoint source, Checkpoint original, GlobalPruning global) {
     // Whether the rest can be done at all is known before hours are spent on the zeros.
     Planner.plan(original, global.rehearsal(), request.target());
     var texts = texts(original, true, Math.max(request.samples(), global.sequences()));
-    var notes = new ArrayList<String>();
-    Consumer<String> told =
-        message -> {
-          messages.accept(message);
-          notes.add(message);
-        };
-    try (var pruned = global.run(original, texts.calibration(), request, progress, told)) {
+    try (var pruned = global.run(source, texts.calibration(), request, progress, this::say)) {
       phases.end("prune");
-      return run(original, pruned, global.afterwards(), Optional.of(texts), notes);
+      var fitting = request.target().fitting(pruned, _ -> {});
+      return run(original, fitting, global.afterwards(), Optional.of(texts));
     }
   }
 
@@ -81,14 +90,9 @@ public final class Compression {
    * @param original what the artifact is compared with
    * @param source what is compressed
    * @param drawn texts that there are already, perhaps more of them than statistics need
-   * @param told what was said before
    */
   private Report run(
-      Checkpoint original,
-      Checkpoint source,
-      Recipe recipe,
-      Optional<Texts> drawn,
-      List<String> told) {
+      Checkpoint original, Checkpoint source, Recipe recipe, Optional<Texts> drawn) {
     var plan = Planner.plan(source, recipe, request.target());
     var importance = importance(source, plan);
     boolean calibrates = plan.calibrates(known());
@@ -97,7 +101,7 @@ public final class Compression {
             .map(all -> all.first(calibrates ? request.samples() : 0))
             .orElseGet(() -> texts(source, calibrates, request.samples()));
     return new PlannedRun(request, progress, messages, phases)
-        .run(original, source, plan, importance, texts, told, Optional.empty());
+        .run(original, source, plan, importance, texts, said, Optional.empty());
   }
 
   private Texts texts(Checkpoint source, boolean calibrates, int samples) {

@@ -1,6 +1,7 @@
 package ai.lathe.eval;
 
 import ai.lathe.model.LanguageModel;
+import ai.lathe.model.Masking;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import com.fasterxml.jackson.annotation.JsonProperty;
@@ -10,8 +11,8 @@ import java.util.stream.IntStream;
 
 /**
  * How far a model's next-token distributions {@code q} are from a reference's {@code p}, at every
- * position that predicts a token of a window, over the whole vocabulary. Both models run over each
- * window in step, so nothing is kept on disk between them.
+ * position that predicts a token of a window, over the whole vocabulary; or an encoder's of masked
+ * tokens. Both models run over each window in step, so nothing is kept on disk between them.
  */
 public final class Divergence {
 
@@ -58,10 +59,44 @@ public final class Divergence {
     return measure(model, reference, windows, progress, LogitMath.BEST, capacity);
   }
 
+  /**
+   * Of masked tokens, at their own positions. The perplexity is the exponential of their mean
+   * negative log-likelihood; that of llama.cpp means nothing here.
+   *
+   * @param texts at least one, each of at least 3 tokens; at least one token is hidden
+   */
+  public static Result measureMasked(
+      LanguageModel model, LanguageModel reference, List<Masking.Text> texts, Progress progress) {
+    var windows = texts.stream().map(Masking.Text::tokens).toList();
+    var labels = texts.stream().map(Masking.Text::labels).toList();
+    int capacity = LogitRows.capacity(model.vocabularySize(), windows);
+    return measure(model, reference, windows, labels, progress, LogitMath.BEST, capacity);
+  }
+
   static Result measure(
       LanguageModel model,
       LanguageModel reference,
       List<int[]> windows,
+      Progress progress,
+      LogitMath math,
+      int capacity) {
+    var followers = windows.stream().map(Divergence::followers).toList();
+    return measure(model, reference, windows, followers, progress, math, capacity);
+  }
+
+  /** For each position the token that it predicts; the last predicts none. */
+  private static int[] followers(int[] window) {
+    var followers = new int[window.length];
+    System.arraycopy(window, 1, followers, 0, window.length - 1);
+    followers[window.length - 1] = Masking.UNLABELLED;
+    return followers;
+  }
+
+  private static Result measure(
+      LanguageModel model,
+      LanguageModel reference,
+      List<int[]> windows,
+      List<int[]> labels,
       Progress progress,
       LogitMath math,
       int capacity) {
@@ -79,8 +114,7 @@ public final class Divergence {
     var referenceLikelihood = new Perplexity.Likelihood();
     var modelLikelihood = new Perplexity.Likelihood();
     var divergences =
-        new double
-            [windows.stream().mapToInt(window -> window.length - 1).reduce(0, Math::addExact)];
+        new double[labels.stream().mapToInt(Divergence::predictions).reduce(0, Math::addExact)];
     int scored = 0;
     var acceptance = new Mean();
     var agreement = new Mean();
@@ -89,22 +123,32 @@ public final class Divergence {
     try (var task = progress.start("divergence", windows.size())) {
       for (int w = 0; w < windows.size(); w++) {
         var window = windows.get(w);
+        var labelled = labels.get(w);
+        int end = window.length;
+        while (end > 0 && labelled[end - 1] == Masking.UNLABELLED) {
+          end--;
+        }
         try (var expected = reference.forward(window);
             var given = model.forward(window)) {
           LogitRows.check(expected, "reference", window);
           LogitRows.check(given, "model", window);
-          for (int from = 0; from < window.length - 1; from += capacity) {
-            int to = Math.min(from + capacity, window.length - 1);
+          for (int from = 0; from < end; from += capacity) {
+            int first = from;
+            int to = Math.min(from + capacity, end);
             p.load(expected, from, to, w);
             q.load(given, from, to, w);
             IntStream.range(0, to - from)
                 .parallel()
+                .filter(row -> labelled[first + row] != Masking.UNLABELLED)
                 .forEach(row -> p.compare(q, row, comparisons[row]));
             for (int i = from; i < to; i++) {
               int row = i - from;
-              int next = window[i + 1];
-              referenceLikelihood.add(i, window.length, p.negativeLogLikelihood(row, next));
-              modelLikelihood.add(i, window.length, q.negativeLogLikelihood(row, next));
+              int token = labelled[i];
+              if (token == Masking.UNLABELLED) {
+                continue;
+              }
+              referenceLikelihood.add(i, window.length, p.negativeLogLikelihood(row, token));
+              modelLikelihood.add(i, window.length, q.negativeLogLikelihood(row, token));
               // Both bounds hold but for rounding.
               double divergence = Math.max(0, comparisons[row][0]);
               divergences[scored++] = divergence;
@@ -119,6 +163,9 @@ public final class Divergence {
             "KL %.5f".formatted(Arrays.stream(divergences, 0, scored).average().orElseThrow()));
       }
     }
+    if (scored == 0) {
+      throw new LatheException("there are no tokens to predict");
+    }
     return new Result(
         modelLikelihood.result(windows.size()),
         referenceLikelihood.result(windows.size()),
@@ -128,5 +175,9 @@ public final class Divergence {
         agreement.mean(),
         agreement.standardError(),
         byPosition.result());
+  }
+
+  private static int predictions(int[] labels) {
+    return (int) Arrays.stream(labels).filter(label -> label != Masking.UNLABELLED).count();
   }
 }

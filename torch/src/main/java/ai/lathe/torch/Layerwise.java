@@ -58,7 +58,10 @@ public final class Layerwise implements AutoCloseable {
     }
   }
 
-  /** As a language model of these sequences; closed before this is. */
+  /**
+   * As a language model of these sequences, an encoder with a head for masked tokens as one whose
+   * logits are of the tokens themselves; closed before this is.
+   */
   public LanguageModel languageModel() {
     var head = TorchHead.load(checkpoint, Precision.FLOAT32);
     return new StatesModel(checkpoint.config(), head, states::sequence);

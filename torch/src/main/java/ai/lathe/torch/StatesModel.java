@@ -28,7 +28,7 @@ record StatesModel(ModelConfig config, TorchHead head, Function<int[], Tensor> o
   @Override
   public Logits forward(int[] tokens) {
     try (var _ = new NoGradGuard()) {
-      return new HeldLogits(head, Torch.owned(() -> head.norm(output.apply(tokens))));
+      return new HeldLogits(head, Torch.owned(() -> head.input(output.apply(tokens))));
     }
   }
 

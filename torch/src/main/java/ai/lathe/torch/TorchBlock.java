@@ -273,6 +273,15 @@ public final class TorchBlock implements AutoCloseable {
     return new TorchBlock(this, weights);
   }
 
+  static Tensor activate(Activation function, Tensor x) {
+    return switch (function) {
+      case SILU -> torch.silu(x);
+      case GELU -> torch.gelu(x);
+      case GELU_TANH -> torch.gelu(x, "tanh");
+      case RELU -> torch.relu(x);
+    };
+  }
+
   private static String words(Address address) {
     return address.expert() == Site.NO_EXPERT
         ? address.role().toString()
@@ -408,12 +417,7 @@ public final class TorchBlock implements AutoCloseable {
     }
 
     private Tensor activate(Tensor x) {
-      return switch (activation) {
-        case SILU -> torch.silu(x);
-        case GELU -> torch.gelu(x);
-        case GELU_TANH -> torch.gelu(x, "tanh");
-        case RELU -> torch.relu(x);
-      };
+      return TorchBlock.activate(activation, x);
     }
 
     private void announce(Tensor input, Role... readers) {

@@ -2,7 +2,9 @@ package ai.lathe.torch;
 
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.Encoder;
+import ai.lathe.model.LanguageModel;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import java.util.Arrays;
@@ -18,12 +20,17 @@ public final class TorchEncoder implements Encoder {
   /** Tokens of one batch, padding included; bounds the activations. */
   private static final int BATCH_TOKENS = 4096;
 
+  private final Checkpoint checkpoint;
   private final int hidden;
   private final int context;
   private final TorchEmbedding embedding;
   private final BlockCache blocks;
+  private final Precision precision;
+  private TorchHead head;
 
   private TorchEncoder(Checkpoint checkpoint, Precision precision, long blockMemory) {
+    this.checkpoint = checkpoint;
+    this.precision = precision;
     hidden = checkpoint.config().hidden();
     context = checkpoint.config().context();
     embedding = TorchEmbedding.load(checkpoint);
@@ -103,8 +110,34 @@ public final class TorchEncoder implements Encoder {
     }
   }
 
+  /**
+   * What the model's head says of each token of a sequence, the masked ones above all. The result
+   * is valid until it or this is closed.
+   *
+   * @throws LatheException for a model without such a head
+   */
+  public LanguageModel.Logits logits(int[] tokens) {
+    if (head == null) {
+      if (!checkpoint.architecture().has(Role.OUTPUT)) {
+        throw new LatheException("this encoder has no head that predicts masked tokens");
+      }
+      head = TorchHead.load(checkpoint, precision);
+    }
+    try (var _ = new NoGradGuard()) {
+      var input =
+          Torch.owned(
+              () ->
+                  head.input(blocks.forward(embedding.forward(new int[][] {tokens}), null))
+                      .reshape(tokens.length, -1));
+      return new HeldLogits(head, input);
+    }
+  }
+
   @Override
   public void close() {
+    if (head != null) {
+      head.close();
+    }
     embedding.close();
     blocks.close();
   }

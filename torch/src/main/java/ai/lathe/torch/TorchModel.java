@@ -60,7 +60,7 @@ public final class TorchModel implements LanguageModel {
       var normed =
           Torch.owned(
               () ->
-                  head.norm(blocks.forward(embedding.forward(new int[][] {tokens}), null))
+                  head.input(blocks.forward(embedding.forward(new int[][] {tokens}), null))
                       .reshape(tokens.length, -1));
       return new HeldLogits(head, normed);
     }

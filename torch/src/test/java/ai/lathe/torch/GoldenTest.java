@@ -8,7 +8,10 @@ import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.Headless;
+import ai.lathe.model.LanguageModel.Logits;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.CheckpointPlan;
 import ai.lathe.model.checkpoint.CheckpointWriters;
 import ai.lathe.model.checkpoint.Checkpoints;
@@ -20,6 +23,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -58,7 +62,8 @@ class GoldenTest {
         "gptneox-sequential",
         "opt",
         "opt-post",
-        "bert"
+        "bert",
+        "bert-masked"
       })
   void agreesWithTransformers(String name) throws URISyntaxException {
     try (var checkpoint = Checkpoints.open(directory(name))) {
@@ -118,7 +123,7 @@ class GoldenTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"opt", "gpt2", "gemma3", "gptneox"})
+  @ValueSource(strings = {"opt", "gpt2", "gemma3", "gptneox", "bert-masked"})
   void survivesACopy(String name) throws URISyntaxException {
     var copy = folder.resolve("copy");
     try (var source = Checkpoints.open(directory(name))) {
@@ -126,6 +131,28 @@ class GoldenTest {
     }
     try (var again = Checkpoints.open(copy)) {
       assertAgrees(again, name);
+    }
+  }
+
+  /** A head that no GGUF holds; what is before it is the same. */
+  @Test
+  void anEncoderCanDoWithoutItsHead() throws URISyntaxException {
+    var gguf = folder.resolve("model.gguf");
+    var tokens = new int[] {3, 1, 4, 1, 5};
+    try (var source = Checkpoints.open(directory("bert-masked"));
+        var encoder = TorchEncoder.of(source)) {
+      assertThatThrownBy(() -> CheckpointWriters.gguf(gguf, source, asStored(source)))
+          .hasMessageContaining("write safetensors");
+      var headless = Headless.of(source);
+      copy(headless, CheckpointWriters.gguf(gguf, headless, asStored(headless)));
+      try (var converted = Checkpoints.open(gguf);
+          var other = TorchEncoder.of(converted)) {
+        assertThat(other.encode(List.of(tokens)).getFirst().values())
+            .isEqualTo(encoder.encode(List.of(tokens)).getFirst().values());
+        assertThatThrownBy(() -> other.logits(tokens))
+            .isInstanceOf(LatheException.class)
+            .hasMessage("this encoder has no head that predicts masked tokens");
+      }
     }
   }
 
@@ -174,10 +201,7 @@ class GoldenTest {
       }
       var output = expected.tensor("output");
       int width = (int) output.shape()[2];
-      var actual =
-          checkpoint.architecture().kind() == ModelKind.DECODER
-              ? logits(TorchModel.of(checkpoint), sequences)
-              : states(TorchEncoder.of(checkpoint), sequences);
+      var actual = output(checkpoint, sequences);
       for (int i = 0; i < count; i++) {
         var wanted = new float[sequences[i].length * width];
         output.copyFloats((long) i * length * width, wanted, 0, wanted.length);
@@ -186,25 +210,35 @@ class GoldenTest {
     }
   }
 
-  private static float[][] logits(TorchModel model, int[][] sequences) {
-    try (model) {
-      var results = new float[sequences.length][];
-      for (int i = 0; i < sequences.length; i++) {
-        results[i] = new float[sequences[i].length * model.vocabularySize()];
-        try (var logits = model.forward(sequences[i])) {
-          logits.rows(0, sequences[i].length, results[i]);
-        }
+  private static float[][] output(Checkpoint checkpoint, int[][] sequences) {
+    if (checkpoint.architecture().kind() == ModelKind.DECODER) {
+      try (var model = TorchModel.of(checkpoint)) {
+        return logits(model::forward, checkpoint, sequences);
       }
-      return results;
+    }
+    try (var encoder = TorchEncoder.of(checkpoint)) {
+      return checkpoint.architecture().has(Role.OUTPUT)
+          ? logits(encoder::logits, checkpoint, sequences)
+          : states(encoder, sequences);
     }
   }
 
-  private static float[][] states(TorchEncoder encoder, int[][] sequences) {
-    try (encoder) {
-      return encoder.encode(List.of(sequences)).stream()
-          .map(matrix -> matrix.values())
-          .toArray(float[][]::new);
+  private static float[][] logits(
+      Function<int[], Logits> model, Checkpoint checkpoint, int[][] sequences) {
+    var results = new float[sequences.length][];
+    for (int i = 0; i < sequences.length; i++) {
+      results[i] = new float[sequences[i].length * checkpoint.config().vocabulary()];
+      try (var logits = model.apply(sequences[i])) {
+        logits.rows(0, sequences[i].length, results[i]);
+      }
     }
+    return results;
+  }
+
+  private static float[][] states(TorchEncoder encoder, int[][] sequences) {
+    return encoder.encode(List.of(sequences)).stream()
+        .map(matrix -> matrix.values())
+        .toArray(float[][]::new);
   }
 
   private static float largestDifference(float[] actual, float[] wanted) {

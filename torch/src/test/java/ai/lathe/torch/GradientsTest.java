@@ -5,17 +5,23 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.model.Address;
+import ai.lathe.model.Masking;
+import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Tensor;
 import ai.lathe.torch.gradient.Gradients;
 import ai.lathe.torch.gradient.Loss;
+import ai.lathe.torch.gradient.Loss.Masked;
 import ai.lathe.torch.gradient.Loss.Output.Part;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -107,6 +113,59 @@ class GradientsTest {
   @CsvSource({"EMBEDDING", "STATES"})
   void ofAnEncodersOutputToo(Part part) {
     checkByDifferences(model("bert"), new Loss.Output(part, 7), List.of(LONG, SHORT));
+  }
+
+  /** With a head for masked tokens; token 0 is the mask, 1 and 2 are special. */
+  private static TinyModel masked(long seed) {
+    var bert = Architectures.withHead(Architectures.forModelType("bert")).orElseThrow();
+    return TinyModel.random(bert, OptionalInt.empty(), seed);
+  }
+
+  private static final Masked MASKED = new Masked(new Masking(0, Set.of(0, 1, 2), 30), 3);
+
+  @Test
+  void ofMaskedTokensToo() {
+    checkByDifferences(masked(2), new Loss.MaskedToken(MASKED), List.of(LONG, SHORT));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1", "2, 0.5"})
+  void ofDistillationOfMaskedTokensToo(double temperature, double hardness) {
+    var loss = new Loss.Distillation(masked(5), temperature, hardness, Optional.of(MASKED));
+    checkByDifferences(masked(2), loss, List.of(LONG, SHORT));
+  }
+
+  /** The loss of a text is what the encoder's logits give for the tokens that were hidden. */
+  @Test
+  void theLossOfMaskedTokensIsThatOfTheEncodersLogits() {
+    var bert = masked(2);
+    var text = MASKED.masking().corrupt(LONG, new SplittableRandom(MASKED.seed() + 4));
+    double expected = 0;
+    try (var encoder = TorchEncoder.of(bert);
+        var logits = encoder.logits(text.tokens())) {
+      for (int t = 0; t < LONG.length; t++) {
+        if (text.labels()[t] != Masking.UNLABELLED) {
+          var row = new float[30];
+          logits.rows(t, t + 1, row);
+          double sum = 0;
+          for (float value : row) {
+            sum += Math.exp(value);
+          }
+          expected += (Math.log(sum) - row[text.labels()[t]]) / text.hidden();
+        }
+      }
+    }
+    try (var gradients = new Gradients(bert, new Loss.MaskedToken(MASKED))) {
+      var one = List.of(Address.weight(0, Role.UP));
+      assertThat(gradients.of(List.of(LONG), 4, one, (_, _) -> {}))
+          .isCloseTo(expected, within(1e-5));
+      var first = gradients.of(List.of(LONG, SHORT), 1, one, (_, _) -> {});
+      assertThat(gradients.of(List.of(LONG, SHORT), 1, one, (_, _) -> {})).isEqualTo(first);
+      assertThat(gradients.of(List.of(LONG, SHORT), 2, one, (_, _) -> {})).isNotEqualTo(first);
+      assertThatThrownBy(() -> gradients.of(List.of(new int[] {1, 2}), 1, one, (_, _) -> {}))
+          .isInstanceOf(LatheException.class)
+          .hasMessageContaining("special tokens alone");
+    }
   }
 
   @ParameterizedTest
@@ -232,6 +291,12 @@ class GradientsTest {
     assertThatThrownBy(() -> new Gradients(model("bert"), new Loss.NextToken()))
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("an encoder predicts no next token");
+    assertThatThrownBy(() -> new Gradients(masked(2), new Loss.OwnToken(1)))
+        .hasMessageContaining("an encoder predicts no next token, but masked ones");
+    assertThatThrownBy(() -> new Gradients(model("bert"), new Loss.MaskedToken(MASKED)))
+        .hasMessageContaining("has no head that predicts masked tokens");
+    assertThatThrownBy(() -> new Gradients(model("llama"), new Loss.MaskedToken(MASKED)))
+        .hasMessageContaining("masked tokens are for encoders");
     assertThatThrownBy(() -> new Gradients(model("llama"), new Loss.Output(Part.STATES, 1)))
         .hasMessageContaining("is for encoders");
     assertThatThrownBy(() -> new Loss.Distillation(model("llama"), 0, 1))

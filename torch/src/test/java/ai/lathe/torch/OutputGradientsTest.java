@@ -139,7 +139,7 @@ class OutputGradientsTest {
   }
 
   private static double[] logProbabilities(TorchHead head, org.bytedeco.pytorch.Tensor state) {
-    var logits = Torch.floats(head.logits(head.norm(state.unsqueeze(0))));
+    var logits = Torch.floats(head.logits(head.input(state.unsqueeze(0))));
     var result = new double[logits.length];
     double sum = 0;
     for (float logit : logits) {

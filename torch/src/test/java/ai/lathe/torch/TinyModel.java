@@ -31,7 +31,10 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
     implements Checkpoint {
 
   static TinyModel random(String modelType, OptionalInt slidingWindow, long seed) {
-    var architecture = Architectures.forModelType(modelType);
+    return random(Architectures.forModelType(modelType), slidingWindow, seed);
+  }
+
+  static TinyModel random(Architecture architecture, OptionalInt slidingWindow, long seed) {
     boolean learned = architecture.has(Role.POSITION_EMBEDDING);
     var rope = learned ? null : new Rope(100, 4, new Rope.Scaling.None());
     var config =
@@ -62,9 +65,11 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
     var random = new SplittableRandom(seed);
     var tensors = new LinkedHashMap<Address, Tensor>();
     for (var parameter : architecture.outer().values()) {
-      if (parameter.role() != Role.OUTPUT) {
-        put(tensors, config, Address.weight(parameter.role()), parameter, random);
-      }
+      put(tensors, config, Address.weight(parameter.role()), parameter, random);
+    }
+    if (architecture.has(Role.OUTPUT)) {
+      // Tied.
+      tensors.remove(Address.weight(Role.OUTPUT));
     }
     for (int block = 0; block < config.blocks(); block++) {
       for (var parameter : config.parameters(architecture, block)) {

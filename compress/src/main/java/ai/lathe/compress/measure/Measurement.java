@@ -4,13 +4,16 @@ import ai.lathe.eval.Divergence;
 import ai.lathe.eval.EmbeddingFidelity;
 import ai.lathe.eval.Perplexity;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.Masking;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import java.util.List;
+import java.util.SplittableRandom;
 
 /**
  * What was measured of a model, alone or against a reference. Weights are decoded through their
@@ -77,11 +80,78 @@ public sealed interface Measurement {
    *
    * @param cosine mean cosine of sentence embeddings
    * @param cosineMin the worst text's
+   * @param masked null where either has no head that predicts masked tokens, or the runtime
+   *     executes the model, which leaves that head out
    */
-  record Embedding(double cosine, double cosineMin, int texts, long tokens) implements Measurement {
+  record Embedding(double cosine, double cosineMin, int texts, long tokens, Masked masked)
+      implements Measurement {
 
-    static Embedding of(EmbeddingFidelity.Result result) {
-      return new Embedding(result.cosine(), result.cosineMin(), result.texts(), result.tokens());
+    static Embedding of(EmbeddingFidelity.Result result, Masked masked) {
+      return new Embedding(
+          result.cosine(), result.cosineMin(), result.texts(), result.tokens(), masked);
+    }
+  }
+
+  /**
+   * What an encoder makes of masked tokens, 15 % of each text, against a reference.
+   *
+   * @param perplexity exponential of their mean negative log-likelihood
+   * @param kl mean {@code KL(reference || model)} in nats, and so on as a decoder's
+   */
+  record Masked(
+      double perplexity,
+      double referencePerplexity,
+      double kl,
+      double ear,
+      double top1,
+      long tokens) {
+
+    private static final long SEED = 1;
+
+    static Masked of(Divergence.Result result) {
+      return new Masked(
+          result.model().perplexity(),
+          result.reference().perplexity(),
+          result.kl().mean(),
+          result.ear(),
+          result.top1(),
+          result.model().tokens());
+    }
+
+    /** Null where it cannot be measured. */
+    static Masked of(
+        Executor executor,
+        Checkpoint model,
+        Checkpoint reference,
+        List<int[]> sequences,
+        Progress progress) {
+      if (executor != Executor.TORCH
+          || !model.architecture().has(Role.HEAD_TRANSFORM)
+          || !reference.architecture().has(Role.HEAD_TRANSFORM)) {
+        return null;
+      }
+      var masking = reference.tokenizer().flatMap(Masking::find);
+      if (masking.isEmpty()) {
+        return null;
+      }
+      var random = new SplittableRandom(SEED);
+      var texts =
+          sequences.stream()
+              .filter(sequence -> sequence.length >= 3)
+              .map(sequence -> masking.get().hide(sequence, random))
+              .filter(text -> text.hidden() > 0)
+              .toList();
+      if (texts.isEmpty()) {
+        return null;
+      }
+      var tokens = texts.stream().map(Masking.Text::tokens).toList();
+      try (var run = executor.run(model, tokens, progress, "running the model on masks");
+          var referenceRun =
+              executor.run(reference, tokens, progress, "running the reference on masks");
+          var measured = run.languageModel();
+          var original = referenceRun.languageModel()) {
+        return of(Divergence.measureMasked(measured, original, texts, progress));
+      }
     }
   }
 
@@ -131,7 +201,8 @@ public sealed interface Measurement {
                     referenceRun.encoder(),
                     sequences,
                     reference.pooling(),
-                    progress));
+                    progress),
+                Masked.of(executor, model, reference, sequences, progress));
       };
     }
   }

@@ -4,6 +4,7 @@ import ai.lathe.format.QuantizationFormat;
 import ai.lathe.format.quantized.Quantizations;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.Headless;
 import ai.lathe.model.checkpoint.CheckpointPlan;
 import ai.lathe.model.checkpoint.CheckpointWriters;
 import ai.lathe.tensor.DType;
@@ -15,6 +16,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /** The kind of artifact to write. */
 public sealed interface Target {
@@ -77,6 +79,15 @@ public sealed interface Target {
     }
 
     @Override
+    public Checkpoint fitting(Checkpoint source, Consumer<String> notes) {
+      var fitting = Headless.of(source);
+      if (fitting != source) {
+        notes.accept("the head that predicts masked tokens is left out: GGUF has no place for it");
+      }
+      return fitting;
+    }
+
+    @Override
     public CheckpointPlan outline(
         Path artifact, Checkpoint source, Map<Address, Encoding> encodings, boolean staticOrder) {
       return CheckpointWriters.gguf(artifact, source, encodings);
@@ -100,6 +111,15 @@ public sealed interface Target {
 
   /** Exact bytes of the tensors that will hold a {@code [rows, columns]} matrix. */
   long bytes(Encoding encoding, int rows, int columns);
+
+  /**
+   * What of a model can be stored so at all.
+   *
+   * @param notes gets what cannot
+   */
+  default Checkpoint fitting(Checkpoint source, Consumer<String> notes) {
+    return source;
+  }
 
   /**
    * The artifact with every byte accounted for.

@@ -44,7 +44,7 @@ public record Recipe(List<Modifier> modifiers) {
     var groups = new ArrayList<Group>();
     groups.add(new Group(List.of(selector("Linear")), scheme));
     embeddings.ifPresent(tables -> groups.add(new Group(List.of(selector("Embedding")), tables)));
-    var ignore = named(Role.OUTPUT);
+    var ignore = named(Role.OUTPUT, Role.HEAD_TRANSFORM);
     return new Recipe(Methods.steps(method, List.copyOf(groups), ignore, search, settings));
   }
 

@@ -213,9 +213,9 @@ public record Architecture(
             : name);
   }
 
-  /** A name with one of the model's prefixes; the output stands beside the model, without one. */
+  /** A name with one of the model's prefixes; a head stands beside the model, without one. */
   public static String prefixed(String prefix, Role role, String name) {
-    return role == Role.OUTPUT ? name : prefix + name;
+    return Role.BESIDE.contains(role) ? name : prefix + name;
   }
 
   public static Builder decoder(String name) {

@@ -3,6 +3,7 @@ package ai.lathe.model.architecture;
 import ai.lathe.model.architecture.Architecture.Variant;
 import ai.lathe.tensor.LatheException;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
@@ -24,7 +25,8 @@ public final class Architectures {
           GptNeoX.SEQUENTIAL,
           Opt.OPT,
           Opt.POST_NORM,
-          Bert.BERT);
+          Bert.BERT,
+          Bert.MASKED);
 
   private Architectures() {}
 
@@ -79,6 +81,25 @@ public final class Architectures {
                 architecture.variant().stream().allMatch(v -> v.value() == setting.test(v)))
         .findFirst()
         .orElse(found);
+  }
+
+  /** The same with a head that predicts masked tokens; empty where it is known without one only. */
+  public static Optional<Architecture> withHead(Architecture architecture) {
+    return sibling(architecture, true);
+  }
+
+  /** The same without a head that predicts masked tokens. */
+  public static Architecture withoutHead(Architecture architecture) {
+    return architecture.has(Role.HEAD_TRANSFORM)
+        ? sibling(architecture, false).orElseThrow()
+        : architecture;
+  }
+
+  private static Optional<Architecture> sibling(Architecture architecture, boolean head) {
+    return ALL.stream()
+        .filter(other -> other.modelTypes().equals(architecture.modelTypes()))
+        .filter(other -> other.has(Role.HEAD_TRANSFORM) == head)
+        .findFirst();
   }
 
   private static Architecture find(

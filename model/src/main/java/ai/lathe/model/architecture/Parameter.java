@@ -18,6 +18,7 @@ import java.util.Optional;
  * @param transposed the plain matrix stands as {@code [in, out]} in Hugging Face files
  * @param biased a model without its bias is broken. Otherwise a bias is used where the file has one
  * @param alias another Hugging Face name that files may have, or null
+ * @param biasModule the Hugging Face module that has its bias, where that is not its own, or null
  * @param stack where files may have it of all experts at once, or null
  */
 public record Parameter(
@@ -33,6 +34,7 @@ public record Parameter(
     boolean biased,
     boolean transposed,
     String alias,
+    String biasModule,
     Stack stack) {
 
   public enum Kind {
@@ -93,12 +95,17 @@ public record Parameter(
 
     /** Hugging Face files may call it so too. */
     static Trait alias(String name) {
-      return linear -> linear.found(name, linear.stack);
+      return linear -> linear.found(name, linear.biasModule, linear.stack);
     }
 
     /** Hugging Face files may have those of all experts in one tensor. */
     static Trait stacked(String name, int part, int parts) {
-      return linear -> linear.found(linear.alias, new Stack(name, part, parts));
+      return linear -> linear.found(linear.alias, linear.biasModule, new Stack(name, part, parts));
+    }
+
+    /** In Hugging Face files another module has its bias. */
+    static Trait biasIn(String module) {
+      return linear -> linear.found(linear.alias, module, linear.stack);
     }
 
     Parameter applyTo(Parameter linear);
@@ -125,6 +132,7 @@ public record Parameter(
         null,
         biased,
         false,
+        null,
         null,
         null);
   }
@@ -157,10 +165,11 @@ public record Parameter(
         withBias,
         turned,
         alias,
+        biasModule,
         stack);
   }
 
-  private Parameter found(String otherName, Stack inStack) {
+  private Parameter found(String otherName, String ofBias, Stack inStack) {
     return new Parameter(
         role,
         kind,
@@ -174,6 +183,7 @@ public record Parameter(
         biased,
         transposed,
         otherName,
+        ofBias,
         inStack);
   }
 

@@ -33,12 +33,18 @@ public enum Role {
   EXPERT_GATE,
   EXPERT_UP,
   EXPERT_DOWN,
-  /** After the feed-forward's residual sum, in post-norm models. */
   /** After the feed-forward's residual sum in post-norm models, before it in sandwich-norm ones. */
   FEED_FORWARD_OUTPUT_NORM,
   OUTPUT_NORM,
+  /** What stands between an encoder's states and its prediction of masked tokens, activated. */
+  HEAD_TRANSFORM,
+  /** On the activated transform. */
+  HEAD_NORM,
   /** Hidden state to logits. */
   OUTPUT;
+
+  /** What stands beside the model and not in it, and carries no prefix of its names. */
+  public static final Set<Role> BESIDE = Set.of(HEAD_TRANSFORM, HEAD_NORM, OUTPUT);
 
   /** A feed-forward that every token passes through. */
   public static final Set<Role> DENSE_FEED_FORWARD = Set.of(GATE, UP, DOWN);

@@ -16,6 +16,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.config.HuggingFaceConfig;
@@ -60,8 +61,10 @@ final class HuggingFaceCheckpoint implements Checkpoint {
     this.companions = companions;
     this.bytes = bytes;
     this.quantization = Quantizations.of(json, where);
-    this.architecture = HuggingFaceConfig.architecture(json, where);
     var names = tensors.names();
+    var described = HuggingFaceConfig.architecture(json, where);
+    this.architecture =
+        Architectures.withHead(described).filter(a -> hasHead(a, names)).orElse(described);
     var naming = Naming.HuggingFace.of(architecture, names);
     var plain = json.deepCopy();
     plain.remove(Quantization.FIELD);
@@ -146,6 +149,13 @@ final class HuggingFaceCheckpoint implements Checkpoint {
         .map(name -> tensors.info(name).dtype())
         .filter(DType::isFloat)
         .orElse(DType.F32);
+  }
+
+  private static boolean hasHead(Architecture architecture, Set<String> names) {
+    var transform = Address.weight(Role.HEAD_TRANSFORM);
+    var naming = Naming.HuggingFace.of(architecture, names);
+    var stem = naming.stem(architecture.parameter(Role.HEAD_TRANSFORM), transform);
+    return naming.find(stem, Part.WEIGHT, names).isPresent();
   }
 
   private static boolean hasOutput(Architecture architecture, Naming naming, Set<String> names) {

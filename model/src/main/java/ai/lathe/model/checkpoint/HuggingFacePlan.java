@@ -114,6 +114,9 @@ record HuggingFacePlan(
     if (architecture.kind() == ModelKind.ENCODER) {
       // Heads for other tasks are not written.
       config.putArray("architectures").add(architecture.classes().getFirst());
+      if (architecture.has(Role.OUTPUT)) {
+        config.put("tie_word_embeddings", source.config().tiedEmbeddings());
+      }
     } else {
       config.put("tie_word_embeddings", source.config().tiedEmbeddings());
       if (architecture.has(Role.QUERY)
@@ -152,7 +155,7 @@ record HuggingFacePlan(
   /** Linear layers that transformers makes although no weight of theirs is written. */
   private static List<String> unwritten(Checkpoint source) {
     var architecture = source.architecture();
-    if (architecture.kind() == ModelKind.ENCODER) {
+    if (!architecture.has(Role.OUTPUT)) {
       return List.of("pooler.dense");
     }
     return source.config().tiedEmbeddings()

@@ -55,7 +55,10 @@ final class Inventory {
         .forEachOrdered(
             address -> {
               var parameter = architecture.parameter(address.role());
-              boolean tied = parameter.tied().isPresent() && config.tiedEmbeddings();
+              boolean tied =
+                  address.part() == Part.WEIGHT
+                      && parameter.tied().isPresent()
+                      && config.tiedEmbeddings();
               var place = find(address, architecture, config, naming, present);
               if (place.isPresent()) {
                 var name = place.get().tensor();

@@ -9,6 +9,7 @@ import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Parameter.Stack;
 import ai.lathe.model.config.GgufRope;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -84,16 +85,19 @@ sealed interface Naming {
 
     @Override
     public String stem(Parameter parameter, Address address) {
-      var name = parameter.huggingFace().replace("{e}", Integer.toString(address.expert()));
+      boolean elsewhere = address.part() == Part.BIAS && parameter.biasModule() != null;
+      var module = elsewhere ? parameter.biasModule() : parameter.huggingFace();
+      var name = module.replace("{e}", Integer.toString(address.expert()));
       return Architecture.prefixed(prefix, parameter.role(), local(name, address));
     }
 
     @Override
     public List<String> aliases(Parameter parameter, Address address) {
-      return parameter.alias() == null
-          ? List.of()
-          : List.of(
-              Architecture.prefixed(prefix, parameter.role(), local(parameter.alias(), address)));
+      boolean elsewhere = address.part() == Part.BIAS && parameter.biasModule() != null;
+      return Stream.of(parameter.alias(), elsewhere ? parameter.huggingFace() : null)
+          .filter(Objects::nonNull)
+          .map(name -> Architecture.prefixed(prefix, parameter.role(), local(name, address)))
+          .toList();
     }
 
     private String local(String name, Address address) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.format.FormatException;
+import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Address;
 import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.ModelConfig.Rope.Scaling;
@@ -14,8 +15,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -230,30 +233,89 @@ class ArchitectureMappingTest {
   @Test
   void bertWithOrWithoutPrefixAndWithHeadsThatNobodyNeeds() {
     for (var prefix : new String[] {"", "bert."}) {
-      var names = new LinkedHashMap<String, long[]>();
-      names.put(prefix + "embeddings.word_embeddings.weight", new long[] {40, 16});
-      names.put(prefix + "embeddings.position_embeddings.weight", new long[] {32, 16});
-      names.put(prefix + "embeddings.token_type_embeddings.weight", new long[] {2, 16});
-      names.put(prefix + "embeddings.LayerNorm.gamma", new long[] {16});
-      names.put(prefix + "embeddings.LayerNorm.beta", new long[] {16});
-      for (int n = 0; n < 2; n++) {
-        var layer = prefix + "encoder.layer." + n + ".";
-        linear(names, layer + "attention.self.query", 16, 16);
-        linear(names, layer + "attention.self.key", 16, 16);
-        linear(names, layer + "attention.self.value", 16, 16);
-        linear(names, layer + "attention.output.dense", 16, 16);
-        linear(names, layer + "intermediate.dense", 24, 16);
-        linear(names, layer + "output.dense", 16, 24);
-        norm(names, layer + "attention.output.LayerNorm");
-        norm(names, layer + "output.LayerNorm");
-      }
+      var names = bert(prefix);
       linear(names, prefix + "pooler.dense", 16, 16);
       var config = Models.config("bert", ", \"hidden_act\": \"gelu\"");
       var read = roundTrips("bert" + prefix, config, names, 37);
       assertThat(read.rope()).isNull();
       assertThat(read.normEpsilon()).isEqualTo(1e-12);
       assertThat(read.tokenTypes()).isEqualTo(2);
+      assertThat(read.tiedEmbeddings()).isFalse();
     }
+  }
+
+  /** As Hugging Face's files have it, and as some have it besides. */
+  @Test
+  void bertWithItsHeadForMaskedTokens() throws IOException {
+    var names = bert("bert.");
+    linear(names, "bert.pooler.dense", 16, 16);
+    linear(names, "cls.seq_relationship", 2, 16);
+    linear(names, "cls.predictions.transform.dense", 16, 16);
+    norm(names, "cls.predictions.transform.LayerNorm");
+    names.put("cls.predictions.bias", new long[] {40});
+    names.put("cls.predictions.decoder.weight", new long[] {40, 16});
+    names.put("cls.predictions.decoder.bias", new long[] {40});
+    var head = List.of(Role.HEAD_TRANSFORM, Role.HEAD_NORM, Role.OUTPUT);
+    for (boolean tied : new boolean[] {true, false}) {
+      var config =
+          Models.config("bert", ", \"hidden_act\": \"gelu\", \"tie_word_embeddings\": " + tied);
+      var folderOf = folder.resolve("masked" + tied);
+      var back = folder.resolve("back" + tied);
+      try (var source = Checkpoints.open(Models.write(folderOf, config, names))) {
+        assertThat(source.addresses()).hasSize(tied ? 42 : 43);
+        assertThat(source.architecture().has(Role.OUTPUT)).isTrue();
+        assertThat(source.config().tiedEmbeddings()).isEqualTo(tied);
+        assertThat(source.addresses().reversed().stream().limit(tied ? 5 : 6))
+            .allMatch(address -> head.contains(address.role()));
+        assertThat(source.matrix(Address.weight(Role.OUTPUT)).rows()).isEqualTo(40);
+        var plan = CheckpointWriters.huggingFace(back, source, Models.asStored(source));
+        Models.copy(source, plan, Models.asStored(source));
+        try (var again = Checkpoints.open(back)) {
+          Models.assertSame(again, source);
+          assertThat(again.config().tiedEmbeddings()).isEqualTo(tied);
+        }
+      }
+      var written = new TreeSet<String>();
+      try (var file = Safetensors.open(back)) {
+        written.addAll(file.names());
+      }
+      assertThat(written)
+          .contains("cls.predictions.bias", "bert.embeddings.word_embeddings.weight")
+          .doesNotContain("cls.predictions.decoder.bias", "cls.seq_relationship.weight");
+      assertThat(written.contains("cls.predictions.decoder.weight")).isNotEqualTo(tied);
+      assertThat(Files.readString(back.resolve("config.json"))).contains("BertForMaskedLM");
+    }
+    names.remove("cls.predictions.bias");
+    var config = Models.config("bert", ", \"hidden_act\": \"gelu\"");
+    try (var other = Checkpoints.open(Models.write(folder.resolve("other"), config, names))) {
+      assertThat(other.vector(Address.weight(Role.OUTPUT).bias())).isPresent();
+    }
+    names.remove("cls.predictions.decoder.bias");
+    var broken = Models.write(folder.resolve("broken"), config, names);
+    assertThatThrownBy(() -> Checkpoints.open(broken))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("'cls.predictions.bias' is missing");
+  }
+
+  private static Map<String, long[]> bert(String prefix) {
+    var names = new LinkedHashMap<String, long[]>();
+    names.put(prefix + "embeddings.word_embeddings.weight", new long[] {40, 16});
+    names.put(prefix + "embeddings.position_embeddings.weight", new long[] {32, 16});
+    names.put(prefix + "embeddings.token_type_embeddings.weight", new long[] {2, 16});
+    names.put(prefix + "embeddings.LayerNorm.gamma", new long[] {16});
+    names.put(prefix + "embeddings.LayerNorm.beta", new long[] {16});
+    for (int n = 0; n < 2; n++) {
+      var layer = prefix + "encoder.layer." + n + ".";
+      linear(names, layer + "attention.self.query", 16, 16);
+      linear(names, layer + "attention.self.key", 16, 16);
+      linear(names, layer + "attention.self.value", 16, 16);
+      linear(names, layer + "attention.output.dense", 16, 16);
+      linear(names, layer + "intermediate.dense", 24, 16);
+      linear(names, layer + "output.dense", 16, 24);
+      norm(names, layer + "attention.output.LayerNorm");
+      norm(names, layer + "output.LayerNorm");
+    }
+    return names;
   }
 
   private static void linear(Map<String, long[]> names, String stem, long rows, long columns) {

@@ -5,6 +5,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.Pooling;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.model.architecture.Role;
 import ai.lathe.torch.Precision;
 import ai.lathe.torch.Torch;
 import ai.lathe.torch.TorchBlock;
@@ -27,8 +28,9 @@ final class DifferentiableModel implements AutoCloseable {
     for (int i = 0; i < checkpoint.config().blocks(); i++) {
       blocks.add(TorchBlock.load(checkpoint, i));
     }
+    boolean predicts = checkpoint.architecture().has(Role.OUTPUT);
+    head = predicts ? TorchHead.load(checkpoint, Precision.FLOAT32) : null;
     boolean decodes = checkpoint.architecture().kind() == ModelKind.DECODER;
-    head = decodes ? TorchHead.load(checkpoint, Precision.FLOAT32) : null;
     pooling = decodes ? Pooling.MEAN : checkpoint.pooling();
   }
 
@@ -44,9 +46,12 @@ final class DifferentiableModel implements AutoCloseable {
         });
   }
 
-  /** {@code [batch, tokens, vocabulary]} */
+  /**
+   * @param states {@code [.., hidden]}
+   * @return {@code [.., vocabulary]}
+   */
   Tensor logits(Tensor states) {
-    return head.logits(head.norm(states));
+    return head.logits(head.input(states));
   }
 
   Pooling pooling() {

@@ -35,7 +35,7 @@ public final class Gradients implements AutoCloseable {
   public Gradients(Checkpoint checkpoint, Loss loss) {
     this.checkpoint = checkpoint;
     this.loss = loss;
-    loss.refusal(checkpoint.architecture().kind())
+    loss.refusal(checkpoint.architecture())
         .ifPresent(
             why -> {
               throw new LatheException(why);

@@ -159,7 +159,7 @@ public final class OutputGradients {
 
   private static Tensor gradient(TorchHead head, Tensor states, SplittableRandom random) {
     var input = states.clone().set_requires_grad(true);
-    var logits = head.logits(head.norm(input));
+    var logits = head.logits(head.input(input));
     var drawn = Draw.from(logits, random).unsqueeze(-1);
     var told = torch.log_softmax(logits, -1).gather(-1, drawn).sum();
     return torch

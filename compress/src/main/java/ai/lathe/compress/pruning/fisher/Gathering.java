@@ -25,13 +25,18 @@ public record Gathering(int gradients, OptionalInt batch, Objective objective) {
 
   /** What is differentiated, by the name that recipes use. */
   public enum Objective {
-    /** Own tokens for a decoder, the embedding for an encoder. */
+    /**
+     * Own tokens for a decoder; for an encoder masked tokens where it has a head for them, else the
+     * embedding.
+     */
     AUTO,
     /** A decoder's cross-entropy of the text. */
     NEXT_TOKEN,
-    /** A decoder's cross-entropy of tokens that it draws itself. */
+    /** An encoder's cross-entropy of tokens that are hidden from it. */
+    MASKED_TOKEN,
+    /** Cross-entropy of tokens that the model draws itself, next ones or masked ones. */
     OWN_TOKEN,
-    /** A decoder's distance to the model before pruning; own tokens in the first step. */
+    /** Distance of such tokens to the model before pruning; own tokens in the first step. */
     DISTILLATION,
     /** An encoder's embedding. */
     EMBEDDING,

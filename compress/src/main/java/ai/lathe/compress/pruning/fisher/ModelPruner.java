@@ -1,17 +1,12 @@
 package ai.lathe.compress.pruning.fisher;
 
 import ai.lathe.compress.journal.Fingerprint;
-import ai.lathe.compress.pruning.Cut;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
-import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.gradient.Gradients;
 import ai.lathe.torch.gradient.Loss;
-import ai.lathe.torch.gradient.Loss.Output.Part;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,9 +27,6 @@ import java.util.stream.IntStream;
  * meanwhile.
  */
 public final class ModelPruner {
-
-  /** Scores that are looked at together. */
-  private static final int RUN = 1 << 16;
 
   /** Mini-batches, or a few more, whose gradients tell how large they are. */
   private static final int PROBES = 4;
@@ -95,8 +87,8 @@ public final class ModelPruner {
         return earlier.get();
       }
     }
-    var loss = loss(source, method.gathering(), request.seed());
-    loss.refusal(source.architecture().kind())
+    var loss = Losses.of(source, method.gathering().objective(), request.seed());
+    loss.refusal(source.architecture())
         .ifPresent(
             why -> {
               throw new LatheException(why);
@@ -149,10 +141,7 @@ public final class ModelPruner {
     long passes = (long) steps.size() * (method.ranks() ? 2L * groups - 1 : groups);
     try (var task = progress.start("gradients for " + method.name(), passes * batches.size())) {
       for (int i = 0; i < steps.size(); i++) {
-        // A model that is its own teacher has nothing to learn. Tokens that it draws itself have
-        // the same curvature where nothing has changed yet.
-        boolean own = i == 0 && loss instanceof Loss.Distillation;
-        var objective = own ? new Loss.OwnToken(request.seed()) : loss;
+        var objective = i == 0 ? Losses.first(loss, request.seed()) : loss;
         try (var gradients = new Gradients(store.model(), objective)) {
           step(store, estimate.groups(), gradients, batches, steps.get(i), task);
         }
@@ -247,67 +236,6 @@ public final class ModelPruner {
     return sums[0] > 0 ? sums[0] / sums[1] : 1;
   }
 
-  /** A score for each unit of each matrix, outside the heap. */
-  private static final class Scores implements AutoCloseable {
-    private final Arena arena = Arena.ofShared();
-    private final List<MemorySegment> matrices = new ArrayList<>();
-    private long units;
-
-    Scores(WeightStore store, int unit) {
-      for (int i = 0; i < store.size(); i++) {
-        long count = store.weights(i) / unit;
-        matrices.add(arena.allocate(count * Float.BYTES, 64));
-        units += count;
-      }
-    }
-
-    void put(int matrix, float[] scores) {
-      for (float score : scores) {
-        if (!(score >= 0 && score < Float.POSITIVE_INFINITY)) {
-          throw new LatheException(
-              "the cost of removing a weight is %s: gradients too large for float32, or a damp too small"
-                  .formatted(score));
-        }
-      }
-      MemorySegment.copy(scores, 0, matrices.get(matrix), ValueLayout.JAVA_FLOAT, 0, scores.length);
-    }
-
-    /** Exactly the share of all units, those of the least scores; of equal ones the first. */
-    List<BitSet> lowest(double share) {
-      var cut = Cut.of(Math.round(units * share), this::forEach);
-      var chosen = new ArrayList<BitSet>();
-      long ties = cut.ties();
-      for (var scores : matrices) {
-        var bits = new BitSet();
-        var values = scores.toArray(ValueLayout.JAVA_FLOAT);
-        for (int i = 0; i < values.length; i++) {
-          if (values[i] < cut.threshold() || values[i] == cut.threshold() && ties-- > 0) {
-            bits.set(i);
-          }
-        }
-        chosen.add(bits);
-      }
-      return chosen;
-    }
-
-    private void forEach(Cut.Counter counter) {
-      var run = new float[RUN];
-      for (var scores : matrices) {
-        long count = scores.byteSize() / Float.BYTES;
-        for (long from = 0; from < count; from += RUN) {
-          int length = (int) Math.min(RUN, count - from);
-          MemorySegment.copy(scores, ValueLayout.JAVA_FLOAT, from * Float.BYTES, run, 0, length);
-          counter.count(run, 0, length);
-        }
-      }
-    }
-
-    @Override
-    public void close() {
-      arena.close();
-    }
-  }
-
   private static long zeros(float[] weights) {
     long zeros = 0;
     for (float weight : weights) {
@@ -389,19 +317,5 @@ public final class ModelPruner {
       batches.add(sorted.subList(from, from + size));
     }
     return batches;
-  }
-
-  private static Loss loss(Checkpoint source, Gathering gathering, long seed) {
-    return switch (gathering.objective()) {
-      case AUTO ->
-          source.architecture().kind() == ModelKind.DECODER
-              ? new Loss.OwnToken(seed)
-              : new Loss.Output(Part.EMBEDDING, seed);
-      case NEXT_TOKEN -> new Loss.NextToken();
-      case OWN_TOKEN -> new Loss.OwnToken(seed);
-      case DISTILLATION -> new Loss.Distillation(source, 2, 1);
-      case EMBEDDING -> new Loss.Output(Part.EMBEDDING, seed);
-      case STATES -> new Loss.Output(Part.STATES, seed);
-    };
   }
 }

@@ -2,7 +2,6 @@ package ai.lathe.compress.pruning.fisher;
 
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
-import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.LatheException;
 import java.util.ArrayList;
@@ -53,8 +52,8 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
     for (int block = 0; block < config.blocks(); block++) {
       inBlocks += config.weights(architecture, block);
     }
-    boolean decodes = architecture.kind() == ModelKind.DECODER;
-    long head = decodes ? (long) config.vocabulary() * config.hidden() : 0;
+    boolean predicts = architecture.has(Role.OUTPUT);
+    long head = predicts ? (long) config.vocabulary() * config.hidden() : 0;
     long tokens =
         batches.stream()
             .mapToLong(
@@ -66,7 +65,7 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
     long perToken =
         (long) config.blocks()
                 * (HIDDEN_COPIES * config.hidden() + INNER_COPIES * config.feedForward())
-            + (decodes ? 4L * config.vocabulary() : 0);
+            + (predicts ? 4L * config.vocabulary() : 0);
     long pruned = Arrays.stream(weights).sum();
     // The model in float32, the matrices once more, and a score for each weight.
     long fixed = BASE_MEMORY + 4 * (inBlocks + head + 2 * pruned + tokens * perToken);
