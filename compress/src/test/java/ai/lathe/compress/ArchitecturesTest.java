@@ -8,13 +8,11 @@ import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
-import ai.lathe.format.Json;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.Torch;
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -67,7 +65,7 @@ class ArchitecturesTest {
     for (var file : new String[] {"config.json", "model.safetensors"}) {
       Files.copy(GOLDEN.resolve(name).resolve(file), model.resolve(file));
     }
-    Files.write(model.resolve("tokenizer.json"), Json.print(letters()));
+    Files.write(model.resolve("tokenizer.json"), LetterTokenizer.plain());
 
     var nearest = run("rtn", model);
     var report = run("gptq", model);
@@ -75,22 +73,6 @@ class ArchitecturesTest {
     assertThat(report.fallbacks()).isEmpty();
     assertThat(report.layers()).isNotEmpty().allMatch(LayerReport::calibrated);
     assertThat(kl(report)).isPositive().isLessThan(kl(nearest));
-  }
-
-  /** 64 of them, so that every model here knows them all. */
-  private static JsonNode letters() {
-    var tokenizer = Json.object();
-    tokenizer.put("version", "1.0");
-    tokenizer.putArray("added_tokens");
-    var model = tokenizer.putObject("model");
-    model.put("type", "BPE").put("unk_token", "?");
-    var vocabulary = model.putObject("vocab");
-    var letters = "? abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,.;:!'-()&";
-    for (int i = 0; i < letters.length(); i++) {
-      vocabulary.put(letters.substring(i, i + 1), i);
-    }
-    model.putArray("merges");
-    return tokenizer;
   }
 
   private Report run(String method, Path model) throws IOException {

@@ -115,6 +115,9 @@ public final class Divergence {
     var modelLikelihood = new Perplexity.Likelihood();
     var divergences =
         new double[labels.stream().mapToInt(Divergence::predictions).reduce(0, Math::addExact)];
+    if (divergences.length == 0) {
+      throw new LatheException("there are no tokens to predict");
+    }
     int scored = 0;
     var acceptance = new Mean();
     var agreement = new Mean();
@@ -162,9 +165,6 @@ public final class Divergence {
         task.note(
             "KL %.5f".formatted(Arrays.stream(divergences, 0, scored).average().orElseThrow()));
       }
-    }
-    if (scored == 0) {
-      throw new LatheException("there are no tokens to predict");
     }
     return new Result(
         modelLikelihood.result(windows.size()),

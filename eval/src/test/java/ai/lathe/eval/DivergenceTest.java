@@ -5,12 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.lathe.model.Masking;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
+import java.util.SplittableRandom;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.DoubleRange;
@@ -205,6 +208,41 @@ class DivergenceTest {
       assertThat(Divergence.measure(q, p, windows, Progress.NONE, LogitMath.BEST, capacity))
           .isEqualTo(whole);
     }
+  }
+
+  /** At the masked tokens' own positions, by definition, and nowhere else. */
+  @Test
+  void ofMaskedTokensByBruteForce() {
+    var p = model(1);
+    var q = p.disturbed(5, 0.7);
+    var texts =
+        windows(3, 17, V).stream()
+            .map(w -> new Masking(0, Set.of(0), V).corrupt(w, new SplittableRandom(w[0])))
+            .toList();
+    double divergence = 0;
+    double likelihood = 0;
+    int count = 0;
+    for (var text : texts) {
+      for (int i = 0; i < 17; i++) {
+        if (text.labels()[i] != Masking.UNLABELLED) {
+          var a = p.probabilities(text.tokens(), i);
+          var b = q.probabilities(text.tokens(), i);
+          for (int v = 0; v < V; v++) {
+            divergence += a[v] * Math.log(a[v] / b[v]);
+          }
+          likelihood -= Math.log(b[text.labels()[i]]);
+          count++;
+        }
+      }
+    }
+    var result = Divergence.measureMasked(q, p, texts, Progress.NONE);
+    assertThat(result.model().tokens()).isEqualTo(count);
+    assertThat(result.kl().mean()).isCloseTo(divergence / count, within(1e-12));
+    assertThat(result.model().perplexity()).isCloseTo(Math.exp(likelihood / count), within(1e-9));
+    var plain = new Masking.Text(new int[] {1, 2, 3}, new int[] {-100, -100, -100});
+    assertThatThrownBy(() -> Divergence.measureMasked(q, p, List.of(plain), Progress.NONE))
+        .isInstanceOf(LatheException.class)
+        .hasMessage("there are no tokens to predict");
   }
 
   @Test

@@ -13,20 +13,43 @@ import java.util.OptionalLong;
 /** What this machine has to offer, and what this process has taken of it. */
 public final class Machine {
 
+  private static final Path STATUS = Path.of("/proc/self/status");
+
+  private static final String DATA_LIMIT = "Max data size";
+
   private Machine() {}
 
   /**
    * Bytes that could be allocated without pushing anything out of memory; file caches count as
-   * free.
+   * free. Where the process has a limit of its own ({@code ulimit -d}), no more than what is left
+   * of that.
    */
   public static long availableMemory() {
     var system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     // The bean knows container limits, but counts caches as used; the kernel's own figure counts
     // them as free.
     var available = kilobytes(Path.of("/proc/meminfo"), "MemAvailable:");
-    return available.isPresent()
-        ? Math.min(available.getAsLong(), system.getTotalMemorySize())
-        : system.getFreeMemorySize();
+    long free =
+        available.isPresent()
+            ? Math.min(available.getAsLong(), system.getTotalMemorySize())
+            : system.getFreeMemorySize();
+    return Math.min(free, left());
+  }
+
+  /** Of the process's own limit of writable memory. */
+  private static long left() {
+    long used = kilobytes(STATUS, "VmData:").orElse(0);
+    try (var lines = Files.lines(Path.of("/proc/self/limits"))) {
+      return lines
+          .filter(line -> line.startsWith(DATA_LIMIT))
+          .map(line -> line.substring(DATA_LIMIT.length()).strip().split("\\s+")[0])
+          .filter(soft -> !soft.equals("unlimited"))
+          .mapToLong(soft -> Math.max(0, Long.parseLong(soft) - used))
+          .findFirst()
+          .orElse(Long.MAX_VALUE);
+    } catch (IOException | RuntimeException e) {
+      return Long.MAX_VALUE;
+    }
   }
 
   /**
@@ -34,7 +57,7 @@ public final class Machine {
    * tell, the heap's peak alone.
    */
   public static long peakMemory() {
-    return kilobytes(Path.of("/proc/self/status"), "VmHWM:")
+    return kilobytes(STATUS, "VmHWM:")
         .orElseGet(
             () ->
                 ManagementFactory.getMemoryPoolMXBeans().stream()

@@ -104,15 +104,16 @@ final class Collector implements AutoCloseable {
   private static boolean copy(
       MemorySegment gradient, boolean[] pruned, MemorySegment buffer, int row) {
     long bytes = gradient.byteSize();
-    var values = gradient.toArray(ValueLayout.JAVA_FLOAT);
+    var target = buffer.asSlice(row * bytes, bytes).copyFrom(gradient);
+    int count = (int) (bytes / Float.BYTES);
     boolean any = false;
-    for (int i = 0; i < values.length; i++) {
+    for (int i = 0; i < count; i++) {
       if (pruned != null && pruned[i]) {
-        values[i] = 0;
+        target.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0);
+      } else {
+        any |= target.getAtIndex(ValueLayout.JAVA_FLOAT, i) != 0;
       }
-      any |= values[i] != 0;
     }
-    MemorySegment.copy(values, 0, buffer, ValueLayout.JAVA_FLOAT, row * bytes, values.length);
     return any;
   }
 

@@ -224,11 +224,13 @@ public final class ModelPruner {
           k,
           addresses,
           (i, values) -> {
-            var weights = store.read(i);
-            for (int j = 0; j < weights.length; j++) {
-              double g = weights[j] == 0 ? 0 : values.getAtIndex(ValueLayout.JAVA_FLOAT, j);
+            var weights = store.memory(i);
+            int count = store.weights(i);
+            for (int j = 0; j < count; j++) {
+              boolean zero = weights.getAtIndex(ValueLayout.JAVA_FLOAT, j) == 0;
+              double g = zero ? 0 : values.getAtIndex(ValueLayout.JAVA_FLOAT, j);
               sums[0] += g * g;
-              sums[1] += weights[j] == 0 ? 0 : 1;
+              sums[1] += zero ? 0 : 1;
             }
           });
     }

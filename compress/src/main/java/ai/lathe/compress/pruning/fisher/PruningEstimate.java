@@ -31,6 +31,17 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
   /** Of the speed of large products, what the small ones of a mini-batch reach. */
   private static final double EFFICIENCY = 0.4;
 
+  /** Of an encoder's tokens those that are predicted. */
+  private static final double MASKED = 0.15;
+
+  /** Floats of a predicted token's logits, in vocabularies. */
+  private static final int LOGIT_COPIES = 4;
+
+  /** Reading the model, and what a weight's statistics and their inverses take. */
+  private static final double SECONDS = 2;
+
+  private static final double SECONDS_A_WEIGHT = 1e-6;
+
   /**
    * @param weights of each matrix
    * @param names of each, for messages
@@ -53,7 +64,9 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
       inBlocks += config.weights(architecture, block);
     }
     boolean predicts = architecture.has(Role.OUTPUT);
+    boolean masked = architecture.has(Role.HEAD_TRANSFORM);
     long head = predicts ? (long) config.vocabulary() * config.hidden() : 0;
+    double predicted = predicts ? masked ? MASKED : 1 : 0;
     long tokens =
         batches.stream()
             .mapToLong(
@@ -65,20 +78,29 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
     long perToken =
         (long) config.blocks()
                 * (HIDDEN_COPIES * config.hidden() + INNER_COPIES * config.feedForward())
-            + (predicts ? 4L * config.vocabulary() : 0);
+            + Math.round(LOGIT_COPIES * predicted * config.vocabulary());
     long pruned = Arrays.stream(weights).sum();
-    // The model in float32, the matrices once more, and a score for each weight.
-    long fixed = BASE_MEMORY + 4 * (inBlocks + head + 2 * pruned + tokens * perToken);
+    // The model in float32, the matrices once more, a score for each weight, and their gradients.
+    long fixed = BASE_MEMORY + 4 * (inBlocks + head + 3 * pruned + tokens * perToken);
     var groups = group(method, weights, names, limit - fixed);
     long most =
         groups.stream()
             .mapToLong(group -> IntStream.of(group).mapToLong(i -> bytes(method, weights[i])).sum())
             .max()
             .orElse(0);
-    long passes = (long) steps * (method.ranks() ? 2L * groups.size() - 1 : groups.size());
-    double operations = 6.0 * (inBlocks + head) * tokens * batches.size() * passes / EFFICIENCY;
-    return new PruningEstimate(
-        groups, fixed + most, operations / flops + 2 + pruned * 1e-6 * steps);
+    double ofToken = 0;
+    for (var group : groups) {
+      double above = (double) Arrays.stream(weights, group[0], weights.length).sum() / pruned;
+      double own = IntStream.of(group).mapToLong(i -> weights[i]).sum();
+      double forward = inBlocks + predicted * head;
+      // Nothing is differentiated below a group's first matrix.
+      double backward = inBlocks * above + predicted * head + own;
+      boolean again = method.ranks() && group != groups.getLast();
+      ofToken += 2 * (forward + backward) * (again ? 2 : 1);
+    }
+    double operations = ofToken * tokens * batches.size() * steps / EFFICIENCY;
+    double seconds = operations / flops + SECONDS + pruned * SECONDS_A_WEIGHT * steps;
+    return new PruningEstimate(groups, fixed + most, seconds);
   }
 
   private static long bytes(GlobalMethod method, long weights) {

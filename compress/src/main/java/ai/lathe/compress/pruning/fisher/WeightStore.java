@@ -97,9 +97,12 @@ final class WeightStore implements AutoCloseable {
   }
 
   float[] read(int index) {
-    return memory
-        .asSlice(offsets[index], offsets[index + 1] - offsets[index])
-        .toArray(ValueLayout.JAVA_FLOAT);
+    return memory(index).toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** The weights where they are, {@code [rows, columns]} float32. */
+  MemorySegment memory(int index) {
+    return memory.asSlice(offsets[index], offsets[index + 1] - offsets[index]);
   }
 
   void write(int index, float[] weights) {
