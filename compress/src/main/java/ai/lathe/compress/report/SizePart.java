@@ -80,7 +80,7 @@ public record SizePart(String part, long originalBytes, long artifactBytes) {
       case QUERY, KEY, VALUE, QUERY_KEY_VALUE, ATTENTION_OUTPUT -> Part.ATTENTION;
       case GATE, UP, GATE_UP, DOWN -> Part.FEED_FORWARD;
       case ROUTER, EXPERT_GATE, EXPERT_UP, EXPERT_DOWN -> Part.EXPERTS;
-      case OUTPUT -> Part.HEAD;
+      case HEAD_TRANSFORM, OUTPUT -> Part.HEAD;
       case EMBEDDING_NORM,
           ATTENTION_NORM,
           QUERY_NORM,
@@ -88,7 +88,8 @@ public record SizePart(String part, long originalBytes, long artifactBytes) {
           ATTENTION_OUTPUT_NORM,
           FEED_FORWARD_NORM,
           FEED_FORWARD_OUTPUT_NORM,
-          OUTPUT_NORM ->
+          OUTPUT_NORM,
+          HEAD_NORM ->
           Part.VECTORS;
     };
   }

@@ -35,7 +35,7 @@ public final class SampleReports {
 
   /** An encoder: neither divergence nor positions. */
   public static Report encoder() {
-    return of("encoder", new Measurement.Embedding(0.9975, 0.981, 32, 4096), layers(2), null);
+    return of("encoder", new Measurement.Embedding(0.9975, 0.981, 32, 4096, null), layers(2), null);
   }
 
   /** A decoder of so many blocks whose levels were searched for. */
