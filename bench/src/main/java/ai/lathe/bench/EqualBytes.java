@@ -1,18 +1,11 @@
 package ai.lathe.bench;
 
-import ai.lathe.compress.Compression;
-import ai.lathe.compress.CompressionRequest;
-import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.Progress;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +27,13 @@ public final class EqualBytes {
   private EqualBytes() {}
 
   public static void main(String[] arguments) throws IOException {
+    var trial =
+        Trial.of(
+            arguments[0],
+            arguments[1],
+            arguments[2],
+            Integer.parseInt(arguments[3]),
+            Integer.parseInt(arguments[4]));
     System.out.println(
         "| method | bits a weight | loss | layer error | s |\n|---|---|---|---|---|");
     for (var point : List.of(arguments).subList(5, arguments.length)) {
@@ -51,40 +51,22 @@ public final class EqualBytes {
               Optional.empty(),
               Optional.empty(),
               settings(parts.length > 4 ? parts[4] : ""));
-      var folder = Files.createTempDirectory("lathe-bytes");
-      try {
-        var request =
-            new CompressionRequest(
-                arguments[0],
-                folder.resolve("artifact"),
-                recipe,
-                Optional.of(Path.of(arguments[1])),
-                arguments[2].equals("-") ? Optional.empty() : Optional.of(Path.of(arguments[2])),
-                "text",
-                Integer.parseInt(arguments[3]),
-                Optional.of(Integer.valueOf(arguments[4])),
-                0,
-                false,
-                false);
-        var report = Compression.run(request, Progress.NONE, _ -> {});
-        System.out.printf(
-            "| %s | %.4f | %.5f | %.5f | %.2f |%n",
-            point,
-            report.size().quantizedBitsPerWeight(),
-            loss(report.quality()),
-            report.layers().stream()
-                .filter(LayerReport::calibrated)
-                .mapToDouble(LayerReport::relativeError)
-                .average()
-                .orElse(Double.NaN),
-            report.layers().stream().mapToDouble(LayerReport::seconds).sum());
-        if (!report.fallbacks().isEmpty()) {
-          System.err.printf(
-              "%d fallbacks, the last: %s%n",
-              report.fallbacks().size(), report.fallbacks().getLast());
-        }
-      } finally {
-        delete(folder);
+      var report = trial.run(recipe);
+      System.out.printf(
+          "| %s | %.4f | %.5f | %.5f | %.2f |%n",
+          point,
+          report.size().quantizedBitsPerWeight(),
+          Trial.loss(report),
+          report.layers().stream()
+              .filter(LayerReport::calibrated)
+              .mapToDouble(LayerReport::relativeError)
+              .average()
+              .orElse(Double.NaN),
+          report.layers().stream().mapToDouble(LayerReport::seconds).sum());
+      if (!report.fallbacks().isEmpty()) {
+        System.err.printf(
+            "%d fallbacks, the last: %s%n",
+            report.fallbacks().size(), report.fallbacks().getLast());
       }
     }
   }
@@ -96,20 +78,5 @@ public final class EqualBytes {
       settings.put(pair[0], pair[1]);
     }
     return settings;
-  }
-
-  private static double loss(Measurement measured) {
-    return switch (measured) {
-      case Measurement.Language language -> language.kl();
-      case Measurement.Embedding embedding -> 1 - embedding.cosine();
-    };
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (var files = Files.walk(folder)) {
-      for (var file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
   }
 }

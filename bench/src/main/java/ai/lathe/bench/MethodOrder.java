@@ -1,18 +1,13 @@
 package ai.lathe.bench;
 
-import ai.lathe.compress.Compression;
 import ai.lathe.compress.CompressionRequest;
-import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.IntegerScheme;
-import ai.lathe.tensor.Progress;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -51,6 +46,8 @@ public final class MethodOrder {
             : Optional.<Integer>empty();
     var evaluation =
         arguments[3].equals("-") ? Optional.<Path>empty() : Optional.of(Path.of(arguments[3]));
+    var trial =
+        new Trial(arguments[0], Path.of(arguments[2]), evaluation, samples, length, 0);
     System.out.printf("%s, group %d%n%n| scheme |", arguments[0], group);
     METHODS.forEach(method -> System.out.printf(" %s |", method.label()));
     System.out.println("\n|---|" + "---|".repeat(METHODS.size()));
@@ -65,43 +62,9 @@ public final class MethodOrder {
                 Optional.empty(),
                 Optional.of(method.search()),
                 method.settings());
-        var folder = Files.createTempDirectory("lathe-order");
-        try {
-          var request =
-              new CompressionRequest(
-                  arguments[0],
-                  folder.resolve("artifact"),
-                  recipe,
-                  Optional.of(Path.of(arguments[2])),
-                  evaluation,
-                  "text",
-                  samples,
-                  length,
-                  0,
-                  false,
-                  false);
-          var report = Compression.run(request, Progress.NONE, _ -> {});
-          System.out.printf(" %.5f |", loss(report.quality()));
-        } finally {
-          delete(folder);
-        }
+        System.out.printf(" %.5f |", Trial.loss(trial.run(recipe)));
       }
       System.out.println();
-    }
-  }
-
-  private static double loss(Measurement measured) {
-    return switch (measured) {
-      case Measurement.Language language -> language.kl();
-      case Measurement.Embedding embedding -> 1 - embedding.cosine();
-    };
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (var files = Files.walk(folder)) {
-      for (var file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
     }
   }
 }

@@ -1,0 +1,77 @@
+package ai.lathe.bench;
+
+import ai.lathe.compress.Compression;
+import ai.lathe.compress.CompressionRequest;
+import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.report.Report;
+import ai.lathe.tensor.Progress;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.Optional;
+
+/**
+ * One model and one pair of texts that recipes are tried on: each is written, opened again,
+ * measured and removed.
+ *
+ * @param evaluation empty for a part of the calibration text that calibration does not see
+ */
+record Trial(
+    String model,
+    Path calibration,
+    Optional<Path> evaluation,
+    int samples,
+    Optional<Integer> length,
+    long seed) {
+
+  /** By arguments, in which {@code -} stands for no evaluation text. */
+  static Trial of(String model, String calibration, String evaluation, int samples, int length) {
+    return new Trial(
+        model,
+        Path.of(calibration),
+        evaluation.equals("-") ? Optional.empty() : Optional.of(Path.of(evaluation)),
+        samples,
+        Optional.of(length),
+        0);
+  }
+
+  Report run(Recipe recipe) throws IOException {
+    var folder = Files.createTempDirectory("lathe-trial");
+    try {
+      var request =
+          new CompressionRequest(
+              model,
+              folder.resolve("artifact"),
+              recipe,
+              Optional.of(calibration),
+              evaluation,
+              "text",
+              samples,
+              length,
+              seed,
+              false,
+              false);
+      return Compression.run(request, Progress.NONE, _ -> {});
+    } finally {
+      delete(folder);
+    }
+  }
+
+  /** What is better when smaller: the KL divergence, or one minus the cosine. */
+  static double loss(Report report) {
+    return switch (report.quality()) {
+      case Measurement.Language language -> language.kl();
+      case Measurement.Embedding embedding -> 1 - embedding.cosine();
+    };
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (var files = Files.walk(folder)) {
+      for (var file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+}
