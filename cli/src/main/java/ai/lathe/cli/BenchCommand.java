@@ -32,6 +32,9 @@ import picocli.CommandLine.Parameters;
     })
 final class BenchCommand implements Callable<Integer> {
 
+  static final int PROMPT = 512;
+  static final int GENERATE = 64;
+
   private final Console console;
 
   @Parameters(paramLabel = "MODEL", description = Descriptions.MODEL)
@@ -40,14 +43,14 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--prompt",
       paramLabel = "N",
-      defaultValue = "512",
+      defaultValue = "" + PROMPT,
       description = "Tokens of the prompt. Default: ${DEFAULT-VALUE}.")
   private int prompt;
 
   @Option(
       names = "--generate",
       paramLabel = "N",
-      defaultValue = "64",
+      defaultValue = "" + GENERATE,
       description = "Tokens that are written after it. Default: ${DEFAULT-VALUE}.")
   private int generate;
 

@@ -3,15 +3,18 @@ package ai.lathe.cli;
 import ai.lathe.compress.CompressionRequest;
 import ai.lathe.compress.TargetRequest;
 import ai.lathe.compress.TargetedCompression;
+import ai.lathe.compress.TargetedCompression.Timing;
 import ai.lathe.compress.allocation.Allocators;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.allocation.Measure;
 import ai.lathe.compress.budget.Goal;
+import ai.lathe.compress.budget.Latency;
 import ai.lathe.compress.database.LevelDatabase;
 import ai.lathe.compress.database.LevelSpec;
 import ai.lathe.compress.report.Report;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.runtime.RuntimeOptions;
 import ai.lathe.tensor.LatheException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -69,6 +72,14 @@ final class TargetOptions {
         paramLabel = "RATIO",
         description = "The smallest one whose perplexity over the original's is no more: 1.02.")
     private Double perplexity;
+
+    @Option(
+        names = "--target-speedup",
+        paramLabel = "FACTOR",
+        description =
+            "Tokens a second of decoding over the original's, at least: 2 or 1.5x, as 'lathe bench'"
+                + " measures on this machine; with the least loss.")
+    private String speedup;
   }
 
   @Option(
@@ -85,7 +96,7 @@ final class TargetOptions {
       description =
           "Which, where they are made first, as 'lathe search' takes them. Default:"
               + " W2A16,W3A16,W4A16,W5A16,W6A16,W8A16; of GGUF Q2_K,Q3_K,Q4_K,Q5_K,Q6_K,Q8_0.")
-  private List<String> levels = List.of();
+  private List<String> names = List.of();
 
   @Option(names = "--keep-levels", description = "Leave them there for the next target.")
   private boolean keep;
@@ -124,10 +135,11 @@ final class TargetOptions {
             || targets.size != null
             || targets.divergence != null
             || targets.acceptance != null
-            || targets.perplexity != null;
+            || targets.perplexity != null
+            || targets.speedup != null;
     boolean others =
         database.isPresent()
-            || !levels.isEmpty()
+            || !names.isEmpty()
             || keep
             || allocator.isPresent()
             || !settings.isEmpty()
@@ -136,8 +148,8 @@ final class TargetOptions {
     if (others && !one) {
       throw new LatheException(
           "--levels-db, --levels, --allocator, --measure and --recalibrate need to know what the"
-              + " result is to come to: give --target-bpw, --target-size, --target-kl, --target-ear"
-              + " or --target-ppl");
+              + " result is to come to: give --target-bpw, --target-size, --target-kl, --target-ear,"
+              + " --target-ppl or --target-speedup");
     }
     return one;
   }
@@ -148,18 +160,17 @@ final class TargetOptions {
     TargetedCompression.refuseToOverwrite(request);
     try (var source = Checkpoints.open(request.model(), console.progress())) {
       Report report;
+      var levels = database.orElse(TargetedCompression.levelsFor(request.artifact())).toString();
       try (var store = store(request, source, console)) {
         report =
             TargetedCompression.run(
-                new TargetRequest(
-                    request,
-                    goal,
-                    database.orElse(TargetedCompression.levelsFor(request.artifact())).toString(),
-                    how,
-                    measure(store.table()),
-                    recalibrate),
+                new TargetRequest(request, goal, levels, how, measure(store.table()), recalibrate),
                 source,
                 store,
+                Optional.of(
+                    new Timing(
+                        new RuntimeStopwatch(RuntimeOptions.DEFAULT),
+                        Path.of(levels).resolve(Latency.FILE))),
                 console.progress(),
                 console::say);
       }
@@ -180,6 +191,9 @@ final class TargetOptions {
     if (targets.divergence != null) {
       return Goal.divergence(targets.divergence);
     }
+    if (targets.speedup != null) {
+      return Goal.speedup(targets.speedup);
+    }
     return targets.acceptance != null
         ? Goal.acceptance(targets.acceptance)
         : Goal.perplexityRatio(targets.perplexity);
@@ -187,10 +201,10 @@ final class TargetOptions {
 
   private LevelDatabase store(CompressionRequest request, Checkpoint source, Console console) {
     if (database.isEmpty()) {
-      var specs = levels.isEmpty() ? LevelSpec.usual(request.target()) : LevelSpec.all(levels);
+      var specs = names.isEmpty() ? LevelSpec.usual(request.target()) : LevelSpec.all(names);
       return TargetedCompression.levels(request, source, specs, console.progress(), console::say);
     }
-    if (!levels.isEmpty() || keep) {
+    if (!names.isEmpty() || keep) {
       throw new LatheException(
           "--levels and --keep-levels are for levels that are made first; 'lathe search' adds levels"
               + " to a --levels-db");

@@ -7,8 +7,11 @@ import ai.lathe.compress.budget.Budgets;
 import ai.lathe.compress.budget.Budgets.Candidate;
 import ai.lathe.compress.budget.Choice;
 import ai.lathe.compress.budget.Chooser;
+import ai.lathe.compress.budget.Latency;
 import ai.lathe.compress.budget.Mixture;
 import ai.lathe.compress.budget.Outside;
+import ai.lathe.compress.budget.SpeedSearch;
+import ai.lathe.compress.budget.Stopwatch;
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
 import ai.lathe.compress.database.DatabaseRequest;
@@ -29,6 +32,7 @@ import ai.lathe.compress.search.ModelFitness;
 import ai.lathe.compress.search.Objective;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.nio.file.Files;
@@ -55,6 +59,7 @@ public final class TargetedCompression implements AutoCloseable {
   private final CompressionRequest compression;
   private final Checkpoint source;
   private final LevelStore store;
+  private final Optional<Timing> timing;
   private final Progress progress;
   private final Consumer<String> messages;
   private final Phases phases = new Phases();
@@ -63,6 +68,12 @@ public final class TargetedCompression implements AutoCloseable {
   private final TargetJournal journal;
   private final List<Probe> probes = new ArrayList<>();
   private Written last;
+  private Latency latency;
+
+  /**
+   * @param cache where times are kept for the next run
+   */
+  public record Timing(Stopwatch stopwatch, Path cache) {}
 
   /** What stands at the artifact's place. */
   private record Written(Choice choice, Report report) {}
@@ -71,8 +82,10 @@ public final class TargetedCompression implements AutoCloseable {
       TargetRequest request,
       Checkpoint source,
       LevelStore store,
+      Optional<Timing> timing,
       Progress progress,
       Consumer<String> messages) {
+    this.timing = timing;
     this.request = request;
     this.compression = request.compression();
     this.source = source;
@@ -133,6 +146,7 @@ public final class TargetedCompression implements AutoCloseable {
    * Runs a request from beginning to end.
    *
    * @param source the model; stays open, as the store does
+   * @param timing for targets of speed
    * @param messages gets what a person should read while waiting
    * @return what stands in {@code report.json}
    */
@@ -140,10 +154,11 @@ public final class TargetedCompression implements AutoCloseable {
       TargetRequest request,
       Checkpoint source,
       LevelStore store,
+      Optional<Timing> timing,
       Progress progress,
       Consumer<String> messages) {
     refuseToOverwrite(request.compression());
-    try (var run = new TargetedCompression(request, source, store, progress, messages)) {
+    try (var run = new TargetedCompression(request, source, store, timing, progress, messages)) {
       var report = run.run();
       run.journal.delete();
       return report;
@@ -201,7 +216,7 @@ public final class TargetedCompression implements AutoCloseable {
       case Budget.Divergence(double nats) -> faithful(budgets, nats);
       case Budget.Acceptance(double ear) -> faithful(budgets, 1 - ear);
       case Budget.PerplexityRatio(double ratio) -> faithful(budgets, Math.log(ratio));
-      case Budget.Speedup _ -> throw new IllegalStateException("speed is not searched for yet");
+      case Budget.Speedup(double factor) -> fast(budgets, factor);
     };
   }
 
@@ -243,17 +258,55 @@ public final class TargetedCompression implements AutoCloseable {
         return write(choice, points);
       }
       // The last artifact that was judged is the one: only its report is not complete.
-      var report = last.report().with(told(choice, points));
-      ReportFile.write(report, ReportFile.of(compression.artifact()));
-      return report;
+      return completed(choice, points);
     }
+  }
+
+  /** As fast as is asked for, with the least loss. */
+  private Report fast(Budgets budgets, double factor) {
+    var stopwatch = timing.orElseThrow().stopwatch();
+    var chooser = budgets.leanest();
+    latency = latency(chooser.mixture(), timing.get());
+    var measure =
+        journal.remembering(
+            "decoding",
+            choice -> stopwatch.ratio(chooser.mixture().view(choice.allocation()), source));
+    var choice =
+        new SpeedSearch(
+                request.goal(),
+                request.database(),
+                latency,
+                budget -> chooser.withinTime(latency.units(), budget),
+                one -> timed("decoding", one, measure.applyAsDouble(one), factor))
+            .search(factor);
+    phases.end("search");
+    var points = points(budgets);
+    write(choice, points);
+    try (var written = Checkpoints.open(compression.artifact())) {
+      timed("decoding, reopened", choice, stopwatch.ratio(written, source), factor);
+    }
+    return completed(choice, points);
+  }
+
+  private Latency latency(Mixture mixture, Timing timing) {
+    return Latency.read(timing.cache(), timing.stopwatch(), mixture)
+        .orElseGet(
+            () -> {
+              var measured = Latency.measure(source, mixture, timing.stopwatch(), messages);
+              measured.write(timing.cache());
+              return measured;
+            });
+  }
+
+  private double timed(String on, Choice choice, double speedup, double factor) {
+    probe(on, choice, speedup, factor, speedup >= factor);
+    return speedup;
   }
 
   /** The loss of an artifact that is written and opened again. */
   private double judged(Choice choice) {
     phases.end("search");
-    last = new Written(choice, write(choice, List.of()));
-    return loss((Measurement.Language) last.report().quality());
+    return loss((Measurement.Language) write(choice, List.of()).quality());
   }
 
   private double loss(Measurement.Language measured) {
@@ -274,40 +327,47 @@ public final class TargetedCompression implements AutoCloseable {
   }
 
   private double probed(String on, Choice choice, double loss, double limit) {
-    var probe =
-        new Probe(
-            on,
-            choice.bytes(),
-            choice.artifactBytes(),
-            request.goal().kind(),
-            spoken(loss),
-            spoken(limit),
-            loss <= limit);
-    probes.add(probe);
-    messages.accept(
-        "%s of %s: %.6g on %s"
-            .formatted(
-                request.goal().unit(), bytes(choice.artifactBytes()), probe.value(), probe.on()));
+    probe(on, choice, spoken(loss), spoken(limit), loss <= limit);
     return loss;
   }
 
-  private static String bytes(long bytes) {
-    return String.format(Locale.ROOT, "%,d bytes", bytes);
+  private void probe(String on, Choice choice, double value, double limit, boolean met) {
+    probes.add(
+        new Probe(
+            on, choice.bytes(), choice.artifactBytes(), request.goal().kind(), value, limit, met));
+    messages.accept(
+        String.format(
+            Locale.ROOT,
+            "%,d bytes: %s %.6g (%s)",
+            choice.artifactBytes(),
+            request.goal().unit(),
+            value,
+            on));
+  }
+
+  /** The report of what was written last, with all that is known now. */
+  private Report completed(Choice choice, List<Point> points) {
+    var report = last.report().with(told(choice, points));
+    ReportFile.write(report, ReportFile.of(compression.artifact()));
+    return report;
   }
 
   private Report write(Choice choice, List<Point> points) {
     // What an interrupted run left is gone on with; everything else is begun.
     boolean begun = Files.exists(Journal.fileFor(compression.artifact()));
-    return new PlannedRun(
-            compression.resuming(compression.resume() && begun), progress, messages, phases)
-        .run(
-            source,
-            source,
-            choice.mixture().plan(choice.allocation()),
-            Importance.NONE,
-            request.recalibrate() ? texts : texts.first(0),
-            choice.result().notes(),
-            Optional.of(told(choice, points)));
+    var report =
+        new PlannedRun(
+                compression.resuming(compression.resume() && begun), progress, messages, phases)
+            .run(
+                source,
+                source,
+                choice.mixture().plan(choice.allocation()),
+                Importance.NONE,
+                request.recalibrate() ? texts : texts.first(0),
+                choice.result().notes(),
+                Optional.of(told(choice, points)));
+    last = new Written(choice, report);
+    return report;
   }
 
   private AllocationReport told(Choice choice, List<Point> points) {
@@ -317,7 +377,7 @@ public final class TargetedCompression implements AutoCloseable {
         request.allocator().name(),
         request.measure(),
         choice,
-        Optional.empty(),
+        Optional.ofNullable(latency).map(Latency::units),
         points,
         probes);
   }

@@ -1,6 +1,7 @@
 package ai.lathe.compress.budget;
 
 import ai.lathe.compress.allocation.Allocation;
+import ai.lathe.compress.allocation.LevelStore;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.allocation.Measure;
 import ai.lathe.compress.allocation.Option;
@@ -144,7 +145,7 @@ public final class AllocationReports {
       double predicted = one.loss(allocation);
       points.add(
           new Point(
-              "uniform " + level,
+              level.equals(LevelStore.ORIGINAL) ? level : "uniform " + level,
               Point.Kind.UNIFORM,
               one.mixture().artifactBytes(allocation),
               values.map(two -> two[0]).orElse(null),

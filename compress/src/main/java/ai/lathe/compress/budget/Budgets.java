@@ -43,6 +43,11 @@ public final class Budgets {
         .chooser();
   }
 
+  /** The chooser of artifacts with the fewest bytes outside of their units. */
+  public Chooser leanest() {
+    return candidates.getLast().chooser();
+  }
+
   /** Throws where the cheapest levels have more. */
   public Choice within(Budget.BitsPerWeight target) {
     var chooser = chooser(target.bits());

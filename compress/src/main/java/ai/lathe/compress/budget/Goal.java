@@ -49,7 +49,8 @@ public record Goal(Budget budget, String unit, long scale) {
   }
 
   public static Goal bitsPerWeight(double bits) {
-    return new Goal(new Budget.BitsPerWeight(positive(bits, "bits per weight")), "bpw", 1);
+    return new Goal(
+        new Budget.BitsPerWeight(positive(bits, "bits per weight")), "bits per weight", 1);
   }
 
   public static Goal divergence(double nats) {

@@ -4,13 +4,18 @@ import ai.lathe.compress.allocation.Allocation;
 import ai.lathe.compress.allocation.LevelStore;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.journal.Fingerprint;
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointView;
+import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -26,6 +31,8 @@ public final class Mixture {
   private final Plan base;
   private final Optional<Function<String, Plan>> solvers;
   private final String database;
+  private final Map<Address, Plan.Entry> entries = new HashMap<>();
+  private final Map<Address, LinearWeight> kept = new HashMap<>();
 
   /**
    * @param artifact whose name stands in some files
@@ -45,10 +52,10 @@ public final class Mixture {
     this.base = base;
     this.solvers = solvers;
     this.database = Fingerprint.ofText(table().toString());
-    var matrices = base.encodings().keySet();
+    base.entries().forEach(entry -> entries.put(entry.address(), entry));
     for (var unit : table().units()) {
       for (var member : unit.members()) {
-        if (!matrices.contains(member)) {
+        if (!entries.containsKey(member)) {
           throw new LatheException(
               "the level database has levels of %s, which this model lacks".formatted(member));
         }
@@ -63,6 +70,17 @@ public final class Mixture {
   /** Bytes of the whole artifact: headers, configuration, tokenizer and all. */
   public long artifactBytes(Allocation allocation) {
     return plan(allocation).outline(artifact, source).bytes();
+  }
+
+  /** How matrices are stored that no unit speaks of. */
+  public String outside() {
+    var text = new StringBuilder(base.target().name());
+    base.entries().stream()
+        .filter(entry -> entry.address().block() == Address.OUTSIDE)
+        .forEach(
+            entry ->
+                text.append(' ').append(entry.name()).append(' ').append(entry.encoding().label()));
+    return text.toString();
   }
 
   /** Everything that is outside the units' layers. */
@@ -134,15 +152,37 @@ public final class Mixture {
     return levels;
   }
 
-  /** The model with its layers so, to be run without being written; the source stays open. */
+  /**
+   * The model as the artifact will hold it, to be run without being written; the source stays open.
+   */
   public Checkpoint view(Allocation allocation) {
     var levels = levels(allocation);
     return new CheckpointView(source) {
       @Override
       public LinearWeight matrix(Address address) {
         var level = levels.get(address);
-        return level == null ? source.matrix(address) : store.weight(address, level);
+        return level == null ? kept(address) : store.weight(address, level);
       }
     };
+  }
+
+  /** A matrix that no unit gives a level, as it will be stored. */
+  private LinearWeight kept(Address address) {
+    var stored = source.matrix(address);
+    var entry = entries.get(address);
+    if (entry == null || stored.encoding().equals(entry.encoding())) {
+      return stored;
+    }
+    return kept.computeIfAbsent(
+        address,
+        _ -> {
+          var weight = stored.decode();
+          if (entry.level().isPresent()) {
+            var layer = new Layer(entry.name(), weight);
+            return entry.level().get().solve(layer, LayerStatistics.NONE).weight();
+          }
+          var type = ((Encoding.Plain) entry.encoding()).dtype();
+          return new Dense(Dense.of(weight).tensor().to(type, Arena.ofAuto()));
+        });
   }
 }

@@ -105,6 +105,11 @@ public final class Decoder implements AutoCloseable {
     return work;
   }
 
+  /** To see how long which matrices take. */
+  public LayerClock clock() {
+    return stack.probe.clock;
+  }
+
   /** Most tokens of a batch. */
   public int batchTokens() {
     return stack.buffers.tokens();

@@ -6,9 +6,13 @@ import ai.lathe.model.Address;
 import ai.lathe.model.architecture.Site;
 import java.lang.foreign.MemorySegment;
 
-/** Finds the first layer that gives NaN or infinity; off until a pass has gone wrong. */
+/**
+ * Looks at linear layers as they run: finds the first that gives NaN or infinity, off until a pass
+ * has gone wrong, and holds the clock.
+ */
 final class Probe {
 
+  final LayerClock clock = new LayerClock();
   private boolean on;
   private Address first;
 

@@ -23,6 +23,7 @@ final class Products implements Workers.Task {
   private final Probe probe;
   private Input input;
   private int count;
+  private long began;
 
   Products(Workers workers, RowMath math, Probe probe) {
     this.workers = workers;
@@ -31,6 +32,7 @@ final class Products implements Workers.Task {
   }
 
   Products of(Input of) {
+    began = probe.clock.now();
     input = of;
     count = 0;
     return this;
@@ -48,6 +50,7 @@ final class Products implements Workers.Task {
 
   void run() {
     workers.run(this, PIECES * workers.count());
+    probe.clock.ran(linears, count, began);
     for (int i = 0; i < count; i++) {
       long elements = (long) input.tokens() * linears[i].matrix().rows();
       probe.look(linears[i].address(), outs[i], elements);

@@ -1,11 +1,13 @@
 package ai.lathe.runtime.measure;
 
+import ai.lathe.model.Address;
 import ai.lathe.runtime.execution.Batch;
 import ai.lathe.runtime.execution.Batch.Wanted;
 import ai.lathe.runtime.execution.Decoder;
 import ai.lathe.runtime.execution.Sequence;
 import ai.lathe.tensor.LatheException;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
@@ -26,20 +28,8 @@ public record DecoderSpeed(double[] prefill, double[] decode) {
    * @throws LatheException where the two are more than the model takes
    */
   public static DecoderSpeed measure(Decoder decoder, int prompt, int generate, int rounds) {
-    int context = decoder.config().context();
-    if (prompt < 1 || generate < 1 || rounds < 1) {
-      throw new LatheException("a prompt, what follows it and the rounds are 1 or more each");
-    }
-    if ((long) prompt + generate > context) {
-      throw new LatheException(
-          "%d tokens and %d more are over the model's context of %d"
-              .formatted(prompt, generate, context));
-    }
-    var run = new Run(decoder, prompt, generate);
-    long began = System.nanoTime();
-    do {
-      run.round();
-    } while (System.nanoTime() - began < WARM_UP_SECONDS * 1e9);
+    var run = run(decoder, prompt, generate, rounds);
+    run.warmUp();
     var prefill = new double[rounds];
     var decode = new double[rounds];
     for (int round = 0; round < rounds; round++) {
@@ -52,24 +42,80 @@ public record DecoderSpeed(double[] prefill, double[] decode) {
     return new DecoderSpeed(prefill, decode);
   }
 
+  /**
+   * How many times as many tokens a second one decoder writes as another: the two run in turn, so
+   * that what disturbs the machine disturbs both. The median over the rounds.
+   */
+  public static double ratio(Decoder of, Decoder over, int prompt, int generate, int rounds) {
+    var first = run(of, prompt, generate, rounds);
+    var second = run(over, prompt, generate, rounds);
+    first.warmUp();
+    second.warmUp();
+    var ratios = new double[rounds];
+    for (int round = 0; round < rounds; round++) {
+      first.round();
+      second.round();
+      ratios[round] = second.decodeSeconds / first.decodeSeconds;
+    }
+    Arrays.sort(ratios);
+    return median(ratios);
+  }
+
+  static Run run(Decoder decoder, int prompt, int generate, int rounds) {
+    int context = decoder.config().context();
+    if (prompt < 1 || generate < 1 || rounds < 1) {
+      throw new LatheException("a prompt, what follows it and the rounds are 1 or more each");
+    }
+    if ((long) prompt + generate > context) {
+      throw new LatheException(
+          "%d tokens and %d more are over the model's context of %d"
+              .formatted(prompt, generate, context));
+    }
+    return new Run(decoder, prompt, generate);
+  }
+
   /** The middle of ascending figures; of an even number, the upper of the two middle ones. */
   public static double median(double[] ascending) {
     return ascending[ascending.length / 2];
   }
 
-  private static final class Run {
+  /** Rounds of a prompt and what follows it. */
+  static final class Run {
     private final Decoder decoder;
     private final int[] tokens;
     private final int prompt;
     private final Batch batch = new Batch();
     private double prefillSeconds;
     private double decodeSeconds;
+    private boolean clocked;
+    private Map<Address, Long> times = Map.of();
 
     Run(Decoder decoder, int prompt, int generate) {
       this.decoder = decoder;
       this.prompt = prompt;
       int vocabulary = decoder.config().vocabulary();
       tokens = new SplittableRandom(1).ints(prompt + generate, 0, vocabulary).toArray();
+    }
+
+    void warmUp() {
+      long began = System.nanoTime();
+      do {
+        round();
+      } while (System.nanoTime() - began < WARM_UP_SECONDS * 1e9);
+    }
+
+    double decodeSeconds() {
+      return decodeSeconds;
+    }
+
+    /** From now on the matrices are clocked while a round writes. */
+    void clock() {
+      clocked = true;
+    }
+
+    /** Nanoseconds that the matrices took while the last round wrote. */
+    Map<Address, Long> times() {
+      return times;
     }
 
     void round() {
@@ -80,12 +126,16 @@ public record DecoderSpeed(double[] prefill, double[] decode) {
           step(sequence, from, to);
           from = to;
         }
+        if (clocked) {
+          decoder.clock().start();
+        }
         long read = System.nanoTime();
         for (int i = prompt; i < tokens.length; i++) {
           step(sequence, i, i + 1);
         }
         prefillSeconds = (read - start) / 1e9;
         decodeSeconds = (System.nanoTime() - read) / 1e9;
+        times = clocked ? decoder.clock().stop() : times;
       }
     }
 
