@@ -16,17 +16,13 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.runtime.RuntimeOptions;
 import ai.lathe.tensor.LatheException;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
@@ -175,7 +171,7 @@ final class TargetOptions {
                 console::say);
       }
       if (database.isEmpty() && !keep) {
-        delete(TargetedCompression.levelsFor(request.artifact()));
+        TargetedCompression.deleteLevels(request.artifact());
       }
       return report;
     }
@@ -243,15 +239,5 @@ final class TargetOptions {
     return table.units().stream()
         .flatMap(unit -> unit.options().stream())
         .allMatch(option -> option.losses().containsKey(measure));
-  }
-
-  private static void delete(Path directory) {
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (var file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    } catch (IOException e) {
-      throw new LatheException("cannot remove " + directory + ": " + e.getMessage(), e);
-    }
   }
 }

@@ -98,13 +98,18 @@ final class PlannedRun {
         phases.end("measure");
         var report =
             report(original, written, plan, steps, measured, fingerprint, notes, allocation);
-        ReportFile.write(report, ReportFile.of(artifact));
-        ReportPage.of(List.of(report)).write(ReportPage.of(artifact));
+        publish(report, artifact);
         journal.delete();
         EndToEndTuning.delete(artifact);
         return report;
       }
     }
+  }
+
+  /** Writes a report, for programs and for people. */
+  static void publish(Report report, Path artifact) {
+    ReportFile.write(report, ReportFile.of(artifact));
+    ReportPage.of(List.of(report)).write(ReportPage.of(artifact));
   }
 
   /** Throws where something stands at the artifact's place that must not be lost. */

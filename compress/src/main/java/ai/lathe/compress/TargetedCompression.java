@@ -12,6 +12,7 @@ import ai.lathe.compress.budget.Mixture;
 import ai.lathe.compress.budget.Outside;
 import ai.lathe.compress.budget.SpeedSearch;
 import ai.lathe.compress.budget.Stopwatch;
+import ai.lathe.compress.budget.UnreachableException;
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
 import ai.lathe.compress.database.DatabaseRequest;
@@ -24,9 +25,9 @@ import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.compress.report.AllocationReport;
 import ai.lathe.compress.report.AllocationReport.Point;
-import ai.lathe.compress.report.AllocationReport.Probe;
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.report.ReportFile;
+import ai.lathe.compress.report.page.ReportPage;
 import ai.lathe.compress.search.FitnessSettings;
 import ai.lathe.compress.search.ModelFitness;
 import ai.lathe.compress.search.Objective;
@@ -37,10 +38,8 @@ import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
@@ -66,7 +65,8 @@ public final class TargetedCompression implements AutoCloseable {
   private final Texts texts;
   private final ModelFitness fitness;
   private final TargetJournal journal;
-  private final List<Probe> probes = new ArrayList<>();
+  private final Optional<Fidelity> fidelity;
+  private final Probes probes;
   private Written last;
   private Latency latency;
 
@@ -92,6 +92,8 @@ public final class TargetedCompression implements AutoCloseable {
     this.store = store;
     this.progress = progress;
     this.messages = messages;
+    this.fidelity = Fidelity.of(request.goal().budget());
+    this.probes = new Probes(request.goal(), messages);
     this.texts =
         RequestedTexts.take(
             compression,
@@ -130,6 +132,11 @@ public final class TargetedCompression implements AutoCloseable {
         messages);
   }
 
+  /** Removes the levels that a run made for itself. */
+  public static void deleteLevels(Path artifact) {
+    Leftovers.delete(levelsFor(artifact));
+  }
+
   /** Throws where something stands at the artifact's place that must not be lost. */
   public static void refuseToOverwrite(CompressionRequest request) {
     if (!request.resume()
@@ -159,34 +166,44 @@ public final class TargetedCompression implements AutoCloseable {
       Consumer<String> messages) {
     refuseToOverwrite(request.compression());
     try (var run = new TargetedCompression(request, source, store, timing, progress, messages)) {
-      var report = run.run();
-      run.journal.delete();
-      return report;
+      try {
+        var report = run.run();
+        run.journal.delete();
+        return report;
+      } catch (UnreachableException e) {
+        run.undo();
+        throw e;
+      }
+    }
+  }
+
+  /** Nothing is left behind: what was written to be judged did not come to the target. */
+  private void undo() {
+    journal.delete();
+    if (last != null) {
+      var artifact = compression.artifact();
+      Leftovers.delete(ReportFile.of(artifact));
+      Leftovers.delete(ReportPage.of(artifact));
+      Leftovers.delete(artifact);
     }
   }
 
   /** Whether candidates are run on text. */
   private boolean searches() {
-    return request.allocator().searches() || objective().isPresent();
-  }
-
-  private Optional<Objective> objective() {
-    return switch (request.goal().budget()) {
-      case Budget.Divergence _ -> Optional.of(Objective.KL);
-      case Budget.Acceptance _ -> Optional.of(Objective.ACCEPTANCE);
-      case Budget.PerplexityRatio _ -> Optional.of(Objective.PERPLEXITY);
-      case Budget.Size _, Budget.BitsPerWeight _, Budget.Speedup _ -> Optional.empty();
-    };
+    return request.allocator().searches() || fidelity.isPresent();
   }
 
   private ModelFitness fitness() {
-    if (objective().isPresent() && source.architecture().kind() == ModelKind.ENCODER) {
+    if (fidelity.isPresent() && source.architecture().kind() == ModelKind.ENCODER) {
       throw new LatheException(
           "an encoder predicts no tokens, so %s says nothing of it: give --target-size or --target-bpw"
               .formatted(request.goal().unit()));
     }
     return new ModelFitness(
-        source, store, texts.calibration(), FitnessSettings.of(objective().orElse(Objective.KL)));
+        source,
+        store,
+        texts.calibration(),
+        FitnessSettings.of(fidelity.map(Fidelity::objective).orElse(Objective.KL)));
   }
 
   private Fingerprint fingerprint() {
@@ -213,9 +230,8 @@ public final class TargetedCompression implements AutoCloseable {
     return switch (request.goal().budget()) {
       case Budget.BitsPerWeight bits -> written(budgets, budgets.within(bits));
       case Budget.Size size -> written(budgets, budgets.within(size));
-      case Budget.Divergence(double nats) -> faithful(budgets, nats);
-      case Budget.Acceptance(double ear) -> faithful(budgets, 1 - ear);
-      case Budget.PerplexityRatio(double ratio) -> faithful(budgets, Math.log(ratio));
+      case Budget.Divergence _, Budget.Acceptance _, Budget.PerplexityRatio _ ->
+          faithful(budgets, fidelity.orElseThrow());
       case Budget.Speedup(double factor) -> fast(budgets, factor);
     };
   }
@@ -241,17 +257,17 @@ public final class TargetedCompression implements AutoCloseable {
   }
 
   /** The smallest artifact that loses no more, as measured when it is opened again. */
-  private Report faithful(Budgets budgets, double limit) {
+  private Report faithful(Budgets budgets, Fidelity target) {
     var random = new SplittableRandom(compression.seed());
     try (var batch = fitness.draw(PROBED_TOKENS, random)) {
       var gauge = journal.remembering("search text", choice -> batch.loss(choice.allocation()));
-      var judge = journal.remembering("held-out text", this::judged);
+      var judge = journal.remembering("held-out text", choice -> judged(choice, target));
       var choice =
           budgets.smallest(
-              limit,
-              one -> probed("search text", one, gauge.applyAsDouble(one), limit),
-              one -> probed("held-out text", one, judge.applyAsDouble(one), limit),
-              this::spoken);
+              target.limit(),
+              one -> probed("search text", one, gauge.applyAsDouble(one), target),
+              one -> probed("held-out text", one, judge.applyAsDouble(one), target),
+              target::spoken);
       phases.end("search");
       var points = points(budgets);
       if (last == null || !last.choice().equals(choice)) {
@@ -299,56 +315,26 @@ public final class TargetedCompression implements AutoCloseable {
   }
 
   private double timed(String on, Choice choice, double speedup, double factor) {
-    probe(on, choice, speedup, factor, speedup >= factor);
+    probes.add(on, choice, speedup, factor, speedup >= factor);
     return speedup;
   }
 
-  /** The loss of an artifact that is written and opened again. */
-  private double judged(Choice choice) {
-    phases.end("search");
-    return loss((Measurement.Language) write(choice, List.of()).quality());
-  }
-
-  private double loss(Measurement.Language measured) {
-    return switch (objective().orElseThrow()) {
-      case ACCEPTANCE -> 1 - measured.ear();
-      case PERPLEXITY -> Math.log(measured.perplexity() / measured.referencePerplexity());
-      default -> measured.kl();
-    };
-  }
-
-  /** A loss as the goal has it. */
-  private double spoken(double loss) {
-    return switch (objective().orElseThrow()) {
-      case ACCEPTANCE -> 1 - loss;
-      case PERPLEXITY -> Math.exp(loss);
-      default -> loss;
-    };
-  }
-
-  private double probed(String on, Choice choice, double loss, double limit) {
-    probe(on, choice, spoken(loss), spoken(limit), loss <= limit);
+  private double probed(String on, Choice choice, double loss, Fidelity target) {
+    probes.add(
+        on, choice, target.spoken(loss), target.spoken(target.limit()), loss <= target.limit());
     return loss;
   }
 
-  private void probe(String on, Choice choice, double value, double limit, boolean met) {
-    probes.add(
-        new Probe(
-            on, choice.bytes(), choice.artifactBytes(), request.goal().kind(), value, limit, met));
-    messages.accept(
-        String.format(
-            Locale.ROOT,
-            "%,d bytes: %s %.6g (%s)",
-            choice.artifactBytes(),
-            request.goal().unit(),
-            value,
-            on));
+  /** The loss of an artifact that is written and opened again. */
+  private double judged(Choice choice, Fidelity target) {
+    phases.end("search");
+    return target.loss((Measurement.Language) write(choice, List.of()).quality());
   }
 
   /** The report of what was written last, with all that is known now. */
   private Report completed(Choice choice, List<Point> points) {
     var report = last.report().with(told(choice, points));
-    ReportFile.write(report, ReportFile.of(compression.artifact()));
+    PlannedRun.publish(report, compression.artifact());
     return report;
   }
 
@@ -379,7 +365,7 @@ public final class TargetedCompression implements AutoCloseable {
         choice,
         Optional.ofNullable(latency).map(Latency::units),
         points,
-        probes);
+        probes.all());
   }
 
   private List<Point> points(Budgets budgets) {

@@ -119,9 +119,9 @@ public record Goal(Budget budget, String unit, long scale) {
   }
 
   /** The one line where no choice of levels comes to it. */
-  LatheException unreachable(String database, double least, double most) {
+  UnreachableException unreachable(String database, double least, double most) {
     // Rounded inwards, so that what the line says can be had can be had.
-    return new LatheException(
+    return new UnreachableException(
         "%s cannot be reached: the levels of %s go from %s to %s"
             .formatted(
                 text(),

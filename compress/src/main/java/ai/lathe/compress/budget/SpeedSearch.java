@@ -1,5 +1,7 @@
 package ai.lathe.compress.budget;
 
+import ai.lathe.compress.allocation.Allocation;
+import java.util.HashSet;
 import java.util.function.LongFunction;
 import java.util.function.ToDoubleFunction;
 
@@ -45,13 +47,14 @@ public final class SpeedSearch {
   public Choice search(double factor) {
     long least = Chooser.cheapest(latency.units()).cost(latency.units());
     double correction = 1;
+    var tried = new HashSet<Allocation>();
     Choice best = null;
     double bestSpeed = 0;
     for (int round = 0; round < ROUNDS; round++) {
       double aim = factor * (1 + SLACK / 4) / correction;
       long budget = Math.max(least, (long) (latency.original() / aim) - latency.rest());
       var choice = within.apply(budget);
-      if (best != null && choice.allocation().equals(best.allocation())) {
+      if (!tried.add(choice.allocation())) {
         break;
       }
       double speed = measure.applyAsDouble(choice);
