@@ -182,19 +182,34 @@ final class MultipleChoice {
     /** Lowest bound of what was dropped for want of width. */
     private double dropped = Double.POSITIVE_INFINITY;
 
+    /** What each unit may still be, indices of its front. */
+    private final int[][] live;
+
     private final int[] order;
     private final Pairs[] seen;
 
     Course(Solution best, int width) {
       this.best = best;
       this.width = width;
+      live = live();
       order = order();
       seen = new Pairs[order.length + 1];
     }
 
     Solution run() {
+      double cost = 0;
+      double loss = 0;
+      for (int unit = 0; unit < live.length; unit++) {
+        if (live[unit].length == 1) {
+          cost += fronts[unit].costs()[live[unit][0]] - fronts[unit].costs()[0];
+          loss += fronts[unit].losses()[live[unit][0]];
+        }
+      }
       seen[0] = new Pairs(1);
-      seen[0].add(0, 0, 0, 0, 0);
+      seen[0].add(cost, loss, 0, 0, 0);
+      if (cost <= spare) {
+        complete(-1, 0, 0, spare - cost);
+      }
       for (int stage = 0; stage < order.length; stage++) {
         seen[stage + 1] = extend(stage);
         seen[stage].settle();
@@ -203,11 +218,50 @@ final class MultipleChoice {
     }
 
     /**
-     * Units of the widest range of costs first: the small ones at the end fill what is left of the
-     * capacity, which no bound foresees.
+     * Without options that no answer better than the best can have: with such an option the
+     * relaxation, at the price that a unit of cost has at its own optimum, loses more already. Of
+     * many units few have a choice left.
+     */
+    private int[][] live() {
+      var at = new int[fronts.length];
+      double left = spare;
+      double price = 0;
+      for (var step : steps) {
+        if (step.cost() > left) {
+          price = step.gain();
+          break;
+        }
+        left -= step.cost();
+        at[step.unit()] = step.to();
+      }
+      double limit = best.loss() - relaxed() + rounding();
+      double paid = price;
+      return IntStream.range(0, fronts.length)
+          .mapToObj(
+              unit -> {
+                var costs = fronts[unit].costs();
+                var losses = fronts[unit].losses();
+                int own = at[unit];
+                return IntStream.range(0, costs.length)
+                    .filter(
+                        option ->
+                            option == own
+                                || losses[option]
+                                        - losses[own]
+                                        + paid * (costs[option] - costs[own])
+                                    < limit)
+                    .toArray();
+              })
+          .toArray(int[][]::new);
+    }
+
+    /**
+     * Units that have a choice, those of the widest range of costs first: the small ones at the end
+     * fill what is left of the capacity, which no bound foresees.
      */
     private int[] order() {
       return IntStream.range(0, fronts.length)
+          .filter(unit -> live[unit].length > 1)
           .boxed()
           .sorted(
               Comparator.comparingDouble(
@@ -224,9 +278,10 @@ final class MultipleChoice {
       var front = fronts[order[stage]];
       var pairs = seen[stage];
       var rest = rest(stage + 1);
-      var reached = new Pairs[front.size()];
-      for (int option = 0; option < front.size(); option++) {
-        reached[option] = reached(pairs, front, option, rest, stage);
+      var options = live[order[stage]];
+      var reached = new Pairs[options.length];
+      for (int i = 0; i < options.length; i++) {
+        reached[i] = reached(pairs, front, options[i], rest, stage);
       }
       var merged = Pairs.merge(reached);
       if (merged.size > width) {
@@ -239,12 +294,15 @@ final class MultipleChoice {
       double cost = front.costs()[option] - front.costs()[0];
       double loss = front.losses()[option];
       var reached = new Pairs(pairs.size);
+      int whole = rest.costs.length - 1;
       for (int i = 0; i < pairs.size; i++) {
         double left = spare - pairs.costs[i] - cost;
         if (left < 0) {
           break;
         }
-        int whole = rest.whole(left);
+        while (rest.costs[whole] > left) {
+          whole--;
+        }
         double sum = pairs.losses[i] + loss;
         double bound = sum + rest.loss(left, whole);
         if (bound < best.loss() - rounding()) {
@@ -264,13 +322,18 @@ final class MultipleChoice {
 
     /** The answer that rounding the relaxation down gives. */
     private void complete(int stage, int parent, int option, double left) {
-      var at = new int[order.length];
-      at[order[stage]] = option;
+      var at = new int[fronts.length];
+      for (int unit = 0; unit < at.length; unit++) {
+        at[unit] = live[unit].length == 1 ? live[unit][0] : 0;
+      }
+      if (stage >= 0) {
+        at[order[stage]] = option;
+      }
       for (int s = stage, i = parent; s > 0; s--) {
         at[order[s - 1]] = seen[s].options[i];
         i = seen[s].parents[i];
       }
-      var later = new boolean[order.length];
+      var later = new boolean[fronts.length];
       for (int s = stage + 1; s < order.length; s++) {
         later[order[s]] = true;
       }
@@ -290,7 +353,7 @@ final class MultipleChoice {
     }
 
     private Rest rest(int from) {
-      var later = new boolean[order.length];
+      var later = new boolean[fronts.length];
       double least = 0;
       for (int s = from; s < order.length; s++) {
         later[order[s]] = true;
