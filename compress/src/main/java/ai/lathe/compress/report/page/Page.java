@@ -48,7 +48,12 @@ public record Page(
   /** The whole text. */
   public String html() {
     var charts = library();
-    var script = resource("page.js");
+    var script =
+        "\"use strict\";\n{\n"
+            + resource("axes.js")
+            + resource("figures.js")
+            + resource("page.js")
+            + "}\n";
     var figures = new LinkedHashMap<String, Object>();
     var body = new StringBuilder();
     var contents = new StringBuilder();
