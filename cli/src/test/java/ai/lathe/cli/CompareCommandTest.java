@@ -62,8 +62,11 @@ class CompareCommandTest {
     assertThat(more.err()).contains("W2A16 gptq").doesNotContain("W2A16 rtn");
     try (var left = Files.list(out)) {
       assertThat(left.map(file -> file.getFileName().toString()))
-          .containsExactlyInAnyOrder("comparison.json", "comparison.md", "measured.journal");
+          .containsExactlyInAnyOrder(
+              "comparison.json", "comparison.md", "report.html", "measured.journal");
     }
+    assertThat(Files.readString(out.resolve("report.html")))
+        .contains("<h1>4 ways of compressing measured; W4A16 by ", "data-figure=\"fidelity\"");
     assertThat(Files.readAllLines(out.resolve("comparison.md")))
         .contains("| scheme | rtn | gptq |")
         .anyMatch(line -> line.startsWith("| W2A16 | gptq | "));

@@ -32,8 +32,7 @@ public final class ComparisonPage {
                     report.samples(),
                     report.seed(),
                     Page.lastPart(report.evaluation())),
-            table(done, encoder).html(),
-            null));
+            table(done, encoder).html()));
     var refused = refused(report.rows());
     if (!refused.isEmpty()) {
       sections.add(
@@ -41,8 +40,7 @@ public final class ComparisonPage {
               "refused",
               "What does not go together",
               "These were asked for and cannot be done, each for the reason that stands beside it.",
-              refused.html(),
-              null));
+              refused.html()));
     }
     return new Page(
         report.version(),

@@ -3,7 +3,9 @@ package ai.lathe.compress.report;
 import ai.lathe.compress.allocation.Allocator;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.report.AllocationReport.Choice;
+import ai.lathe.compress.report.AllocationReport.Option;
 import ai.lathe.compress.report.AllocationReport.Point;
+import ai.lathe.compress.report.AllocationReport.Probe;
 import ai.lathe.compress.transform.Change;
 import ai.lathe.eval.Divergence;
 import ai.lathe.eval.Perplexity;
@@ -54,7 +56,9 @@ public final class SampleReports {
               layer.encoding(),
               layer.bytes(),
               layer.rows() * (long) layer.columns(),
-              List.of()));
+              List.of(
+                  new Option(
+                      level, layer.encoding(), layer.bytes(), 0, Map.of("kl", 0.001), null))));
     }
     var allocation =
         new AllocationReport(
@@ -67,8 +71,8 @@ public final class SampleReports {
             9_490_000,
             choices,
             List.of(
-                new Point("uniform W3A16", Point.Kind.UNIFORM, 8_000_000, 0.06, 0.93, null),
-                new Point("uniform W4A16", Point.Kind.UNIFORM, 11_000_000, 0.015, 0.97, null),
+                new Point("uniform W3A16", Point.Kind.UNIFORM, 8_000_000, 0.06, 0.93, 0.05),
+                new Point("uniform W4A16", Point.Kind.UNIFORM, 11_000_000, 0.015, 0.97, 0.0125),
                 new Point("3.9 bits", Point.Kind.TRIED, 10_250_000, 0.012, 0.98, null)),
             List.of(
                 new Allocator.Step(0, 1, 0.05),
@@ -78,7 +82,7 @@ public final class SampleReports {
             3.8,
             "levels",
             null,
-            List.of());
+            List.of(new Probe("held-out text", 9_000_000, 9_750_000, "kl", 0.02, 0.0125, false)));
     return of("mixture", language(0.0125, 0.985), layers, allocation);
   }
 

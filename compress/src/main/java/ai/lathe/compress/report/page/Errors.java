@@ -1,8 +1,10 @@
 package ai.lathe.compress.report.page;
 
+import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.page.LayerGrid.Cell;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
@@ -57,7 +59,7 @@ final class Errors {
             + " are layers to give more bits.",
         Section.chart(ID, "relative error of every layer; the table below holds them all")
             + table(run).folded(),
-        new Figure(grid.blocks(), series));
+        Map.of(ID, new Figure(grid.blocks(), series)));
   }
 
   private static Table table(Run run) {
@@ -117,8 +119,23 @@ final class Errors {
         "The share of output that compression lost, averaged over the layers of each block; shorter is"
             + " better, and each line up is a multiple of the one below.",
         Section.chart(ID, "mean relative error of every block; the table below holds them all")
+            + warning(runs)
             + table.folded(),
-        new Figure(List.copyOf(blocks), series));
+        Map.of(ID, new Figure(List.copyOf(blocks), series)));
+  }
+
+  /** Of outputs on calibration text, or of weights: two scales. */
+  private static String warning(List<Run> runs) {
+    var ways =
+        runs.stream()
+            .flatMap(run -> run.report().layers().stream())
+            .map(LayerReport::calibrated)
+            .distinct()
+            .count();
+    return ways < 2
+        ? ""
+        : "<p class=\"warning\">Some of these errors are of outputs on calibration text and some of"
+            + " weights alone: compare them within a run, not between runs.</p>\n";
   }
 
   /** The mean; null where there is none, and where it is 0, which a logarithm cannot show. */

@@ -23,13 +23,13 @@ final class Headline {
                         .formatted(
                             Numbers.rate(language.ear()),
                             Numbers.loss(language.kl()),
-                            run.text())));
+                            run.kindOfText())));
     run.embedding()
         .ifPresent(
             embedding ->
                 words.append(
                     ", embeddings with a cosine of %s on %s"
-                        .formatted(Numbers.rate(embedding.cosine()), run.text())));
+                        .formatted(Numbers.rate(embedding.cosine()), run.kindOfText())));
     return words.toString();
   }
 

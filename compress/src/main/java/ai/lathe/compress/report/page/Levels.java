@@ -55,8 +55,7 @@ final class Levels {
         "Stored bits per weight of every layer, scales and masks included, by block and role; a stronger"
             + " colour means more bits, and so more bytes. A mixture spends them where the model is most"
             + " easily hurt.",
-        html.toString(),
-        null);
+        html.toString());
   }
 
   private static Scale bits(List<Cell> cells) {

@@ -21,8 +21,7 @@ final class Making {
         part("Settings", runs, Making::settings)
             + part("Time and memory", runs, Making::effort)
             + part("Environment", runs, run -> run.report().environment())
-            + part("Fingerprint", runs, run -> run.report().fingerprint()),
-        null);
+            + part("Fingerprint", runs, run -> run.report().fingerprint()));
   }
 
   private static Map<String, Object> settings(Run run) {

@@ -33,7 +33,7 @@ public final class Numbers {
         : UNKNOWN;
   }
 
-  /** A divergence or an error: three digits, however small. */
+  /** A divergence or an error: three digits; two where it is tiny. */
   public static String loss(double loss) {
     if (!Double.isFinite(loss)) {
       return UNKNOWN;
@@ -43,7 +43,7 @@ public final class Numbers {
       return fixed(loss, 0);
     }
     return size < 1e-4
-        ? String.format(Locale.ROOT, "%.2e", loss)
+        ? String.format(Locale.ROOT, "%.1e", loss).replace("e-0", "e-")
         : fixed(loss, Math.max(0, 2 - (int) Math.floor(Math.log10(size))));
   }
 

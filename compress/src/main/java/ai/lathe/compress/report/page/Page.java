@@ -61,9 +61,7 @@ public record Page(
       body.append(section.html());
       contents.append(
           "<li><a href=\"#%s\">%s</a></li>".formatted(section.id(), Html.text(section.title())));
-      if (section.figure() != null) {
-        figures.put(section.id(), section.figure());
-      }
+      figures.putAll(section.figures());
     }
     return """
         <!doctype html>

@@ -4,6 +4,7 @@ import ai.lathe.compress.report.SizePart;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.function.ToLongFunction;
 
 /** What the bytes are spent on, before and after. */
@@ -62,7 +63,7 @@ final class Parts {
             + " where the next saving would have to come from.",
         Section.chart(ID, "bytes by part of the model; the table below holds them all")
             + table.folded(),
-        new Figure(names, List.copyOf(bars)));
+        Map.of(ID, new Figure(names, List.copyOf(bars))));
   }
 
   private static Figure.Bar bar(

@@ -3,6 +3,7 @@ package ai.lathe.compress.report.page;
 import ai.lathe.eval.PositionKl;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /** Divergence by how much context the models had. */
 final class Positions {
@@ -61,6 +62,6 @@ final class Positions {
             + " length of the text.",
         Section.chart(ID, "divergence by tokens of context; the table below holds every range")
             + table.folded(),
-        new Figure(series));
+        Map.of(ID, new Figure(series)));
   }
 }

@@ -22,8 +22,7 @@ final class Remarks {
         "A fallback is a layer that could not be given what was asked for and got the nearest thing"
             + " that it can have. A note is a decision that nobody asked for by name.",
         list("No fallbacks: every layer got what was asked for.", "fallback", fallbacks)
-            + list("No notes.", "note", notes),
-        null);
+            + list("No notes.", "note", notes));
   }
 
   /** All lines, each once, with the runs that have it where not all have. */

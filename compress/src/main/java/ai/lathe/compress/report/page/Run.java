@@ -57,9 +57,19 @@ record Run(String name, Report report) {
         .orElse(Double.NaN);
   }
 
-  /** The text that it was measured on, in a few words. */
+  /** The text that it was measured on: its file, where one was given. */
   String text() {
-    var evaluation = String.valueOf(report.settings().getOrDefault("evaluation", "held out"));
+    var evaluation = setting("evaluation");
     return evaluation.equals("held out") ? "held-out text" : Page.lastPart(evaluation);
+  }
+
+  /** Likewise, where it matters only whether calibration has seen it. */
+  String kindOfText() {
+    return setting("evaluation").equals(setting("calibration")) ? text() : "held-out text";
+  }
+
+  private String setting(String name) {
+    var value = report.settings().get(name);
+    return value == null ? "held out" : value.toString();
   }
 }

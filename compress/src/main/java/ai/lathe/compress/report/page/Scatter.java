@@ -3,6 +3,7 @@ package ai.lathe.compress.report.page;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Loss against size, with a line through those points that no other one beats in both.
@@ -85,6 +86,10 @@ public record Scatter(String measure, long originalBytes, List<Point> points, Li
         "%s against size of %d artifacts; the table below holds them all"
             .formatted(measure, points.size());
     return new Section(
-        ID, TITLE, CAPTION, Section.chart(ID, described) + below + table.folded(), this);
+        ID,
+        TITLE,
+        CAPTION,
+        Section.chart(ID, described) + below + table.folded(),
+        Map.of(ID, this));
   }
 }

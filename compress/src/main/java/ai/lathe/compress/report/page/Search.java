@@ -2,7 +2,9 @@ package ai.lathe.compress.report.page;
 
 import ai.lathe.compress.report.AllocationReport;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 
 /** How a search for levels went. */
 final class Search {
@@ -39,18 +41,34 @@ final class Search {
                     .toList()));
       }
     }
-    html.append(beside(chosen)).append(probes(chosen));
+    var predicted = Predicted.of(chosen, runs.size() > 1);
+    var tables = beside(chosen) + probes(chosen);
     if (series.isEmpty()) {
       return new Section(
           ID,
           TITLE,
-          "The levels were computed from the losses of single layers, not searched for on the model:"
-              + " there are no steps to draw.",
-          html.toString(),
-          null);
+          "The levels were computed from the losses of single layers, not searched for on the model.",
+          html + predicted.html() + tables,
+          predicted.figures());
     }
+    var figures = new LinkedHashMap<>(predicted.figures());
+    figures.put(ID, new Figure(series));
+    return new Section(
+        ID,
+        TITLE,
+        "Loss of the best choice so far by how many were measured; lower is better. A line that has"
+            + " gone flat says that searching longer would hardly help.",
+        Section.chart(ID, "loss by evaluated choices; the table below holds every step")
+            + html
+            + predicted.html()
+            + steps(chosen)
+            + tables,
+        figures);
+  }
+
+  private static String steps(List<Run> runs) {
     var table = new Table("steps of the search", List.of("run", "step", "evaluated", "loss"));
-    for (var run : chosen) {
+    for (var run : runs) {
       for (var step : run.report().allocation().history()) {
         table.row(
             List.of(
@@ -60,15 +78,7 @@ final class Search {
                 Numbers.loss(step.loss())));
       }
     }
-    return new Section(
-        ID,
-        TITLE,
-        "Loss of the best choice so far by how many were measured; lower is better. A line that has"
-            + " gone flat says that searching longer would hardly help.",
-        Section.chart(ID, "loss by evaluated choices; the table below holds every step")
-            + html
-            + table.folded(),
-        new Figure(series));
+    return table.folded();
   }
 
   /** What other choices would have come to. */
@@ -134,12 +144,14 @@ final class Search {
                   Numbers.fixed(100.0 * allocation.bytes() / allocation.budgetBytes(), 2) + " %"));
     }
     if (allocation.measure() != null) {
-      words.append(". Loss by ").append(allocation.measure());
+      words.append(". Loss by ").append(allocation.measure().toLowerCase(Locale.ROOT));
       words.append(": ").append(Numbers.loss(allocation.loss()));
       if (allocation.bound() != null) {
-        words
-            .append(", and no choice within the budget is below ")
-            .append(Numbers.loss(allocation.bound()));
+        boolean least = allocation.loss() <= allocation.bound() * (1 + 1e-9);
+        words.append(
+            least
+                ? ", the least that there is within the budget"
+                : ", and none within the budget is below " + Numbers.loss(allocation.bound()));
       }
     }
     return words.append('.').toString();

@@ -1,18 +1,26 @@
 package ai.lathe.compress.report.page;
 
+import java.util.Map;
+
 /**
  * One part of a page.
  *
- * @param id of its heading and of what its script draws
+ * @param id of its heading
  * @param caption what it shows and what is good, in plain words
  * @param body HTML
- * @param figure what the script draws, as JSON takes it; null where nothing is drawn
+ * @param figures what the script draws, by the id of its place, as JSON takes it
  */
-public record Section(String id, String title, String caption, String body, Object figure) {
+public record Section(
+    String id, String title, String caption, String body, Map<String, Object> figures) {
+
+  /** Text and tables. */
+  public Section(String id, String title, String caption, String body) {
+    this(id, title, caption, body, Map.of());
+  }
 
   /** A part whose numbers the report does not hold. */
   static Section missing(String id, String title, String why) {
-    return new Section(id, title, "", "<p class=\"missing\">" + Html.text(why) + "</p>\n", null);
+    return new Section(id, title, "", "<p class=\"missing\">" + Html.text(why) + "</p>\n");
   }
 
   /**

@@ -81,6 +81,7 @@ public final class Table {
   }
 
   private static boolean isNumber(String cell) {
-    return cell.equals("–") || cell.matches("[-+−]?[0-9][0-9,.eE+-]*( ?([kMGT]?B|s|%|×|nats))?");
+    return cell.equals("–")
+        || cell.matches("[-+]?[0-9][0-9,.eE+-]*( ?([kMGT]?B|s|%|×|(h|min) [0-9]+ (min|s)))?");
   }
 }

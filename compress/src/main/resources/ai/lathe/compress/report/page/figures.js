@@ -93,6 +93,9 @@ draw.fidelity = (element, figure) => {
   return option;
 };
 
+// The same picture of losses that were added up.
+draw.predicted = draw.fidelity;
+
 draw.errors = (element, figure) => {
   const few = narrow(element);
   const names = figure.series.map((series) => series.name);
@@ -216,7 +219,7 @@ draw.parts = (element, figure) => {
   const most = Math.max(...totals);
   element.style.height = 110 + figure.bars.length * (few ? 58 : 46) + "px";
   option.legend.type = few ? "plain" : "scroll";
-  option.grid = { left: 8, right: few ? 64 : 80, top: few ? 84 : 40, bottom: 28, containLabel: true };
+  option.grid = { left: 16, right: few ? 64 : 80, top: few ? 84 : 40, bottom: 28, containLabel: true };
   if (few) element.style.height = 150 + figure.bars.length * 58 + "px";
   option.yAxis = categoryAxis("", figure.bars.map((bar) => bar.name), { inverse: true });
   option.yAxis.axisLabel = {

@@ -1,6 +1,7 @@
 package ai.lathe.compress.report.page;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.report.Report;
 import ai.lathe.compress.report.ReportFile;
@@ -46,11 +47,17 @@ class ReportPageTest {
 
     var fidelity = figures.get("fidelity");
     assertThat(fidelity.get("original_bytes").asLong()).isEqualTo(40_000_000);
-    assertThat(fidelity.get("points")).hasSize(4);
+    assertThat(fidelity.get("points")).hasSize(5);
     assertThat(fidelity.get("points").get(0).get("loss").asDouble()).isEqualTo(0.0125);
     assertThat(fidelity.get("points").get(0).get("bytes").asLong()).isEqualTo(10_000_000);
-    // 8 MB at 0.06, 10 MB at 0.0125, 10.25 MB at 0.012; 11 MB at 0.015 is beaten.
-    assertThat(fidelity.get("front").toString()).isEqualTo("[1,0,3]");
+    // 8 MB at 0.06, 9.75 MB at 0.02, 10 MB at 0.0125, 10.25 MB at 0.012; 11 MB at 0.015 is beaten.
+    assertThat(fidelity.get("front").toString()).isEqualTo("[1,4,0,3]");
+
+    // 21 layers at 0.001 each.
+    var predicted = figures.get("predicted").get("points");
+    assertThat(predicted).hasSize(3);
+    assertThat(predicted.get(0).get("loss").asDouble()).isCloseTo(0.021, within(1e-12));
+    assertThat(predicted.get(2).get("loss").asDouble()).isEqualTo(0.0125);
 
     var errors = figures.get("errors");
     assertThat(errors.get("blocks").toString()).isEqualTo("[0,1,2]");
