@@ -4,6 +4,7 @@ import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Sparse;
 import java.lang.foreign.Arena;
 
 /**
@@ -25,6 +26,13 @@ public interface KernelProvider {
    * @param arena of what is copied
    */
   PackedMatrix prepare(LinearWeight weight, Arena arena);
+
+  /**
+   * A sparse weight.
+   *
+   * @param dense prepares it where it is executed with its zeros
+   */
+  PackedMatrix prepareSparse(Sparse weight, Arena arena, KernelProvider dense);
 
   /**
    * A weight that is another factor than the last of a product: where it is of low rank, it has

@@ -20,6 +20,7 @@ import ai.lathe.runtime.kernel.memory.Pages;
 import ai.lathe.runtime.kernel.sparse.Executed;
 import ai.lathe.runtime.kernel.sparse.SparseChoice;
 import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
+import ai.lathe.runtime.kernel.sparse.SparseForm;
 import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.runtime.kernel.sparse.SparseStripes;
 import ai.lathe.runtime.kernel.sparse.UnitStripes;
@@ -39,6 +40,7 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * Computes by machine code that it writes, and tests before use: products of integer weights of
@@ -164,7 +166,7 @@ public final class EmittedProvider implements KernelProvider {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
     if (weight instanceof Sparse sparse) {
-      return sparse(sparse, arena);
+      return prepareSparse(sparse, arena, this);
     }
     if (weight instanceof Dense(Tensor tensor) && FloatLoads.reads(tensor.dtype())) {
       return dense(outsideHeap(tensor, arena), arena);
@@ -239,27 +241,29 @@ public final class EmittedProvider implements KernelProvider {
     return weight instanceof Dense ? beside.prepareFactor(weight, arena) : prepare(weight, arena);
   }
 
-  private PackedMatrix sparse(Sparse weight, Arena arena) {
+  @Override
+  public PackedMatrix prepareSparse(Sparse weight, Arena arena, KernelProvider dense) {
     var layout = SparsePacking.layout(weight);
     if (layout.isEmpty()) {
-      return beside.prepare(weight, arena);
+      return beside.prepareSparse(weight, arena, dense);
     }
-    var zeros = SparsePacking.inUnits(weight) ? Zeros.BLOCKS : Zeros.MASKED;
+    var form = SparsePacking.form(weight);
+    var zeros = form.kind() == SparseForm.Kind.BLOCKS ? Zeros.BLOCKS : Zeros.MASKED;
     var verdict =
         unmasked
             .filter(_ -> zeros == Zeros.MASKED)
-            .map(why -> new Verdict(false, why))
-            .orElseGet(() -> choice.verdict(name(), weight, SparsePacking.form(weight)));
+            .map(Verdict::dense)
+            .orElseGet(() -> choice.verdict(name(), weight, form));
+    Supplier<PackedMatrix> all = () -> dense.prepare(weight.dense(), arena);
     if (!verdict.sparse()) {
-      var dense = prepare(weight.dense(), arena);
-      return Executed.dense(dense, weight.encoding().label(), verdict.why());
+      return Executed.dense(all.get(), weight.encoding().label(), verdict.why());
     }
     var written = kernels.computeIfAbsent(new Form(layout.get(), zeros), this::writeOrWarn);
     if (written.isEmpty()) {
-      return beside.prepare(weight, arena);
+      return beside.prepareSparse(weight, arena, dense);
     }
     var stripes = SparsePacking.pack(weight, arena);
-    return Executed.sparse(matrix(weight, stripes, null, written.get()), verdict.why());
+    return Executed.sparse(matrix(weight, stripes, null, written.get()), verdict, all);
   }
 
   /** With inputs as the weight says; where these are no integers, it changes them before. */

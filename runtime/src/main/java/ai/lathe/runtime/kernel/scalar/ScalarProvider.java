@@ -26,6 +26,7 @@ import java.nio.IntBuffer;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /** Computes in plain Java. */
 public final class ScalarProvider implements KernelProvider {
@@ -67,7 +68,7 @@ public final class ScalarProvider implements KernelProvider {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
     if (weight instanceof Sparse sparse) {
-      return sparse(sparse, arena);
+      return prepareSparse(sparse, arena, this);
     }
     var composite = Composites.of(this, weight, arena);
     if (composite.isPresent()) {
@@ -83,18 +84,19 @@ public final class ScalarProvider implements KernelProvider {
     return matrix(weight, stripes.order(), rule -> new ScalarStripes(stripes, rule, kind(rule)));
   }
 
-  private PackedMatrix sparse(Sparse weight, Arena arena) {
+  @Override
+  public PackedMatrix prepareSparse(Sparse weight, Arena arena, KernelProvider dense) {
     var verdict =
         SparsePacking.layout(weight).isPresent()
             ? choice.verdict(name(), weight, SparsePacking.form(weight))
-            : new Verdict(false, "there is no kernel for " + weight.encoding().values().label());
+            : Verdict.dense("there is no kernel for " + weight.encoding().values().label());
+    Supplier<PackedMatrix> all = () -> dense.prepare(weight.dense(), arena);
     if (!verdict.sparse()) {
-      var dense = prepare(weight.dense(), arena);
-      return Executed.dense(dense, weight.encoding().label(), verdict.why());
+      return Executed.dense(all.get(), weight.encoding().label(), verdict.why());
     }
     var stripes = SparsePacking.pack(weight, arena);
     return Executed.sparse(
-        matrix(weight, null, rule -> new ScalarSparse(stripes, rule, kind(rule))), verdict.why());
+        matrix(weight, null, rule -> new ScalarSparse(stripes, rule, kind(rule))), verdict, all);
   }
 
   /** With inputs as the weight says; where these are no integers, it changes them before. */

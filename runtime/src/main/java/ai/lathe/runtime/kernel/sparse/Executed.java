@@ -2,7 +2,9 @@ package ai.lathe.runtime.kernel.sparse;
 
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.PackedMatrix;
+import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
 
 /**
  * A sparse weight in the way that was chosen for it, which its label tells.
@@ -23,9 +25,15 @@ public record Executed(PackedMatrix inner, String label) implements PackedMatrix
         inner, "%s, executed dense because %s: %s".formatted(stored, why, inner.label()));
   }
 
-  /** Without its zeros. */
-  public static PackedMatrix sparse(PackedMatrix inner, String why) {
-    return new Executed(inner, "%s; sparse because %s".formatted(inner.label(), why));
+  /**
+   * Without its zeros, at least for one token.
+   *
+   * @param dense makes the same weight with them; called where the verdict wants it too
+   */
+  public static PackedMatrix sparse(
+      PackedMatrix inner, Verdict verdict, Supplier<PackedMatrix> dense) {
+    var chosen = verdict.heldTwice() ? new ByTokens(inner, dense.get(), verdict.most()) : inner;
+    return new Executed(chosen, "%s; sparse because %s".formatted(chosen.label(), verdict.why()));
   }
 
   @Override

@@ -7,16 +7,33 @@ import ai.lathe.tensor.Sparse;
 public interface SparseChoice {
 
   /** Without, wherever there is a kernel: to measure and to test these. */
-  SparseChoice ALWAYS = (_, _, _) -> new Verdict(true, "that was asked for");
+  SparseChoice ALWAYS = (_, _, _) -> Verdict.sparse(Integer.MAX_VALUE, "that was asked for");
 
   /** By {@link SparseCosts}. */
-  SparseChoice MEASURED = SparseCosts::verdict;
+  SparseChoice MEASURED = new SparseCosts(FreeMemory::holds)::verdict;
 
   /**
-   * @param sparse whether without its zeros
+   * @param sparse whether without its zeros, for one token
+   * @param most tokens for which likewise
    * @param why half a sentence
    */
-  record Verdict(boolean sparse, String why) {}
+  record Verdict(boolean sparse, int most, String why) {
+
+    /** With its zeros. */
+    public static Verdict dense(String why) {
+      return new Verdict(false, 0, why);
+    }
+
+    /** Without its zeros, up to so many tokens. */
+    public static Verdict sparse(int most, String why) {
+      return new Verdict(true, most, why);
+    }
+
+    /** Whether the weight is held without its zeros, and with them for more tokens. */
+    boolean heldTwice() {
+      return sparse && most < Integer.MAX_VALUE;
+    }
+  }
 
   /**
    * @param provider {@code scalar}, {@code vector} or {@code emitted}

@@ -94,6 +94,10 @@ final class FloatMatrix implements PackedMatrix {
       decoded(input, from, to, out, at, stride);
       return;
     }
+    if (input.tokens() == 1) {
+      rows.multiply(from, to, input.values(), 0, out, at);
+      return;
+    }
     long reread = REREAD * (long) rows.rows() / Math.max(1, rows.bytes());
     int step = (int) Math.clamp(reread, 1, Integer.MAX_VALUE / 8) * 4;
     for (int first = from, last; first < to; first = last) {

@@ -144,27 +144,32 @@ final class MaskedFloatRows implements FloatRows {
     // What is behind the last block, of two rows.
     var tail = scratch.rows(2 * BLOCK);
     long first = xAt * Float.BYTES;
-    for (int row = from; row < to; row += 2) {
-      // At the end the last row is computed again and not kept.
-      int other = Math.min(row + 1, to - 1);
-      if (rest > 0) {
-        rows.decode(row, end, columns(), tail, 0);
-        rows.decode(other, end, columns(), tail, BLOCK);
+    for (int part = from; part < to; part += PART) {
+      int last = Math.min(part + PART, to) - 1;
+      int half = (last - part) / 2 + 1;
+      // Two rows half a part from each other: so each of both streams from memory goes on and on.
+      for (int row = part; row < part + half; row++) {
+        // At the end the last row is computed again and not kept.
+        int other = Math.min(row + half, last);
+        if (rest > 0) {
+          rows.decode(row, end, columns(), tail, 0);
+          rows.decode(other, end, columns(), tail, BLOCK);
+        }
+        if (rows.type() == DType.F32) {
+          floats(row, other, end, tail, x, first, lanes);
+        } else {
+          halves(row, other, end, tail, x, first, lanes);
+        }
+        float a = Lanes.sum(lanes, 0);
+        float b = Lanes.sum(lanes, LANES);
+        for (int k = rest / LANES * LANES; k < rest; k++) {
+          float v = x.get(JAVA_FLOAT_UNALIGNED, first + 4L * (end + k));
+          a = Math.fma(tail[k], v, a);
+          b = Math.fma(tail[BLOCK + k], v, b);
+        }
+        out.set(JAVA_FLOAT_UNALIGNED, (at + row) * Float.BYTES, a);
+        out.set(JAVA_FLOAT_UNALIGNED, (at + other) * Float.BYTES, b);
       }
-      if (rows.type() == DType.F32) {
-        floats(row, other, end, tail, x, first, lanes);
-      } else {
-        halves(row, other, end, tail, x, first, lanes);
-      }
-      float a = Lanes.sum(lanes, 0);
-      float b = Lanes.sum(lanes, LANES);
-      for (int k = rest / LANES * LANES; k < rest; k++) {
-        float v = x.get(JAVA_FLOAT_UNALIGNED, first + 4L * (end + k));
-        a = Math.fma(tail[k], v, a);
-        b = Math.fma(tail[BLOCK + k], v, b);
-      }
-      out.set(JAVA_FLOAT_UNALIGNED, (at + row) * Float.BYTES, a);
-      out.set(JAVA_FLOAT_UNALIGNED, (at + other) * Float.BYTES, b);
     }
   }
 

@@ -25,6 +25,7 @@ import java.nio.IntBuffer;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import jdk.incubator.vector.FloatVector;
 
 /** Computes on the vector unit; needs {@code --add-modules jdk.incubator.vector}. */
@@ -66,7 +67,7 @@ public final class VectorProvider implements KernelProvider {
       return changes.rotated(rotated, prepare(rotated.inner(), arena));
     }
     if (weight instanceof Sparse sparse) {
-      return sparse(sparse, arena);
+      return prepareSparse(sparse, arena, this);
     }
     var composite = Composites.of(this, weight, arena);
     if (composite.isPresent()) {
@@ -82,23 +83,24 @@ public final class VectorProvider implements KernelProvider {
     return matrix(weight, stripes.order(), rule -> new VectorStripes(stripes, rule, kind(rule)));
   }
 
-  private PackedMatrix sparse(Sparse weight, Arena arena) {
+  @Override
+  public PackedMatrix prepareSparse(Sparse weight, Arena arena, KernelProvider dense) {
     var form = SparseMatrices.form(weight);
     var verdict =
         SparseMatrices.refusal(weight)
-            .map(why -> new Verdict(false, why))
+            .map(why -> Verdict.dense(why))
             .orElseGet(() -> choice.verdict(name(), weight, form));
+    Supplier<PackedMatrix> all = () -> dense.prepare(weight.dense(), arena);
     if (!verdict.sparse()) {
-      var dense = prepare(weight.dense(), arena);
-      return Executed.dense(dense, weight.encoding().label(), verdict.why());
+      return Executed.dense(all.get(), weight.encoding().label(), verdict.why());
     }
     if (weight.values() instanceof Sparse.Values.Floats) {
       var floats = SparseMatrices.floats(weight, form, arena);
-      return Executed.sparse(floats, verdict.why());
+      return Executed.sparse(floats, verdict, all);
     }
     var stripes = SparsePacking.pack(weight, arena);
     return Executed.sparse(
-        matrix(weight, null, rule -> new VectorSparse(stripes, rule, kind(rule))), verdict.why());
+        matrix(weight, null, rule -> new VectorSparse(stripes, rule, kind(rule))), verdict, all);
   }
 
   /** With inputs as the weight says; where these are no integers, it changes them before. */

@@ -196,7 +196,7 @@ class SparseStripesTest {
     assertThat(new ScalarProvider().prepare(weight, ARENA).label())
         .contains("executed dense because plain Java gains nothing by leaving out zeros");
     for (var name : List.of("vector", "emitted")) {
-      var verdict = SparseChoice.MEASURED.verdict(name, weight, SparsePacking.form(weight));
+      var verdict = new SparseCosts(_ -> true).verdict(name, weight, SparsePacking.form(weight));
       assertThat(verdict.sparse()).isFalse();
       assertThat(verdict.why()).isEqualTo("so small a weight stays in a cache");
       assertThat(large(name, 8, 0.75).sparse()).isTrue();
@@ -208,13 +208,53 @@ class SparseStripesTest {
     assertThat(large("vector", 4, 0.75).sparse()).isFalse();
   }
 
+  /** What is slower for many tokens is held with its zeros too, where there is memory for it. */
+  @Test
+  void theChoiceIsOfTheNumberOfTokens() {
+    var weight = Weights.groups(8, 0, true, Activations.NONE, DType.F16, 1024, 1024, new Random());
+    var mask = mask(1024, 1024, (i, j) -> (i + j) % 4 / 3);
+    var sparse = Sparse.of(weight, mask, Pattern.UNSTRUCTURED);
+    var form = SparsePacking.form(sparse);
+    var asked = new long[1];
+    var roomy =
+        new SparseCosts(
+            bytes -> {
+              asked[0] = bytes;
+              return true;
+            });
+    var verdict = roomy.verdict("emitted", sparse, form);
+    assertThat(verdict.sparse()).isTrue();
+    assertThat(verdict.most()).isEqualTo(1);
+    assertThat(asked[0]).isEqualTo(weight.encoding().bytes(1024, 1024));
+    var tight = new SparseCosts(_ -> false).verdict("emitted", sparse, form);
+    assertThat(tight.most()).isEqualTo(Integer.MAX_VALUE);
+    assertThat(tight.why())
+        .endsWith("for one token; there is no memory to hold it with its zeros too, for more");
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void aWeightHeldTwiceComputesTheSame(String name) {
+    assumeRuns(name);
+    var provider = Providers.choose(name, (_, _, _) -> SparseChoice.Verdict.sparse(2, "of a test"));
+    for (var kind :
+        List.of(groups(8, 0, Activations.INT8_TOKEN), groups(8, 32, Activations.NONE))) {
+      var weight = some("half", 0.5, kind).weight();
+      var actual = provider.prepare(weight, ARENA);
+      assertThat(actual.label())
+          .containsPattern(
+              "by a mask.*; with more than 2 tokens 8 bits.*; sparse because of a test");
+      same(actual, SCALAR.prepare(weight.dense(), ARENA), 1, 1, 2, 3, 8, 30);
+    }
+  }
+
   private static SparseChoice.Verdict large(String provider, int bits, double sparsity) {
     var weight =
         Weights.groups(bits, 0, true, Activations.NONE, DType.F16, 1024, 1024, new Random());
     int kept = (int) (100 * (1 - sparsity));
     var mask = mask(1024, 1024, (i, j) -> (1024 * i + j) % 100 < kept ? 1 : 0);
     var sparse = Sparse.of(weight, mask, Pattern.UNSTRUCTURED);
-    return SparseChoice.MEASURED.verdict(provider, sparse, SparsePacking.form(sparse));
+    return new SparseCosts(_ -> true).verdict(provider, sparse, SparsePacking.form(sparse));
   }
 
   /** What is stored of a weight is counted: masks, sides and codes that are there. */

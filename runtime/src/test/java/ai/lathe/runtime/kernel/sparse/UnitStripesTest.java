@@ -162,7 +162,7 @@ class UnitStripesTest {
   @Test
   void theChoiceIsThatOfTheTable() {
     var weight = sparse(1024, 1024, 16, 4, (i, j) -> (i + j) % 5 / 4);
-    var verdict = SparseChoice.MEASURED.verdict("emitted", weight, SparsePacking.form(weight));
+    var verdict = new SparseCosts(_ -> true).verdict("emitted", weight, SparsePacking.form(weight));
     assertThat(verdict.sparse()).isTrue();
     assertThat(verdict.why()).matches("with 80 % zeros it is [3-5]\\.\\d times as fast as dense");
     assertThat(

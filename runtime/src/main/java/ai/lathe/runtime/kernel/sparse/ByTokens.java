@@ -1,0 +1,56 @@
+package ai.lathe.runtime.kernel.sparse;
+
+import ai.lathe.runtime.kernel.Input;
+import ai.lathe.runtime.kernel.PackedMatrix;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A weight that is held twice, because it is faster without its zeros for few tokens and with them
+ * for many.
+ *
+ * @param most tokens for which {@code few} computes
+ */
+record ByTokens(PackedMatrix few, PackedMatrix many, int most) implements PackedMatrix {
+
+  private PackedMatrix of(Input input) {
+    return input.tokens() <= most ? few : many;
+  }
+
+  @Override
+  public int rows() {
+    return few.rows();
+  }
+
+  @Override
+  public int columns() {
+    return few.columns();
+  }
+
+  /** Both are powers of two, or one has no stripes. */
+  @Override
+  public int stripe() {
+    return Math.max(few.stripe(), many.stripe());
+  }
+
+  /** Of a token. */
+  @Override
+  public long bytes() {
+    return few.bytes();
+  }
+
+  @Override
+  public String label() {
+    return "%s; with more than %d token%s %s"
+        .formatted(few.label(), most, most == 1 ? "" : "s", many.label());
+  }
+
+  @Override
+  public void prepare(Input input) {
+    of(input).prepare(input);
+  }
+
+  @Override
+  public void multiply(Input input, int from, int to, MemorySegment out, long at, long stride) {
+    of(input).multiply(input, from, to, out, at, stride);
+  }
+}
