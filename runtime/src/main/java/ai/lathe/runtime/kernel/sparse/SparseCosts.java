@@ -93,10 +93,10 @@ final class SparseCosts {
 
   private static final List<Cost> COSTS =
       List.of(
-          new Cost("vector", Values.BYTES, 0.25, 1.9, 0.9, 1.0),
-          new Cost("vector", Values.BYTES, 0.5, 1.4, 0.9, 1.0),
-          new Cost("vector", Values.GROUPS, 0.25, 1.9, 1.1, 1.0),
-          new Cost("vector", Values.GROUPS, 0.5, 1.4, 1.1, 1.0),
+          new Cost("vector", Values.BYTES, 0.25, 1.6, 0.9, 1.0),
+          new Cost("vector", Values.BYTES, 0.5, 1.15, 0.9, 1.0),
+          new Cost("vector", Values.GROUPS, 0.25, 1.6, 1.1, 1.0),
+          new Cost("vector", Values.GROUPS, 0.5, 1.15, 1.1, 1.0),
           new Cost("emitted", Values.BYTES, 0.25, 2.2, 0.9, 0.96),
           new Cost("emitted", Values.BYTES, 0.5, 1.4, 0.9, 0.96),
           new Cost("emitted", Values.GROUPS, 0.25, 2.2, 0.8, 1.0),

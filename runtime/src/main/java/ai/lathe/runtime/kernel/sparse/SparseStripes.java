@@ -46,7 +46,7 @@ public record SparseStripes(
   public static final int ALIGNMENT = 64;
 
   /** A vector is read from where its bytes begin, however few they are. */
-  public static final int SLACK = 64;
+  static final int SLACK = 64;
 
   private static final int VECTOR = 64;
 

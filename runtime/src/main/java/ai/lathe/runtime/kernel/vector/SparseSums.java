@@ -43,256 +43,185 @@ final class SparseSums {
   private SparseSums() {}
 
   /**
-   * Sums over all columns, of two stripes: so the processor waits for the memory of both at once.
+   * Sums over all columns.
    *
-   * @param first a stripe, and {@code second} another one, or the same
+   * @param at of the stripe
+   * @param values from there to its codes
    * @param pairs of the inputs, from {@code x}: see {@link CodeSums}
-   * @param totals {@code [2][16 rows]}
+   * @param totals {@code [16 rows]} from {@code to}
    */
   static void total(
-      MaskedStripe first, MaskedStripe second, int units, int[] pairs, int x, int[] totals) {
+      MemorySegment codes,
+      long at,
+      long values,
+      int units,
+      int[] pairs,
+      int x,
+      int[] totals,
+      int to) {
     int steps = units * SparseStripes.QUADS / 2;
-    var headsA = first.heads();
-    var keptA = first.kept();
-    var headsB = second.heads();
-    var keptB = second.kept();
+    // With slices, positions are ints.
+    var masks = codes.asSlice(at, values);
+    var kept = codes.asSlice(at + values, room(codes, at + values, units));
     var bias = IntVector.broadcast(INTS, BIAS).reinterpretAsShorts();
-    var allA = IntVector.zero(INTS);
-    var highA = IntVector.zero(INTS);
-    var allB = IntVector.zero(INTS);
-    var highB = IntVector.zero(INTS);
-    int a = 0;
-    int b = 0;
+    var all = IntVector.zero(INTS);
+    var high = IntVector.zero(INTS);
+    int next = 0;
     for (int m = 0; m < steps; m++) {
+      long first = masks.get(JAVA_LONG_UNALIGNED, 16L * m);
+      var v =
+          ByteVector.fromMemorySegment(BYTES, kept, next, ORDER)
+              .expand(VectorMask.fromLong(BYTES, first));
+      next += Long.bitCount(first);
       // A shift of ints is one instruction, of shorts two; what it leaves in the lower half of the
       // upper short is shifted out after it.
-      var even = IntVector.broadcast(INTS, pairs[x + 4 * m]).reinterpretAsShorts();
-      var odd = IntVector.broadcast(INTS, pairs[x + 4 * m + 2]).reinterpretAsShorts();
-      long firstA = headsA.get(JAVA_LONG_UNALIGNED, 16L * m);
-      var vA =
-          ByteVector.fromMemorySegment(BYTES, keptA, a, ORDER)
-              .expand(VectorMask.fromLong(BYTES, firstA));
-      a += Long.bitCount(firstA);
-      var sumVA =
-          vA.reinterpretAsInts()
+      var q =
+          v.reinterpretAsInts()
               .lanewise(LSHL, 8)
               .reinterpretAsShorts()
               .lanewise(ASHR, 8)
-              .mul(even)
+              .mul(IntVector.broadcast(INTS, pairs[x + 4 * m]).reinterpretAsShorts())
               .add(bias)
-              .add(vA.reinterpretAsShorts().lanewise(ASHR, 8).mul(odd))
+              .add(
+                  v.reinterpretAsShorts()
+                      .lanewise(ASHR, 8)
+                      .mul(IntVector.broadcast(INTS, pairs[x + 4 * m + 2]).reinterpretAsShorts()))
               .reinterpretAsInts();
-      allA = allA.add(sumVA);
-      highA = highA.add(sumVA.lanewise(ASHR, 16));
-      long firstB = headsB.get(JAVA_LONG_UNALIGNED, 16L * m);
-      var vB =
-          ByteVector.fromMemorySegment(BYTES, keptB, b, ORDER)
-              .expand(VectorMask.fromLong(BYTES, firstB));
-      b += Long.bitCount(firstB);
-      var sumVB =
-          vB.reinterpretAsInts()
+      all = all.add(q);
+      high = high.add(q.lanewise(ASHR, 16));
+      long second = masks.get(JAVA_LONG_UNALIGNED, 16L * m + 8);
+      var w =
+          ByteVector.fromMemorySegment(BYTES, kept, next, ORDER)
+              .expand(VectorMask.fromLong(BYTES, second));
+      next += Long.bitCount(second);
+      var r =
+          w.reinterpretAsInts()
               .lanewise(LSHL, 8)
               .reinterpretAsShorts()
               .lanewise(ASHR, 8)
-              .mul(even)
+              .mul(IntVector.broadcast(INTS, pairs[x + 4 * m + 1]).reinterpretAsShorts())
               .add(bias)
-              .add(vB.reinterpretAsShorts().lanewise(ASHR, 8).mul(odd))
+              .add(
+                  w.reinterpretAsShorts()
+                      .lanewise(ASHR, 8)
+                      .mul(IntVector.broadcast(INTS, pairs[x + 4 * m + 3]).reinterpretAsShorts()))
               .reinterpretAsInts();
-      allB = allB.add(sumVB);
-      highB = highB.add(sumVB.lanewise(ASHR, 16));
-      var nextEven = IntVector.broadcast(INTS, pairs[x + 4 * m + 1]).reinterpretAsShorts();
-      var nextOdd = IntVector.broadcast(INTS, pairs[x + 4 * m + 3]).reinterpretAsShorts();
-      long secondA = headsA.get(JAVA_LONG_UNALIGNED, 16L * m + 8);
-      var wA =
-          ByteVector.fromMemorySegment(BYTES, keptA, a, ORDER)
-              .expand(VectorMask.fromLong(BYTES, secondA));
-      a += Long.bitCount(secondA);
-      var sumWA =
-          wA.reinterpretAsInts()
-              .lanewise(LSHL, 8)
-              .reinterpretAsShorts()
-              .lanewise(ASHR, 8)
-              .mul(nextEven)
-              .add(bias)
-              .add(wA.reinterpretAsShorts().lanewise(ASHR, 8).mul(nextOdd))
-              .reinterpretAsInts();
-      allA = allA.add(sumWA);
-      highA = highA.add(sumWA.lanewise(ASHR, 16));
-      long secondB = headsB.get(JAVA_LONG_UNALIGNED, 16L * m + 8);
-      var wB =
-          ByteVector.fromMemorySegment(BYTES, keptB, b, ORDER)
-              .expand(VectorMask.fromLong(BYTES, secondB));
-      b += Long.bitCount(secondB);
-      var sumWB =
-          wB.reinterpretAsInts()
-              .lanewise(LSHL, 8)
-              .reinterpretAsShorts()
-              .lanewise(ASHR, 8)
-              .mul(nextEven)
-              .add(bias)
-              .add(wB.reinterpretAsShorts().lanewise(ASHR, 8).mul(nextOdd))
-              .reinterpretAsInts();
-      allB = allB.add(sumWB);
-      highB = highB.add(sumWB.lanewise(ASHR, 16));
+      all = all.add(r);
+      high = high.add(r.lanewise(ASHR, 16));
     }
-    int biases = BIASES * 2 * steps;
-    allA.sub(highA.lanewise(LSHL, 16)).add(highA).sub(biases).intoArray(totals, 0);
-    allB.sub(highB.lanewise(LSHL, 16)).add(highB).sub(biases).intoArray(totals, INTS.length());
+    all.sub(high.lanewise(LSHL, 16)).add(high).sub(BIASES * 2 * steps).intoArray(totals, to);
+  }
+
+  /** Bytes from a stripe's codes on that may be read: no more than its dense codes would be. */
+  private static long room(MemorySegment codes, long at, int units) {
+    return Math.min(codes.byteSize() - at, (units * SparseStripes.QUADS + 1L) * VECTOR);
   }
 
   /**
-   * {@code y = fma(I, s * a, y)} for each group in turn, of two stripes.
+   * {@code y = fma(I, s * a, y)} for each group in turn.
    *
-   * @param first a stripe, and {@code second} another one, or the same
-   * @param sides from a stripe to its sides
+   * @param sides from the stripe to its sides
    * @param halves whether groups have 16 columns instead of 32
-   * @param inputs scales of the input's blocks from {@code inputsAt}
-   * @param y {@code [2][16 rows]}
+   * @param a scales of the input's blocks from {@code aAt}
+   * @param y {@code [16 rows]} from {@code to}
    */
   static void groups(
-      MaskedStripe first,
-      MaskedStripe second,
+      MemorySegment codes,
+      long at,
       long sides,
+      long values,
       int units,
       boolean halves,
       int[] pairs,
       int x,
-      float[] inputs,
-      int inputsAt,
-      float[] y) {
-    var headsA = first.heads();
-    var keptA = first.kept();
-    var headsB = second.heads();
-    var keptB = second.kept();
+      float[] a,
+      int aAt,
+      float[] y,
+      int to) {
+    var heads = codes.asSlice(at, values);
+    var kept = codes.asSlice(at + values, room(codes, at + values, units));
     var bias = IntVector.broadcast(INTS, BIAS).reinterpretAsShorts();
     int steps = halves ? 2 : 4;
     int groups = units * (8 / steps);
     int shift = halves ? 1 : 0;
-    var resultA = FloatVector.fromArray(FLOATS, y, 0);
-    var resultB = FloatVector.fromArray(FLOATS, y, FLOATS.length());
-    int a = 0;
-    int b = 0;
+    var result = FloatVector.fromArray(FLOATS, y, to);
+    int next = 0;
     for (int g = 0; g < groups; g++) {
-      var allA = IntVector.zero(INTS);
-      var highA = IntVector.zero(INTS);
-      var allB = IntVector.zero(INTS);
-      var highB = IntVector.zero(INTS);
+      var all = IntVector.zero(INTS);
+      var high = IntVector.zero(INTS);
       for (int m = g * steps; m < (g + 1) * steps; m++) {
-        var even = IntVector.broadcast(INTS, pairs[x + 4 * m]).reinterpretAsShorts();
-        var odd = IntVector.broadcast(INTS, pairs[x + 4 * m + 2]).reinterpretAsShorts();
-        long firstA = headsA.get(JAVA_LONG_UNALIGNED, 16L * m);
-        var vA =
-            ByteVector.fromMemorySegment(BYTES, keptA, a, ORDER)
-                .expand(VectorMask.fromLong(BYTES, firstA));
-        a += Long.bitCount(firstA);
-        var sumVA =
-            vA.reinterpretAsInts()
+        long first = heads.get(JAVA_LONG_UNALIGNED, 16L * m);
+        var v =
+            ByteVector.fromMemorySegment(BYTES, kept, next, ORDER)
+                .expand(VectorMask.fromLong(BYTES, first));
+        next += Long.bitCount(first);
+        var q =
+            v.reinterpretAsInts()
                 .lanewise(LSHL, 8)
                 .reinterpretAsShorts()
                 .lanewise(ASHR, 8)
-                .mul(even)
+                .mul(IntVector.broadcast(INTS, pairs[x + 4 * m]).reinterpretAsShorts())
                 .add(bias)
-                .add(vA.reinterpretAsShorts().lanewise(ASHR, 8).mul(odd))
+                .add(
+                    v.reinterpretAsShorts()
+                        .lanewise(ASHR, 8)
+                        .mul(IntVector.broadcast(INTS, pairs[x + 4 * m + 2]).reinterpretAsShorts()))
                 .reinterpretAsInts();
-        allA = allA.add(sumVA);
-        highA = highA.add(sumVA.lanewise(ASHR, 16));
-        long firstB = headsB.get(JAVA_LONG_UNALIGNED, 16L * m);
-        var vB =
-            ByteVector.fromMemorySegment(BYTES, keptB, b, ORDER)
-                .expand(VectorMask.fromLong(BYTES, firstB));
-        b += Long.bitCount(firstB);
-        var sumVB =
-            vB.reinterpretAsInts()
+        all = all.add(q);
+        high = high.add(q.lanewise(ASHR, 16));
+        long second = heads.get(JAVA_LONG_UNALIGNED, 16L * m + 8);
+        var w =
+            ByteVector.fromMemorySegment(BYTES, kept, next, ORDER)
+                .expand(VectorMask.fromLong(BYTES, second));
+        next += Long.bitCount(second);
+        var r =
+            w.reinterpretAsInts()
                 .lanewise(LSHL, 8)
                 .reinterpretAsShorts()
                 .lanewise(ASHR, 8)
-                .mul(even)
+                .mul(IntVector.broadcast(INTS, pairs[x + 4 * m + 1]).reinterpretAsShorts())
                 .add(bias)
-                .add(vB.reinterpretAsShorts().lanewise(ASHR, 8).mul(odd))
+                .add(
+                    w.reinterpretAsShorts()
+                        .lanewise(ASHR, 8)
+                        .mul(IntVector.broadcast(INTS, pairs[x + 4 * m + 3]).reinterpretAsShorts()))
                 .reinterpretAsInts();
-        allB = allB.add(sumVB);
-        highB = highB.add(sumVB.lanewise(ASHR, 16));
-        var nextEven = IntVector.broadcast(INTS, pairs[x + 4 * m + 1]).reinterpretAsShorts();
-        var nextOdd = IntVector.broadcast(INTS, pairs[x + 4 * m + 3]).reinterpretAsShorts();
-        long secondA = headsA.get(JAVA_LONG_UNALIGNED, 16L * m + 8);
-        var wA =
-            ByteVector.fromMemorySegment(BYTES, keptA, a, ORDER)
-                .expand(VectorMask.fromLong(BYTES, secondA));
-        a += Long.bitCount(secondA);
-        var sumWA =
-            wA.reinterpretAsInts()
-                .lanewise(LSHL, 8)
-                .reinterpretAsShorts()
-                .lanewise(ASHR, 8)
-                .mul(nextEven)
-                .add(bias)
-                .add(wA.reinterpretAsShorts().lanewise(ASHR, 8).mul(nextOdd))
-                .reinterpretAsInts();
-        allA = allA.add(sumWA);
-        highA = highA.add(sumWA.lanewise(ASHR, 16));
-        long secondB = headsB.get(JAVA_LONG_UNALIGNED, 16L * m + 8);
-        var wB =
-            ByteVector.fromMemorySegment(BYTES, keptB, b, ORDER)
-                .expand(VectorMask.fromLong(BYTES, secondB));
-        b += Long.bitCount(secondB);
-        var sumWB =
-            wB.reinterpretAsInts()
-                .lanewise(LSHL, 8)
-                .reinterpretAsShorts()
-                .lanewise(ASHR, 8)
-                .mul(nextEven)
-                .add(bias)
-                .add(wB.reinterpretAsShorts().lanewise(ASHR, 8).mul(nextOdd))
-                .reinterpretAsInts();
-        allB = allB.add(sumWB);
-        highB = highB.add(sumWB.lanewise(ASHR, 16));
+        all = all.add(r);
+        high = high.add(r.lanewise(ASHR, 16));
       }
+      var sum = all.sub(high.lanewise(LSHL, 16)).add(high).sub(BIASES * 2 * steps);
       // Of float16 in the lower half for even groups, in the upper one for odd ones.
-      long scales = sides + (g >> 1) * (long) VECTOR;
-      int upper = (~g & 1) << 4;
-      float input = inputs[inputsAt + (g >> shift)];
-      int biases = BIASES * 2 * steps;
-      var scaleA =
-          IntVector.fromMemorySegment(INTS, headsA, scales, ORDER)
-              .lanewise(LSHL, upper)
+      var scale =
+          IntVector.fromMemorySegment(INTS, heads, sides + (g >> 1) * (long) VECTOR, ORDER)
+              .lanewise(LSHL, (~g & 1) << 4)
               .lanewise(ASHR, 3)
               .and(GroupSides.MASK)
               .reinterpretAsFloats()
               .mul(GroupSides.TO_FLOAT)
-              .mul(input);
-      var sumA = allA.sub(highA.lanewise(LSHL, 16)).add(highA).sub(biases);
-      resultA = ((FloatVector) sumA.convert(I2F, 0)).fma(scaleA, resultA);
-      var scaleB =
-          IntVector.fromMemorySegment(INTS, headsB, scales, ORDER)
-              .lanewise(LSHL, upper)
-              .lanewise(ASHR, 3)
-              .and(GroupSides.MASK)
-              .reinterpretAsFloats()
-              .mul(GroupSides.TO_FLOAT)
-              .mul(input);
-      var sumB = allB.sub(highB.lanewise(LSHL, 16)).add(highB).sub(biases);
-      resultB = ((FloatVector) sumB.convert(I2F, 0)).fma(scaleB, resultB);
+              .mul(a[aAt + (g >> shift)]);
+      result = ((FloatVector) sum.convert(I2F, 0)).fma(scale, result);
     }
-    resultA.intoArray(y, 0);
-    resultB.intoArray(y, FLOATS.length());
+    result.intoArray(y, to);
   }
 
   /**
    * Spreads a stripe out.
    *
-   * @param sides from the stripe to its sides, of {@code sideBytes} a unit
+   * @param sideBytes of a unit
    * @param target where each unit has {@code bytes} bytes, from {@code to}
    */
   static void expand(
-      MaskedStripe stripe,
+      MemorySegment codes,
+      long at,
       long sides,
+      long values,
       int sideBytes,
       int units,
       MemorySegment target,
       long to,
       int bytes) {
-    var heads = stripe.heads();
-    var kept = stripe.kept();
+    var heads = codes.asSlice(at, values);
+    var kept = codes.asSlice(at + values, room(codes, at + values, units));
     int next = 0;
     for (int u = 0; u < units; u++) {
       long out = to + (long) u * bytes;

@@ -6,6 +6,7 @@ import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 
 import ai.lathe.runtime.kernel.sparse.UnitStripes;
+import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -20,13 +21,16 @@ final class UnitSums {
   /**
    * Sums over all columns.
    *
+   * @param at of the stripe
    * @param pairs of the inputs, from {@code x}: see {@link CodeSums}
    * @param totals {@code [16 rows]} from {@code to}
    */
-  static void total(BlockStripe stripe, int[] pairs, int x, int[] totals, int to) {
-    int blocks = stripe.count();
-    var indices = stripe.indices();
-    var kept = stripe.kept();
+  static void total(MemorySegment codes, long at, int[] pairs, int x, int[] totals, int to) {
+    int turns = UnitStripes.turns(codes, at);
+    int blocks = turns * UnitStripes.TURN;
+    // With slices, positions are ints.
+    var indices = codes.asSlice(at + UnitStripes.INDICES, 2L * blocks);
+    var kept = codes.asSlice(at + UnitStripes.blocksAt(turns), (long) UnitStripes.BLOCK * blocks);
     var bias = IntVector.broadcast(INTS, SparseSums.BIAS).reinterpretAsShorts();
     var all = IntVector.zero(INTS);
     var high = IntVector.zero(INTS);

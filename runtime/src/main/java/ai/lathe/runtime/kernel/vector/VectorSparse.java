@@ -25,18 +25,11 @@ final class VectorSparse implements PackedMatrix {
   private final InputForm.Kind<VectorInput> kind;
   private final Layout layout;
 
-  /** Of codes with masks; else empty, as are the other ones without blocks. */
-  private final MaskedStripe[] masked;
-
-  private final BlockStripe[] blocks;
-
   VectorSparse(CompactStripes stripes, InputRule rule, InputForm.Kind<VectorInput> kind) {
     this.stripes = stripes;
     this.rule = rule;
     this.kind = kind;
     layout = stripes.layout();
-    masked = stripes instanceof SparseStripes s ? MaskedStripe.all(s) : new MaskedStripe[0];
-    blocks = stripes instanceof UnitStripes s ? BlockStripe.all(s) : new BlockStripe[0];
   }
 
   @Override
@@ -80,19 +73,26 @@ final class VectorSparse implements PackedMatrix {
       return;
     }
     switch (stripes) {
-      case SparseStripes _ -> masked(x, from, to, out, at, stride);
-      case UnitStripes _ -> blocks(x, from, to, out, at, stride);
+      case SparseStripes masked -> few(masked, x, from, to, out, at, stride);
+      case UnitStripes blocks -> few(blocks, x, from, to, out, at, stride);
     }
   }
 
-  private void blocks(VectorInput x, int from, int to, MemorySegment out, long at, long stride) {
+  private static void few(
+      UnitStripes stripes,
+      VectorInput x,
+      int from,
+      int to,
+      MemorySegment out,
+      long at,
+      long stride) {
     int rows = Layout.ROWS;
     var totals = CodeScratch.own().totals(rows);
     for (int row = from; row < to; row += rows) {
-      var stripe = blocks[row / rows];
+      long w = stripes.stripeAt(row / rows);
       int end = Math.min(row + rows, to);
       for (int t = 0; t < x.tokens(); t++) {
-        UnitSums.total(stripe, x.pairs(), t * x.padded() / 2, totals, 0);
+        UnitSums.total(stripes.codes(), w, x.pairs(), t * x.padded() / 2, totals, 0);
         float a = x.scales()[t * x.blocks()];
         long o = at + t * stride + row;
         GroupProduct.finish(totals, 0, a, stripes.factors(), row, end, out, o);
@@ -100,40 +100,48 @@ final class VectorSparse implements PackedMatrix {
     }
   }
 
-  private void masked(VectorInput x, int from, int to, MemorySegment out, long at, long stride) {
+  private void few(
+      SparseStripes stripes,
+      VectorInput x,
+      int from,
+      int to,
+      MemorySegment out,
+      long at,
+      long stride) {
     var scratch = CodeScratch.own();
     int rows = Layout.ROWS;
     int units = layout.units(columns());
     boolean plain = layout.sides() == Sides.ROW;
-    boolean halves = layout.group() < Int8Input.BLOCK;
-    var results = scratch.results(2 * rows);
-    var totals = scratch.totals(2 * rows);
-    for (int row = from; row < to; row += 2 * rows) {
-      // Where there is no second stripe, the first is computed twice.
-      int count = row + rows < to ? 2 : 1;
-      var first = masked[row / rows];
-      var second = masked[row / rows + count - 1];
+    var results = scratch.results(rows);
+    var totals = scratch.totals(rows);
+    for (int row = from; row < to; row += rows) {
+      long w = stripes.stripeAt(row / rows);
+      int end = Math.min(row + rows, to);
       for (int t = 0; t < x.tokens(); t++) {
         int pairs = t * x.padded() / 2;
-        int blocksAt = t * x.blocks();
+        int blocks = t * x.blocks();
+        long o = at + t * stride + row;
         if (plain) {
-          SparseSums.total(first, second, units, x.pairs(), pairs, totals);
+          SparseSums.total(
+              stripes.codes(), w, stripes.codesAt(), units, x.pairs(), pairs, totals, 0);
+          float a = x.scales()[blocks];
+          GroupProduct.finish(totals, 0, a, stripes.factors(), row, end, out, o);
         } else {
-          Arrays.fill(results, 0, 2 * rows, 0);
-          long sides = stripes.sidesAt();
+          Arrays.fill(results, 0, rows, 0);
           SparseSums.groups(
-              first, second, sides, units, halves, x.pairs(), pairs, x.scales(), blocksAt, results);
-        }
-        for (int i = 0; i < count; i++) {
-          int start = row + i * rows;
-          int end = Math.min(start + rows, to);
-          long o = at + t * stride + start;
-          if (plain) {
-            float a = x.scales()[blocksAt];
-            GroupProduct.finish(totals, i * rows, a, stripes.factors(), start, end, out, o);
-          } else {
-            GroupProduct.finish(results, i * rows, stripes.factors(), start, end, out, o);
-          }
+              stripes.codes(),
+              w,
+              stripes.sidesAt(),
+              stripes.codesAt(),
+              units,
+              layout.group() < Int8Input.BLOCK,
+              x.pairs(),
+              pairs,
+              x.scales(),
+              blocks,
+              results,
+              0);
+          GroupProduct.finish(results, 0, stripes.factors(), row, end, out, o);
         }
       }
     }
@@ -155,12 +163,14 @@ final class VectorSparse implements PackedMatrix {
 
   private void expand(int stripe, MemorySegment target, long at) {
     switch (stripes) {
-      case UnitStripes units -> units.expand(stripe, target, at);
-      case SparseStripes codes ->
+      case UnitStripes blocks -> blocks.expand(stripe, target, at);
+      case SparseStripes masked ->
           SparseSums.expand(
-              masked[stripe],
-              codes.sidesAt(),
-              codes.sideBytes(),
+              masked.codes(),
+              masked.stripeAt(stripe),
+              masked.sidesAt(),
+              masked.codesAt(),
+              masked.sideBytes(),
               layout.units(columns()),
               target,
               at,
