@@ -91,8 +91,7 @@ public final class Compression {
    * @param source what is compressed
    * @param drawn texts that there are already, perhaps more of them than statistics need
    */
-  private Report run(
-      Checkpoint original, Checkpoint source, Recipe recipe, Optional<Texts> drawn) {
+  private Report run(Checkpoint original, Checkpoint source, Recipe recipe, Optional<Texts> drawn) {
     var plan = Planner.plan(source, recipe, request.target());
     var importance = importance(source, plan);
     boolean calibrates = plan.calibrates(known());

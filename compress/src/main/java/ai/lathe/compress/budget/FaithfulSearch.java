@@ -84,12 +84,11 @@ public final class FaithfulSearch {
           .filter(this::isBetween)
           .or(() -> Optional.of(choices.largest()));
     }
+    // What passed was aimed at, so that a little less is likely to fail and to settle it.
     long bytes = passed.choice().bytes();
-    long floor = choices.smallest().choice().bytes();
-    var smaller =
-        failed == null
-            ? choices.at(Math.max(floor, bytes - (long) (0.75 * GAP * artifact(passed))))
-            : choices.at(middle(failed.choice().bytes(), bytes));
+    long floor = (failed == null ? choices.smallest() : failed).choice().bytes();
+    long less = bytes - (long) (0.75 * GAP * artifact(passed));
+    var smaller = choices.at(Math.max(failed == null ? floor : middle(floor, bytes), less));
     return Optional.of(smaller).filter(this::isBetween);
   }
 
