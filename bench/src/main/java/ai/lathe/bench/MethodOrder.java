@@ -46,8 +46,7 @@ public final class MethodOrder {
             : Optional.<Integer>empty();
     var evaluation =
         arguments[3].equals("-") ? Optional.<Path>empty() : Optional.of(Path.of(arguments[3]));
-    var trial =
-        new Trial(arguments[0], Path.of(arguments[2]), evaluation, samples, length, 0);
+    var trial = new Trial(arguments[0], Path.of(arguments[2]), evaluation, samples, length, 0);
     System.out.printf("%s, group %d%n%n| scheme |", arguments[0], group);
     METHODS.forEach(method -> System.out.printf(" %s |", method.label()));
     System.out.println("\n|---|" + "---|".repeat(METHODS.size()));

@@ -105,7 +105,8 @@ public final class PruningOrder {
               language.perplexity(),
               language.referencePerplexity());
       case Measurement.Embedding embedding ->
-          String.format(Locale.ROOT, "1 - cosine %.5f%s", 1 - embedding.cosine(), masked(embedding));
+          String.format(
+              Locale.ROOT, "1 - cosine %.5f%s", 1 - embedding.cosine(), masked(embedding));
     };
   }
 
