@@ -29,8 +29,9 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
   private static final int INNER_COPIES = 5;
 
   /**
-   * LibTorch's speed in the products of a mini-batch, in that of our own: of MiniLM's 158 s (256
-   * mini-batches of 1024 tokens on two idle cores) 145 were gradients.
+   * LibTorch's speed in the products of a mini-batch, in that of our own large ones. Fitted to one
+   * run, MiniLM's 158 s on two idle cores for 256 mini-batches of 1024 tokens; mini-batches of few
+   * tokens are slower.
    */
   private static final double EFFICIENCY = 1.3;
 
