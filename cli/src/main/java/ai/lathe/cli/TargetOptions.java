@@ -4,13 +4,16 @@ import ai.lathe.compress.CompressionRequest;
 import ai.lathe.compress.TargetRequest;
 import ai.lathe.compress.TargetedCompression;
 import ai.lathe.compress.TargetedCompression.Timing;
+import ai.lathe.compress.allocation.Allocator;
 import ai.lathe.compress.allocation.Allocators;
+import ai.lathe.compress.allocation.EvoPress;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.allocation.Measure;
 import ai.lathe.compress.budget.Goal;
 import ai.lathe.compress.budget.Latency;
 import ai.lathe.compress.database.LevelDatabase;
 import ai.lathe.compress.database.LevelSpec;
+import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.report.Report;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.Checkpoints;
@@ -111,6 +114,12 @@ final class TargetOptions {
   private Map<String, Object> settings = new HashMap<>();
 
   @Option(
+      names = "--search-minutes",
+      paramLabel = "N",
+      description = "What evopress may take, about; more finds better mixes. Default: 10.")
+  private Optional<Double> minutes;
+
+  @Option(
       names = "--measure",
       paramLabel = "NAME",
       description =
@@ -139,6 +148,7 @@ final class TargetOptions {
             || keep
             || allocator.isPresent()
             || !settings.isEmpty()
+            || minutes.isPresent()
             || measure.isPresent()
             || recalibrate;
     if (others && !one) {
@@ -152,7 +162,7 @@ final class TargetOptions {
 
   Report run(CompressionRequest request, Console console) {
     var goal = goal();
-    var how = Allocators.named(allocator.orElse("knapsack"), settings);
+    var how = allocator(request.artifact());
     TargetedCompression.refuseToOverwrite(request);
     try (var source = Checkpoints.open(request.model(), console.progress())) {
       Report report;
@@ -175,6 +185,16 @@ final class TargetOptions {
       }
       return report;
     }
+  }
+
+  /** A search that takes minutes is journaled beside what it is for. */
+  private Allocator allocator(Path artifact) {
+    minutes.ifPresent(given -> settings.put("minutes", given));
+    var named = Allocators.named(allocator.orElse("knapsack"), settings);
+    return named instanceof EvoPress search && search.journal().isEmpty()
+        ? search.journaledIn(
+            Journal.fileFor(artifact.resolveSibling(artifact.getFileName() + ".search")))
+        : named;
   }
 
   private Goal goal() {

@@ -3,7 +3,6 @@ package ai.lathe.torch;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
-import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Role;
@@ -27,12 +26,11 @@ import org.bytedeco.pytorch.global.torch;
 public final class TorchBlock implements AutoCloseable {
 
   private final Architecture architecture;
-  private final Optional<Experts> experts;
+  private final ModelConfig config;
   private final int index;
   private final Map<Address, TorchLinear> linears = new LinkedHashMap<>();
   private final Map<Role, TorchNorm> norms = new EnumMap<>(Role.class);
   private final Attention attention;
-  private final Activation activation;
 
   private TorchBlock(
       Architecture architecture,
@@ -41,9 +39,8 @@ public final class TorchBlock implements AutoCloseable {
       Function<Address, TorchLinear> linear,
       Function<Address, TorchNorm> norm) {
     this.architecture = architecture;
-    this.experts = config.experts();
+    this.config = config;
     this.index = index;
-    this.activation = config.arithmetic().activation();
     for (var parameter : config.parameters(architecture, index)) {
       var role = parameter.role();
       switch (parameter.kind()) {
@@ -77,28 +74,11 @@ public final class TorchBlock implements AutoCloseable {
       Map<Role, TorchNorm> norms,
       Attention attention) {
     this.architecture = architecture;
-    this.experts = config.experts();
+    this.config = config;
     this.index = index;
-    this.activation = config.arithmetic().activation();
     this.linears.putAll(linears);
     this.norms.putAll(norms);
     this.attention = attention;
-  }
-
-  private TorchBlock(TorchBlock other, Map<Address, Tensor> weights) {
-    architecture = other.architecture;
-    experts = other.experts;
-    index = other.index;
-    attention = other.attention;
-    activation = other.activation;
-    norms.putAll(other.norms);
-    linears.putAll(other.linears);
-    weights.forEach(
-        (address, weight) -> {
-          var old = linears.get(address);
-          linears.put(
-              address, new TorchLinear(weight, old.bias(), old.precision(), old.rounding()));
-        });
   }
 
   /** In float32. */
@@ -270,7 +250,13 @@ public final class TorchBlock implements AutoCloseable {
    * @param weights float32, by the address of a linear layer
    */
   public TorchBlock with(Map<Address, Tensor> weights) {
-    return new TorchBlock(this, weights);
+    var others = new LinkedHashMap<>(linears);
+    weights.forEach(
+        (address, weight) -> {
+          var old = linears.get(address);
+          others.put(address, new TorchLinear(weight, old.bias(), old.precision(), old.rounding()));
+        });
+    return new TorchBlock(architecture, config, index, others, norms, attention);
   }
 
   static Tensor activate(Activation function, Tensor x) {
@@ -399,7 +385,7 @@ public final class TorchBlock implements AutoCloseable {
       var real = padding == null ? null : padding.reshape(-1).nonzero().reshape(-1);
       var tokens = real == null ? rows : rows.index_select(0, real);
       var sum = torch.zeros_like(tokens);
-      for (var part : Router.route(linear(Role.ROUTER, tokens), experts.orElseThrow())) {
+      for (var part : Router.route(linear(Role.ROUTER, tokens), config.experts().orElseThrow())) {
         var input = tokens.index_select(0, part.tokens());
         var output =
             gated(input, part.expert(), Role.EXPERT_GATE, Role.EXPERT_UP, Role.EXPERT_DOWN);
@@ -417,7 +403,7 @@ public final class TorchBlock implements AutoCloseable {
     }
 
     private Tensor activate(Tensor x) {
-      return TorchBlock.activate(activation, x);
+      return TorchBlock.activate(config.arithmetic().activation(), x);
     }
 
     private void announce(Tensor input, Role... readers) {

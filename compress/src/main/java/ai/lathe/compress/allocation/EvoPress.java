@@ -4,6 +4,7 @@ import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.LatheException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -118,6 +119,17 @@ public record EvoPress(
 
   public EvoPress journaledIn(Path file) {
     return new EvoPress(minutes, plan, start, anySizes, fresh, roundings, Optional.of(file));
+  }
+
+  /** Settings that find the same as these with a plan that was made of their time. */
+  String with(SearchPlan made) {
+    return "%s,start=%s,sizes=%s,fresh=%s,roundings=%d"
+        .formatted(
+            made,
+            start.name().toLowerCase(Locale.ROOT),
+            (anySizes ? Sizes.ANY : Sizes.EQUAL).name().toLowerCase(Locale.ROOT),
+            fresh,
+            roundings);
   }
 
   static EvoPress read(Settings given) {

@@ -24,6 +24,9 @@ final class Evolution {
   private static final long TIMED_NANOS = 2_000_000_000L;
   private static final int MOST_TIMED = 200;
 
+  /** A machine that turned out slower than it was timed at may take so much longer. */
+  private static final double PATIENCE = 1.25;
+
   /** Streams of random numbers beside those of generations, which are 0 and above. */
   private static final int LAST_TEXT = -1;
 
@@ -38,6 +41,7 @@ final class Evolution {
   private final LevelSwitch switches;
   private final List<Allocator.Step> history = new ArrayList<>();
   private final List<String> notes = new ArrayList<>();
+  private final long begin = System.nanoTime();
   private long evaluated;
 
   Evolution(EvoPress settings, Problem problem, Fitness fitness) {
@@ -73,16 +77,23 @@ final class Evolution {
           history.add(new Allocator.Step(history.size(), evaluated, done.loss()));
           task.advance(1);
         }
-        for (int n = journal.generations().size(); n < plan.generations(); n++) {
+        int n = journal.generations().size();
+        for (; n < plan.generations() && (n == 0 || !late()); n++) {
           parent = generation(plan, n, parent, text, task);
           var step = history.getLast();
           journal.append(new EvolutionJournal.Generation(parent, step.evaluated(), step.loss()));
         }
-        var result = result(parent, text, plan);
+        var result = result(parent, text, plan.with(n));
         journal.delete();
         return result;
       }
     }
+  }
+
+  /** Whether the time for a plan that was made for it is over. */
+  private boolean late() {
+    double minutes = (System.nanoTime() - begin) / 60e9;
+    return settings.plan().isEmpty() && minutes > PATIENCE * settings.minutes();
   }
 
   /** The best of the starts and of what was found, by the last stage's text. */
@@ -97,9 +108,7 @@ final class Evolution {
     for (int i = 0; i < losses.length; i++) {
       told.add("%s %.6g".formatted(names.get(i), losses[i]));
     }
-    notes.add(
-        "%s%s".formatted(plan, switches.equalSizes() ? "" : ",sizes=any")
-            + (settings.fresh() ? ",fresh=true" : ""));
+    notes.add("the same again: " + settings.with(plan));
     notes.add(
         "%,d allocations measured; on the last text: %s"
             .formatted(evaluated, String.join(", ", told)));

@@ -22,6 +22,9 @@ public record SearchPlan(int generations, int offspring, List<Stage> stages) {
   /** Few enough that offspring are told apart by chance as much as by merit. */
   private static final int FEWEST_TOKENS = 128;
 
+  /** On fewer in the last stage the search learns the text rather than the model. */
+  private static final int FEWEST_LAST_TOKENS = 8192;
+
   /**
    * @param survivors of it
    * @param tokens that all candidates are measured on
@@ -69,7 +72,7 @@ public record SearchPlan(int generations, int offspring, List<Stage> stages) {
         List.of(
             new Stage(second, tokens(each / 4 / offspring, tokens)),
             new Stage(third, tokens(each / 4 / second, tokens)),
-            new Stage(1, tokens(each / 2 / third, tokens)));
+            new Stage(1, tokens(Math.max(each / 2 / third, FEWEST_LAST_TOKENS), tokens)));
     var plan = new SearchPlan(1, offspring, stages);
     // Where text is short a generation is cheaper, and where time is it is dearer.
     int affordable = (int) Math.clamp(work / plan.work(), 1, MOST_GENERATIONS);
@@ -78,6 +81,11 @@ public record SearchPlan(int generations, int offspring, List<Stage> stages) {
 
   private static int tokens(double wanted, long available) {
     return (int) Math.min(Math.max(wanted, FEWEST_TOKENS), available);
+  }
+
+  /** The same with other generations. */
+  SearchPlan with(int others) {
+    return new SearchPlan(others, offspring, stages);
   }
 
   /** Candidates times tokens of all generations, the parent's not counted. */

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -140,6 +141,22 @@ class EvoPressTest {
     var other = new Toy(14, sizes, 1);
     assertThat(journaled.allocate(other.problem(1)))
         .isEqualTo(EvoPress.of(SMALL).allocate(new Toy(14, sizes, 1).problem(1)));
+  }
+
+  @Test
+  void whatTimeAllowedCanBeFoundAgain() {
+    var sizes = new long[] {10, 10, 10, 30, 30, 30, 20, 20, 20, 20};
+    var timed = EvoPress.within(1e-3).allocate(new Toy(15, sizes, 1).problem(1));
+    var note = "the same again: ";
+    var told = timed.notes().stream().filter(line -> line.startsWith(note)).findFirst();
+    var settings = new HashMap<String, String>();
+    for (var setting : told.orElseThrow().substring(note.length()).split(",")) {
+      settings.put(setting.split("=")[0], setting.split("=")[1]);
+    }
+    assertThat(settings).containsEntry("generations", "" + (timed.history().size() - 1));
+    var again = Allocators.named("evopress", settings).allocate(new Toy(15, sizes, 1).problem(1));
+    assertThat(again.allocation()).isEqualTo(timed.allocation());
+    assertThat(again.history()).isEqualTo(timed.history());
   }
 
   @Test
