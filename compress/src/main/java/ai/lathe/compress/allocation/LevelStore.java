@@ -17,4 +17,9 @@ public interface LevelStore {
    * @param level of {@link Option#level()}; {@link #ORIGINAL} gives the model's own
    */
   LinearWeight weight(Address address, String level);
+
+  /**
+   * Lets go of the memory that a block's mapped weights have come to occupy; they stay readable.
+   */
+  default void release(int block) {}
 }

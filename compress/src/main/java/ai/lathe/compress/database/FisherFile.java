@@ -73,7 +73,8 @@ final class FisherFile {
     return values;
   }
 
-  private static List<int[]> first(List<int[]> sequences) {
+  /** Those that gradients are taken of. */
+  static List<int[]> first(List<int[]> sequences) {
     var first = new ArrayList<int[]>();
     int tokens = 0;
     for (var sequence : sequences) {

@@ -16,6 +16,7 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Progress;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -275,6 +276,19 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
         open.computeIfAbsent(
             new FileKey(stored, address.block()), key -> files.open(key.level(), key.block()));
     return files.read(file, entry);
+  }
+
+  @Override
+  public void release(int block) {
+    open.forEach(
+        (key, file) -> {
+          if (key.block() == block) {
+            file.names().stream()
+                .map(name -> file.tensor(name).data())
+                .filter(MemorySegment::isMapped)
+                .forEach(MemorySegment::unload);
+          }
+        });
   }
 
   private LayerLevels layer(Address address) {

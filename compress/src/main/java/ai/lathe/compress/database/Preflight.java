@@ -7,6 +7,7 @@ import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.torch.HiddenStates;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -36,6 +37,7 @@ record Preflight(Estimate estimate) {
         }
       }
     }
+    solving += gradients(source, sequences);
     double rate = Machine.multiplyRate();
     long tokens = sequences.stream().mapToLong(sequence -> sequence.length).sum();
     var one =
@@ -51,6 +53,23 @@ record Preflight(Estimate estimate) {
             rate);
     var time = one.time().plus(Duration.ofMillis((long) (1000 * solving / rate)));
     return new Preflight(new Estimate(one.memory(), one.disk(), time));
+  }
+
+  /** Operations of gradients by outputs: forward, forward again and back, and the head. */
+  private static double gradients(Checkpoint source, List<int[]> sequences) {
+    if (source.architecture().kind() != ModelKind.DECODER) {
+      return 0;
+    }
+    long tokens = FisherFile.first(sequences).stream().mapToLong(sequence -> sequence.length).sum();
+    double inBlocks = 0;
+    for (var address : source.addresses()) {
+      if (address.block() != Address.OUTSIDE && !address.isVector(source.architecture())) {
+        var matrix = source.matrix(address);
+        inBlocks += (double) matrix.rows() * matrix.columns();
+      }
+    }
+    double head = (double) source.config().vocabulary() * source.config().hidden();
+    return 2.0 * tokens * (4 * inBlocks + 3 * head);
   }
 
   /** One level of each layer, one that needs the most where levels differ; and the rest. */

@@ -32,6 +32,7 @@ public final class ModelFitness implements Fitness, AutoCloseable {
   private static final int SHORTEST = 3;
 
   private final Checkpoint original;
+  private final LevelStore store;
   private final FitnessSettings settings;
   private final List<int[]> sequences;
   private final Stages stages;
@@ -48,6 +49,7 @@ public final class ModelFitness implements Fitness, AutoCloseable {
   public ModelFitness(
       Checkpoint original, LevelStore store, List<int[]> sequences, FitnessSettings settings) {
     this.original = original;
+    this.store = store;
     this.settings = settings;
     this.sequences = List.copyOf(sequences);
     if (sequences.isEmpty()) {
@@ -161,6 +163,7 @@ public final class ModelFitness implements Fitness, AutoCloseable {
     } finally {
       layers.letGo();
       original.release(stage - 1);
+      store.release(stage - 1);
     }
   }
 

@@ -138,7 +138,7 @@ class DatabaseFilesTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, none", "2, none", "2, W3A16"})
+  @CsvSource({"2, none", "1, W3A16"})
   void aRunThatGoesOnWritesTheSame(int killedIn, String reference) throws IOException {
     var name = "killed-" + killedIn + reference;
     var plain = request(name, LEVELS);
