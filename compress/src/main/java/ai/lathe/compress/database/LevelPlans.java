@@ -9,6 +9,7 @@ import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -64,14 +65,13 @@ final class LevelPlans {
     }
     notes.addAll(plan.notes());
     var entries = new LinkedHashMap<Address, Plan.Entry>();
+    var reasons = new LinkedHashMap<String, List<String>>();
     for (int i = 0; i < plan.entries().size(); i++) {
       var entry = plan.entries().get(i);
       if (entry.address().block() == Address.OUTSIDE) {
         continue;
       }
-      entry
-          .fallback()
-          .ifPresent(why -> notes.add("%s, %s: %s".formatted(spec.name(), entry.name(), why)));
+      entry.fallback().ifPresent(why -> why(reasons, why, entry));
       if (entry.level().isEmpty()) {
         continue;
       }
@@ -83,9 +83,7 @@ final class LevelPlans {
       if (plan.bytes(entry) < plan.bytes(original.entries().get(i))) {
         entries.put(entry.address(), entry);
       } else {
-        notes.add(
-            "%s, %s: left out, as it takes no fewer bytes than the original"
-                .formatted(spec.name(), entry.name()));
+        why(reasons, "left out, as it takes no fewer bytes than the original", entry);
       }
     }
     if (entries.isEmpty()) {
@@ -93,7 +91,19 @@ final class LevelPlans {
           "level %s makes no layer of this model smaller than %s does"
               .formatted(spec.name(), original.entries().getLast().encoding().label()));
     }
+    reasons.forEach((why, layers) -> notes.add(note(spec, why, layers)));
     levels.put(spec.name(), entries);
+  }
+
+  private static void why(Map<String, List<String>> reasons, String why, Plan.Entry layer) {
+    reasons.computeIfAbsent(why, _ -> new ArrayList<>()).add(layer.name());
+  }
+
+  private static String note(LevelSpec spec, String why, List<String> layers) {
+    return layers.size() == 1
+        ? "%s, %s: %s".formatted(spec.name(), layers.getFirst(), why)
+        : "%s, %d layers from %s on: %s"
+            .formatted(spec.name(), layers.size(), layers.getFirst(), why);
   }
 
   Target target() {

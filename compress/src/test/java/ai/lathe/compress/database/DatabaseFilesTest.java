@@ -242,6 +242,26 @@ class DatabaseFilesTest {
     assertThat(folder.resolve("none")).doesNotExist();
   }
 
+  /** Groups of 1,024 become the whole row of 256 inputs: that level is there already. */
+  @Test
+  void whatShapesMakeTheSameIsStoredAndToldOnce() throws IOException {
+    var notes = new ArrayList<String>();
+    var levels = LevelSpec.all(List.of("rtn:W4A16:g256", "rtn:W4A16:g1024"));
+    var request = DatabaseRequest.of(folder.resolve("shapes"), levels, Target.HUGGING_FACE);
+    try (var database =
+        LevelDatabase.build(source, sequences, request, Progress.NONE, notes::add)) {
+      assertThat(notes)
+          .contains(
+              "note: rtn:W4A16:g1024, 24 layers from model.layers.0.self_attn.q_proj on: int4 g256"
+                  + " instead of int4 g1024, which does not divide rows of 256");
+      var query = Address.weight(0, Role.QUERY);
+      assertThat(database.weight(query, "rtn:W4A16:g1024").decode().values())
+          .isEqualTo(database.weight(query, "rtn:W4A16:g256").decode().values());
+    }
+    long stored = weights("shapes").get("rtn-W4A16-g1024/block-00000.safetensors").length;
+    assertThat(stored).isLessThan(256 * 512);
+  }
+
   @Test
   void blocksOfGgufAreStoredAsTheyAre() {
     var request =
