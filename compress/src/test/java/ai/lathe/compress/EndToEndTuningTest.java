@@ -146,7 +146,7 @@ class EndToEndTuningTest {
     var contents = new TreeMap<String, String>();
     try (var files = Files.list(folder.resolve(name))) {
       for (var file : files.toList()) {
-        if (!file.endsWith("report.json")) {
+        if (!file.getFileName().toString().startsWith("report.")) {
           var bytes = Files.readAllBytes(file);
           contents.put(file.getFileName().toString(), java.util.HexFormat.of().formatHex(bytes));
         }
