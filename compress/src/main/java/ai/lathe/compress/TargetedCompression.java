@@ -210,7 +210,8 @@ public final class TargetedCompression implements AutoCloseable {
     var parts = new LinkedHashMap<String, String>();
     parts.put("version", Version.CURRENT);
     parts.put("level database", Fingerprint.ofText(store.table().toString()));
-    parts.put("target", request.goal().toString());
+    var again = request.recalibrate() ? ", recalibrated" : "";
+    parts.put("target", request.goal() + again);
     parts.put("allocator", request.allocator() + " " + request.measure());
     parts.put("data", Fingerprint.of(texts.calibration()));
     parts.put("evaluation data", Fingerprint.of(texts.evaluation()));
@@ -280,7 +281,10 @@ public final class TargetedCompression implements AutoCloseable {
 
   /** As fast as is asked for, with the least loss. */
   private Report fast(Budgets budgets, double factor) {
-    var stopwatch = timing.orElseThrow().stopwatch();
+    var stopwatch =
+        timing
+            .orElseThrow(() -> new LatheException("a target of speed needs something to time with"))
+            .stopwatch();
     var chooser = budgets.leanest();
     latency = latency(chooser.mixture(), timing.get());
     var measure =
