@@ -551,6 +551,57 @@ public sealed interface Encoding {
   }
 
   /**
+   * Small blocks that act on one index of a grid of three; the two sizes of the others, 32 bits
+   * each, are stored beside.
+   *
+   * @param outer size of the first index
+   * @param inner size of the last index
+   * @param ofOuter whether each value of the first index has blocks of its own
+   * @param ofInner likewise of the last
+   * @see ModeMatrix
+   */
+  record Mode(int outer, int inner, boolean ofOuter, boolean ofInner, DType type)
+      implements Encoding {
+
+    public Mode {
+      if (outer < 1 || inner < 1) {
+        throw new LatheException(
+            "a grid has at least one place, not %d x %d".formatted(outer, inner));
+      }
+    }
+
+    /** {@code mode 4x1 F16}; in brackets where one block acts along an index. */
+    @Override
+    public String label() {
+      return "mode %sx%s %s".formatted(size(outer, ofOuter), size(inner, ofInner), type.name());
+    }
+
+    private static String size(int size, boolean own) {
+      return own || size == 1 ? "" + size : "(" + size + ")";
+    }
+
+    /** Blocks that are stored. */
+    public long blocks() {
+      return (ofOuter ? outer : 1L) * (ofInner ? inner : 1L);
+    }
+
+    /** Rows of a block, or columns, for those of the matrix. */
+    public int side(int whole) {
+      long others = (long) outer * inner;
+      if (whole % others != 0) {
+        throw new LatheException(
+            "a grid of %d x %d does not divide %d".formatted(outer, inner, whole));
+      }
+      return (int) (whole / others);
+    }
+
+    @Override
+    public long bytes(int rows, int columns) {
+      return type.bytes(blocks() * side(rows) * side(columns)) + 2 * Integer.BYTES;
+    }
+  }
+
+  /**
    * The sum of several weights of one shape.
    *
    * @param parts at least one

@@ -21,6 +21,7 @@ public sealed interface LinearWeight
         SparseRows,
         Product,
         BlockDiagonal,
+        ModeMatrix,
         Sum,
         SignedLowRank {
 
@@ -107,6 +108,7 @@ public sealed interface LinearWeight
           SparseRows _,
           Product _,
           BlockDiagonal _,
+          ModeMatrix _,
           Sum _,
           SignedLowRank _ ->
           throw new LatheException(

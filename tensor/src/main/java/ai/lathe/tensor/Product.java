@@ -1,15 +1,19 @@
 package ai.lathe.tensor;
 
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
  * A product of matrices {@code W = F_1 F_2 ... F_k}, each stored as it likes: two thin ones are a
  * weight of low rank, a sparse one between two block-diagonal ones is ARMOR's, a sparse one behind
- * a dense one is a dictionary.
+ * a dense one is a dictionary, {@link ModeMatrix}es are Monarch's and matrix product operators.
  *
  * @param factors at least two, from the output's to the input's
  */
 public record Product(List<LinearWeight> factors) implements LinearWeight {
+
+  /** Values of rows that are multiplied at a time. */
+  private static final int CHUNK = 1 << 20;
 
   public Product {
     factors = List.copyOf(factors);
@@ -62,20 +66,35 @@ public record Product(List<LinearWeight> factors) implements LinearWeight {
     rowDecoder().decode(from, to, target, offset);
   }
 
-  /** Holds all factors but the first, decoded. */
+  /** Holds all factors but the first, decoded; of a {@link ModeMatrix} its blocks alone. */
   @Override
   public RowDecoder rowDecoder() {
-    var others = factors.stream().skip(1).map(LinearWeight::decode).toList();
+    var others = factors.stream().skip(1).map(Product::onRows).toList();
     var first = factors.getFirst().rowDecoder();
     int width = factors.getFirst().columns();
+    // What lies between may be much wider than the weight: a few rows at a time.
+    int widest = factors.stream().mapToInt(LinearWeight::columns).max().orElseThrow();
+    int most = Math.max(1, CHUNK / widest);
     return (from, to, target, offset) -> {
-      var left = new Matrix(to - from, width, new float[(to - from) * width]);
-      first.decode(from, to, left.values(), 0);
-      for (var right : others) {
-        left = times(left, right);
+      for (int row = from; row < to; row += most) {
+        int count = Math.min(most, to - row);
+        var left = Matrix.zeros(count, width);
+        first.decode(row, row + count, left.values(), 0);
+        for (var right : others) {
+          left = right.apply(left);
+        }
+        int at = offset + (row - from) * columns();
+        System.arraycopy(left.values(), 0, target, at, left.values().length);
       }
-      System.arraycopy(left.values(), 0, target, offset, left.values().length);
     };
+  }
+
+  private static UnaryOperator<Matrix> onRows(LinearWeight right) {
+    if (right instanceof ModeMatrix modes) {
+      return modes.onRows();
+    }
+    var all = right.decode();
+    return left -> times(left, all);
   }
 
   private static Matrix times(Matrix left, Matrix right) {

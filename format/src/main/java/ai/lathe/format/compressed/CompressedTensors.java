@@ -28,6 +28,7 @@ public final class CompressedTensors {
           new SpQrCodec(),
           new BitStackCodec(),
           new BlockDiagonalCodec(),
+          new ModeCodec(),
           new ProductCodec(),
           new SumCodec());
 

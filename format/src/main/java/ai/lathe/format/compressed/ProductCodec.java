@@ -29,7 +29,7 @@ import java.util.stream.Stream;
  * <ul>
  *   <li>Two plain ones, a weight of low rank: {@code weight_u [out, rank]} and {@code weight_v
  *       [rank, in]}, each of any floating type
- *   <li>Any others, up to four: {@code factor_0} for the output's, {@code factor_1} and so on, each
+ *   <li>Any others, up to five: {@code factor_0} for the output's, {@code factor_1} and so on, each
  *       a prefix of the tensors that its own format has
  * </ul>
  *
@@ -42,13 +42,14 @@ public final class ProductCodec implements ConfiguredCodec {
   private static final String U = ".weight_u";
   private static final String V = ".weight_v";
   private static final String FIELD = "factors";
-  private static final int MOST = 4;
+  private static final int MOST = 5;
 
   /** What a factor may be stored as; none of these has factors of its own. */
   private static final List<WeightCodec> LEAVES =
       List.of(
           new DenseCodec(),
           new BlockDiagonalCodec(),
+          new ModeCodec(),
           new PackQuantized(),
           SparseBitmask.ANY,
           SparseBitmask.TWO_FOUR,

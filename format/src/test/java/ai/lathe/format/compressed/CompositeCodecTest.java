@@ -20,6 +20,7 @@ import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.IntegerType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Rotated;
@@ -129,7 +130,22 @@ class CompositeCodecTest {
             List.of(
                 SparseLayers.codes(
                     new IntegerScheme(4, 8, true, Activations.NONE), ROWS, 8, DType.F16, random),
-                SparseLayers.codes(int4(false, Activations.NONE), 8, COLUMNS, DType.F16, random))));
+                SparseLayers.codes(int4(false, Activations.NONE), 8, COLUMNS, DType.F16, random))),
+        // Monarch's [4 x 4, 8 x 8] of rank 2, then cores of 3 x (2, 4, 2) by (4, 4, 4) and scales.
+        new Product(
+            List.of(
+                new ModeMatrix(blocks(random, 1, 4, 4, 16), 1, 4),
+                new ModeMatrix(blocks(random, 8, 1, 8, 8), 8, 1))),
+        new Product(
+            List.of(
+                new ModeMatrix(blocks(random, 1, 1, 2, 12), 1, 8),
+                new ModeMatrix(blocks(random, 1, 1, 12, 20), 4, 2),
+                new ModeMatrix(blocks(random, 1, 1, 10, 4), 16, 1),
+                new ModeMatrix(blocks(random, 1, COLUMNS, 1, 1), 1, COLUMNS))));
+  }
+
+  private static Tensor blocks(Random random, int outer, int inner, int high, int wide) {
+    return SparseLayers.floats(random, outer, inner, high, wide).to(DType.F16, Arena.ofAuto());
   }
 
   static Stream<Named<LinearWeight>> composites() {
@@ -263,10 +279,10 @@ class CompositeCodecTest {
     var product = (ObjectNode) parts.get(1);
     var factors = (ArrayNode) product.at("/weights/factors");
     refused(without(json, "/config_groups/group_0/weights", "parts"), "parts");
-    factors.add(factors.get(0)).add(factors.get(0)).add(factors.get(0));
-    refused(json, "factors", "2 to 4");
+    factors.add(factors.get(0)).add(factors.get(0)).add(factors.get(0)).add(factors.get(0));
+    refused(json, "factors", "2 to 5");
     factors.removeAll();
-    refused(json, "factors", "2 to 4");
+    refused(json, "factors", "2 to 5");
     factors.add(3).add("a");
     refused(json, "factors", "objects");
     factors.removeAll().add(Json.object().put("format", "dense"));

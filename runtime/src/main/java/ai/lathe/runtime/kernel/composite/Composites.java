@@ -10,6 +10,7 @@ import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.FloatQuantized;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Rotated;
 import ai.lathe.tensor.SignedLowRank;
@@ -107,6 +108,7 @@ public final class Composites {
           FloatQuantized _,
           Sparse _,
           BlockDiagonal _,
+          ModeMatrix _,
           Product _ ->
           true;
       case Rotated(_, LinearWeight inner) -> runs(inner);
@@ -121,6 +123,7 @@ public final class Composites {
           product.factors().stream().mapToDouble(Composites::multiplications).sum();
       case Sum sum -> sum.parts().stream().mapToDouble(Composites::multiplications).sum();
       case BlockDiagonal diagonal -> diagonal.blocks().elements();
+      case ModeMatrix modes -> (double) modes.outer() * modes.inner() * modes.high() * modes.wide();
       case Sparse sparse -> sparse.mask().kept();
       default -> (double) weight.rows() * weight.columns();
     };

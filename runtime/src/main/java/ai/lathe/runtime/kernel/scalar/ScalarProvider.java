@@ -19,6 +19,7 @@ import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;
 import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Rotated;
 import ai.lathe.tensor.Sparse;
 import java.lang.foreign.Arena;
@@ -75,7 +76,10 @@ public final class ScalarProvider implements KernelProvider {
       return composite.get();
     }
     if (weight instanceof BlockDiagonal diagonal) {
-      return new ScalarDiagonal(diagonal);
+      return new ScalarModes(ModeMatrix.of(diagonal), diagonal.encoding().label());
+    }
+    if (weight instanceof ModeMatrix modes) {
+      return new ScalarModes(modes, modes.encoding().label());
     }
     if (Packing.layout(weight).isEmpty()) {
       return changes.rounded(weight, new ScalarDecoded(weight));

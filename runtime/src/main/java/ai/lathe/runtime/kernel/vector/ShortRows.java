@@ -5,8 +5,8 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.PackedMatrix;
-import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.ModeMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
@@ -31,28 +31,27 @@ final class ShortRows implements PackedMatrix {
   private final int rows;
   private final int columns;
 
-  /** Rows that read the same inputs, */
+  /** Sets of rows with weights of their own: one, or as many as there are sets. */
+  private final int blocks;
+
+  /** Rows of a set, which read the same inputs, */
   private final int tall;
 
-  /** how many of these, */
+  /** how many of these; those of the next set follow. */
   private final int depth;
-
-  /** and where they begin, from one set of rows to the next. */
-  private final int step;
 
   private final int panels;
   private final MemorySegment data;
 
-  private ShortRows(
-      String label, int rows, int columns, int tall, int depth, int step, Arena arena) {
+  private ShortRows(String label, int sets, int blocks, int tall, int depth, Arena arena) {
     this.label = label;
-    this.rows = rows;
-    this.columns = columns;
+    this.rows = sets * tall;
+    this.columns = sets * depth;
+    this.blocks = blocks;
     this.tall = tall;
     this.depth = depth;
-    this.step = step;
     this.panels = Math.ceilDiv(tall, LANES);
-    long floats = Math.multiplyExact((long) (rows / tall) * panels * LANES, depth);
+    long floats = Math.multiplyExact((long) blocks * panels * LANES, depth);
     this.data = arena.allocate(floats * Float.BYTES, 64);
   }
 
@@ -61,24 +60,30 @@ final class ShortRows implements PackedMatrix {
     int rows = weight.rows();
     int depth = weight.columns();
     var label = weight.encoding().label() + " as float32 in panels, inputs float32";
-    var matrix = new ShortRows(label, rows, depth, rows, depth, 0, arena);
+    var matrix = new ShortRows(label, 1, 1, rows, depth, arena);
     matrix.put(weight.tensor().toFloats());
     return matrix;
   }
 
-  static ShortRows of(BlockDiagonal weight, Arena arena) {
-    int size = weight.encoding().size();
-    var label = weight.encoding().label() + " as float32 in panels, inputs float32";
-    var matrix = new ShortRows(label, weight.rows(), weight.rows(), size, size, size, arena);
+  /**
+   * Of blocks along the diagonal.
+   *
+   * @param weight with an inner index of size 1
+   * @param label of what it was stored as
+   */
+  static ShortRows of(ModeMatrix weight, String label, Arena arena) {
+    var kept = label + " as float32 in panels, inputs float32";
+    int blocks = (int) weight.blocks().size(0);
+    var matrix = new ShortRows(kept, weight.outer(), blocks, weight.high(), weight.wide(), arena);
     matrix.put(weight.blocks().toFloats());
     return matrix;
   }
 
   /**
-   * @param values {@code [rows, depth]}
+   * @param values {@code [blocks * tall, depth]}
    */
   private void put(float[] values) {
-    for (int row = 0; row < rows; row++) {
+    for (int row = 0; row < blocks * tall; row++) {
       for (int k = 0; k < depth; k++) {
         data.set(
             JAVA_FLOAT_UNALIGNED,
@@ -90,7 +95,10 @@ final class ShortRows implements PackedMatrix {
 
   /** Where the panel of a row begins, in bytes. */
   private long panel(int row) {
-    return ((long) (row / tall) * panels + row % tall / LANES) * LANES * depth * Float.BYTES;
+    return ((long) (row / tall % blocks) * panels + row % tall / LANES)
+        * LANES
+        * depth
+        * Float.BYTES;
   }
 
   @Override
@@ -129,7 +137,7 @@ final class ShortRows implements PackedMatrix {
     for (int row = from; row < to; ) {
       int end = Math.min(Math.min(row + LANES, to), (row / tall + 1) * tall);
       long w = panel(row);
-      long start = (long) (row / tall) * step;
+      long start = (long) (row / tall) * depth;
       for (int t = 0; t < input.tokens(); t++) {
         long xAt = ((long) t * columns + start) * Float.BYTES;
         var a = FloatVector.zero(SPECIES);

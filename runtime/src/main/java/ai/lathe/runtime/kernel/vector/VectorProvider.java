@@ -18,6 +18,7 @@ import ai.lathe.runtime.kernel.sparse.SparsePacking;
 import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Rotated;
 import ai.lathe.tensor.Sparse;
 import java.lang.foreign.Arena;
@@ -74,7 +75,12 @@ public final class VectorProvider implements KernelProvider {
       return composite.get();
     }
     if (weight instanceof BlockDiagonal diagonal) {
-      return ShortRows.of(diagonal, arena);
+      return ShortRows.of(ModeMatrix.of(diagonal), diagonal.encoding().label(), arena);
+    }
+    if (weight instanceof ModeMatrix modes) {
+      return modes.inner() == 1
+          ? ShortRows.of(modes, modes.encoding().label(), arena)
+          : new ModeRows(modes, arena);
     }
     if (Packing.layout(weight).isEmpty()) {
       return changes.rounded(weight, FloatMatrices.of(weight, arena));

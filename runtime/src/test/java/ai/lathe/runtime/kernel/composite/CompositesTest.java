@@ -17,6 +17,7 @@ import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Product;
 import ai.lathe.tensor.SignedLowRank;
@@ -201,6 +202,57 @@ class CompositesTest {
           var x = gaussians(tokens * weight.columns());
           assertProducts(weight, x, tokens, multiply(matrix, x, tokens));
         }
+      }
+    }
+  }
+
+  private ModeMatrix modes(int[] blocks, int outer, int inner) {
+    int all = blocks[0] * blocks[1] * blocks[2] * blocks[3];
+    var tensor = dense(DType.F16, 1, all).tensor();
+    return new ModeMatrix(tensor.reshape(blocks[0], blocks[1], blocks[2], blocks[3]), outer, inner);
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void blocksAlongAnIndex(KernelProvider provider) {
+    for (int outer : new int[] {1, 3}) {
+      for (int inner : new int[] {1, 2, 5, 8, 16, 21, 64}) {
+        for (int ofOuter : outer == 1 ? new int[] {1} : new int[] {1, outer}) {
+          for (int ofInner : inner == 1 ? new int[] {1} : new int[] {1, inner}) {
+            for (int high : new int[] {1, 4, 19}) {
+              var weight = modes(new int[] {ofOuter, ofInner, high, 6}, outer, inner);
+              var matrix = provider.prepare(weight, Arena.ofAuto());
+              for (int tokens : new int[] {1, 3}) {
+                var x = gaussians(tokens * weight.columns());
+                assertProducts(weight, x, tokens, multiply(matrix, x, tokens));
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** Monarch's two factors, and three cores of a matrix product operator behind a diagonal. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void aChainOfCoresIsContractedOneByOne(KernelProvider provider) {
+    var monarch =
+        new Product(
+            List.of(modes(new int[] {1, 4, 24, 6}, 1, 4), modes(new int[] {6, 1, 4, 20}, 6, 1)));
+    var cores =
+        new Product(
+            List.of(
+                modes(new int[] {1, 1, 8, 24}, 1, 20),
+                modes(new int[] {1, 1, 12, 18}, 8, 5),
+                modes(new int[] {1, 1, 15, 7}, 48, 1),
+                modes(new int[] {1, 8 * 6 * 7, 1, 1}, 1, 8 * 6 * 7)));
+    for (var weight : List.of(monarch, cores)) {
+      var matrix = provider.prepare(weight, Arena.ofAuto());
+      assertThat(matrix).isInstanceOf(ProductMatrix.class);
+      for (int tokens : TOKENS) {
+        var x = gaussians(tokens * weight.columns());
+        assertProducts(weight, x, tokens, multiply(matrix, x, tokens));
       }
     }
   }
