@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.compensation.Compensation.Method;
+import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.factorization.Rocket;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.recipe.Recipe;
@@ -14,6 +16,7 @@ import ai.lathe.model.Address;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Progress;
@@ -28,11 +31,15 @@ import org.junit.jupiter.api.io.TempDir;
 class FactoredTest {
 
   @TempDir static Path folder;
+  private static final Recipe WHITENED =
+      Recipe.factorization("svd-llm", new Removal(0.3), Map.of());
   private static Path model;
+  private static Report whitened;
 
   @BeforeAll
   static void extract() {
     model = EmbeddedModel.extract(folder.resolve("embedded")).directory();
+    whitened = run("svd-llm", WHITENED);
   }
 
   private static Report run(String name, Recipe recipe) {
@@ -103,20 +110,37 @@ class FactoredTest {
 
   @Test
   void aModelOfLowRankIsStoredAsFactorsAndMultipliedOutForGguf() {
-    var recipe = Recipe.factorization("svd-llm", new Removal(0.3), Map.of());
-    var whitened = run("svd-llm", recipe);
     assertThat(query("svd-llm")).startsWith("rank ");
     for (var layer : whitened.layers()) {
       assertThat(layer.bytes())
           .isLessThanOrEqualTo((long) (2 * 0.7 * layer.rows() * layer.columns()));
     }
-    var eight = run("codes", recipe.then(Recipe.preset("rtn", "W8A16", Optional.of(32))));
+    var eight = run("codes", WHITENED.then(Recipe.preset("rtn", "W8A16", Optional.of(32))));
     assertThat(kl(eight)).isLessThan(1.5 * kl(whitened));
     assertThat(query("codes")).startsWith("int8 g").endsWith("* int8 g32");
-    var gguf = run("svd-llm.gguf", recipe);
+    var gguf = run("svd-llm.gguf", WHITENED);
     assertThat(kl(gguf)).isCloseTo(kl(whitened), within(0.01 * kl(whitened)));
     assertThat(gguf.notes())
         .contains(
             "gguf has no place for products of matrices: they are multiplied out, which saves no bytes");
+  }
+
+  @Test
+  void dictionariesAreStoredWithThePositionsOfTheirCoefficientsAndReadBack() {
+    var removed = new Removal(0.3);
+    var recipe = Recipe.factorization("rocket", removed, Map.of());
+    var rocket = run("rocket", recipe);
+    assertThat(kl(rocket)).isLessThan(kl(whitened));
+    assertThat(query("rocket")).endsWith(" sparse BF16 * BF16");
+    var config = new Rocket().config(removed, Factors.plain(DType.BF16), Map.of());
+    for (var layer : rocket.layers()) {
+      var encoding = new Rocket().encoding(config, layer.rows(), layer.columns());
+      // Beside what the encoding counts, the format has the shape and an offset for each row.
+      assertThat(layer.bytes())
+          .isEqualTo(encoding.bytes(layer.rows(), layer.columns()) + 16 + 8L * layer.rows());
+    }
+    var codes = run("rocket-8", recipe.then(Recipe.preset("rtn", "W8A16", Optional.of(16))));
+    assertThat(kl(codes)).isLessThan(1.5 * kl(rocket));
+    assertThat(query("rocket-8")).contains(" sparse int8 g16 * int8 g16");
   }
 }

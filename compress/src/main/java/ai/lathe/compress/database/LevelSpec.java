@@ -1,6 +1,7 @@
 package ai.lathe.compress.database;
 
 import ai.lathe.compress.factorization.Factorizations;
+import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.pruning.Pruners;
@@ -10,12 +11,14 @@ import ai.lathe.compress.quantization.Quantizers;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.tensor.BlockType;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.block.BlockTypes;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -31,6 +34,7 @@ import java.util.Optional;
  *   <li>{@code sparse:0.5}, {@code sparse:2:4}, {@code sparse:0.5:16x4}: zeros, by SparseGPT;
  *   <li>{@code wanda:0.5}: by another pruner;
  *   <li>{@code svd-llm:0.2}: factors, by that method, with so many parameters fewer;
+ *   <li>{@code rocket:0.2:ratio=1.5}: with settings of the method;
  *   <li>{@code sparse:0.5+W4A16}, {@code svd-llm:0.2+W8A16}: and what stays rounded.
  * </ul>
  *
@@ -120,8 +124,26 @@ public record LevelSpec(String name, Recipe recipe) {
     var rest = part.substring(colon + 1);
     return pruner(part)
         .map(method -> Recipe.pruning(method, sparsity(name, rest), Map.of()))
-        .orElseGet(
-            () -> Recipe.factorization(method(part), new Removal(share(name, rest)), Map.of()));
+        .orElseGet(() -> factorization(name, method(part), rest));
+  }
+
+  /** {@code 0.2}, {@code 0.2:ratio=1.5}. */
+  private static Recipe factorization(String name, String method, String text) {
+    var words = text.split(":", -1);
+    var removed = new Removal(share(name, words[0]));
+    var settings = new LinkedHashMap<String, Object>();
+    for (int i = 1; i < words.length; i++) {
+      int equals = words[i].indexOf('=');
+      if (equals < 1
+          || settings.put(words[i].substring(0, equals), words[i].substring(equals + 1)) != null) {
+        throw new LatheException(
+            "level '%s': after the share there may stand settings of %s, each once, for example rocket:0.2:ratio=2"
+                .formatted(name, method));
+      }
+    }
+    // What the method does not know is told here, not when the first layer is reached.
+    Factorizations.named(method).config(removed, Factors.plain(DType.F32), settings);
+    return Recipe.factorization(method, removed, settings);
   }
 
   private static double share(String name, String text) {

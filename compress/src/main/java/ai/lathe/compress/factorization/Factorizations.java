@@ -9,7 +9,7 @@ import java.util.ServiceLoader;
 public final class Factorizations {
 
   private static final List<FactorizationMethod<?>> BUILT_IN =
-      List.of(new Svd(), new Asvd(), new SvdLlm());
+      List.of(new Svd(), new Asvd(), new SvdLlm(), new Rocket(), new CoSpaDi());
 
   private Factorizations() {}
 

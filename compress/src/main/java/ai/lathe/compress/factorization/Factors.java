@@ -11,13 +11,11 @@ import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Product;
-import ai.lathe.tensor.linalg.Cholesky;
-import ai.lathe.tensor.linalg.Gemm;
+import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.linalg.LowRankFit;
-import ai.lathe.tensor.linalg.View;
 import java.lang.foreign.Arena;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -86,57 +84,63 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
     return scheme.map(codes -> new IntegerGrid(codes, ScaleSearch.MSE, type).forColumns(columns));
   }
 
+  /** Of {@code C D}, with {@code C} sparse. */
+  Encoding.Product encoding(DictionarySize size) {
+    long all = (long) size.rows() * size.atoms();
+    var sparse =
+        Encoding.Sparse.withZeros(
+            Pattern.UNSTRUCTURED, all - size.kept(), all, factor(size.atoms()));
+    return new Encoding.Product(List.of(sparse, factor(size.columns())), List.of(size.atoms()));
+  }
+
   /**
    * {@code B A} for {@code U (U^T D)}. What is free is shared out so that rows of {@code A} are as
    * long as columns of {@code B}; then {@code A} is fitted to {@code B} as it is stored, by least
-   * squares. That is best under every metric: {@code B^T (D - B A) H = 0} for any {@code H}.
+   * squares.
    *
    * @param residual {@code D [out, in]}
    */
   public Product store(LowRankFit fit, Matrix residual) {
-    int rank = fit.s().length;
-    var left = fit.u().copy();
-    for (int k = 0; k < rank; k++) {
-      float size = (float) Math.sqrt(norm(fit.right(), k));
-      for (int i = 0; i < left.rows(); i++) {
-        left.values()[i * rank + k] *= size;
-      }
+    var stored = store(balanced(fit.u(), fit.right()));
+    return Product.lowRank(stored, store(Doubles.leastSquares(stored.decode(), residual)));
+  }
+
+  /**
+   * {@code C D} likewise.
+   *
+   * @param weight {@code [out, in]}
+   */
+  Product store(Coefficients coefficients, Matrix weight) {
+    var values = coefficients.values();
+    var mask = coefficients.mask();
+    var stored = store(balanced(values, Doubles.leastSquares(values, weight)));
+    boolean dense = mask.kept() == values.values().length;
+    var first = dense ? stored : Sparse.of(stored, mask, Pattern.UNSTRUCTURED);
+    return new Product(List.of(first, store(Doubles.leastSquares(first.decode(), weight))));
+  }
+
+  /** {@code B} with columns as long as rows of {@code A}, were these divided by the same. */
+  private static Matrix balanced(Matrix b, Matrix a) {
+    int rank = b.columns();
+    var squares = new double[rank];
+    for (int i = 0; i < b.values().length; i++) {
+      squares[i % rank] += (double) b.values()[i] * b.values()[i];
     }
-    var stored = store(left);
-    return Product.lowRank(stored, store(fitted(stored.decode(), residual)));
+    var factors = new float[rank];
+    for (int k = 0; k < rank; k++) {
+      factors[k] = squares[k] == 0 ? 0 : (float) Math.sqrt(norm(a, k) / Math.sqrt(squares[k]));
+    }
+    var balanced = b.copy();
+    for (int i = 0; i < balanced.values().length; i++) {
+      balanced.values()[i] *= factors[i % rank];
+    }
+    return balanced;
   }
 
   private LinearWeight store(Matrix matrix) {
     return grid(matrix.columns())
         .map(grid -> Rtn.round(matrix, grid))
         .orElseGet(() -> new Dense(Dense.of(matrix).tensor().to(type, Arena.ofAuto())));
-  }
-
-  /** {@code (B^T B)^-1 B^T D}; a column of {@code B} that is zero takes no part. */
-  private static Matrix fitted(Matrix b, Matrix d) {
-    int rank = b.columns();
-    var inner = Matrix.zeros(rank, rank);
-    Gemm.add(View.of(inner), View.of(b).transposed(), View.of(b));
-    double mean = 0;
-    for (int k = 0; k < rank; k++) {
-      mean += inner.at(k, k) / rank;
-    }
-    for (int k = 0; k < rank; k++) {
-      // Columns are nearly orthogonal; this only keeps those of the smallest ones apart.
-      double own = inner.at(k, k);
-      inner.set(k, k, own == 0 ? 1 : (float) (own * (1 + 1e-6) + 1e-12 * mean));
-    }
-    var against = Matrix.zeros(rank, d.columns());
-    Gemm.add(View.of(against), View.of(b).transposed(), View.of(d));
-    if (Cholesky.inverseFactor(inner).isPresent()) {
-      throw new IllegalStateException("columns of a factor are not independent");
-    }
-    // (B^T B)^-1 = U^T U.
-    var half = Matrix.zeros(rank, d.columns());
-    Gemm.add(View.of(half), View.of(inner), View.of(against));
-    Arrays.fill(against.values(), 0);
-    Gemm.add(View.of(against), View.of(inner).transposed(), View.of(half));
-    return against;
   }
 
   private static double norm(Matrix rows, int row) {

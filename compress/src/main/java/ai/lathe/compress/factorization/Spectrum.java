@@ -4,11 +4,9 @@ import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.LowRankFit;
 import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import ai.lathe.torch.Torch;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -29,21 +27,18 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public record Spectrum(Matrix u, double[] s, Matrix right) {
 
-  /** Added to a Gram matrix that is not positive definite, as a share of its mean diagonal. */
-  private static final double DAMPENING = 1e-9;
-
   /** Beyond this a singular value is rounding. */
   private static final double ZERO = 1e-12;
 
   public static Spectrum of(Matrix w, Metric metric) {
     try (var _ = new PointerScope();
         var _ = new NoGradGuard()) {
-      var weight = doubles(w);
+      var weight = Doubles.of(w);
       var u = w.rows() <= w.columns() ? ofOutputs(weight, metric) : ofInputs(weight, metric);
       // The values again, from the vectors: what eigh leaves of small ones is their square's.
       var right = u.t().mm(weight);
-      var s = weighted(right, metric).mul(right).sum(1).clamp_min(scalar(0)).sqrt();
-      return new Spectrum(matrix(u), array(s), matrix(right));
+      var s = weighted(right, metric).mul(right).sum(1).clamp_min(Doubles.scalar(0)).sqrt();
+      return new Spectrum(Doubles.matrix(u), Doubles.array(s), Doubles.matrix(right));
     }
   }
 
@@ -58,6 +53,17 @@ public record Spectrum(Matrix u, double[] s, Matrix right) {
     return new LowRankFit(left, Arrays.copyOf(s, rank), below);
   }
 
+  /**
+   * {@code W T} in the basis of its right vectors, which changes no length: {@code U S [out, p]}.
+   */
+  Matrix coordinates() {
+    var scaled = u.copy();
+    for (int i = 0; i < scaled.values().length; i++) {
+      scaled.values()[i] *= (float) s[i % s.length];
+    }
+    return scaled;
+  }
+
   /** Eigenvectors of {@code W H W^T}. */
   private static Tensor ofOutputs(Tensor w, Metric metric) {
     return descendingVectors(weighted(w, metric).mm(w.t()));
@@ -70,36 +76,19 @@ public record Spectrum(Matrix u, double[] s, Matrix right) {
           case Metric.Plain _ -> w;
           case Metric.Diagonal(float[] squares) ->
               w.mul(Torch.ofFloats(squares, 1, squares.length).to(ScalarType.Double).sqrt());
-          case Metric.Full(Matrix gram) -> w.mm(root(doubles(gram)));
+          case Metric.Full(Matrix gram) -> w.mm(Doubles.root(Doubles.of(gram)));
         };
     var b = a.mm(descendingVectors(a.t().mm(a)));
     var norms = b.mul(b).sum(0).sqrt();
-    var least = norms.max().mul(scalar(ZERO));
+    var least = norms.max().mul(Doubles.scalar(ZERO));
     var factors = torch.where(norms.gt(least), norms.reciprocal(), torch.zeros_like(norms));
     return b.mul(factors);
   }
 
   /** Columns belong to eigenvalues in descending order. */
   private static Tensor descendingVectors(Tensor symmetric) {
-    var pair = torch.linalg_eigh(symmetric.add(symmetric.t()).mul(scalar(0.5)));
+    var pair = torch.linalg_eigh(symmetric.add(symmetric.t()).mul(Doubles.scalar(0.5)));
     return pair.get1().flip(1);
-  }
-
-  /**
-   * Lower triangular {@code T} with {@code T T^T = H}; {@code H} of few tokens is damped a little.
-   */
-  private static Tensor root(Tensor h) {
-    var mean = h.diagonal().mean().item_double();
-    for (double share = 0; ; share = share == 0 ? DAMPENING : 10 * share) {
-      var damped = h.add(torch.eye(h.size(0)).to(ScalarType.Double).mul(scalar(share * mean)));
-      var pair = torch.linalg_cholesky_ex(damped);
-      if (pair.get1().item_int() == 0) {
-        return pair.get0();
-      }
-      if (share > 1) {
-        throw new IllegalStateException("a Gram matrix has no root");
-      }
-    }
   }
 
   /** {@code R H}. */
@@ -108,23 +97,7 @@ public record Spectrum(Matrix u, double[] s, Matrix right) {
       case Metric.Plain _ -> rows;
       case Metric.Diagonal(float[] squares) ->
           rows.mul(Torch.ofFloats(squares, 1, squares.length).to(ScalarType.Double));
-      case Metric.Full(Matrix gram) -> rows.mm(doubles(gram));
+      case Metric.Full(Matrix gram) -> rows.mm(Doubles.of(gram));
     };
-  }
-
-  private static Tensor doubles(Matrix matrix) {
-    return Torch.ofFloats(matrix.values(), matrix.rows(), matrix.columns()).to(ScalarType.Double);
-  }
-
-  private static Matrix matrix(Tensor tensor) {
-    return new Matrix((int) tensor.size(0), (int) tensor.size(1), Torch.floats(tensor));
-  }
-
-  private static double[] array(Tensor tensor) {
-    return Torch.memory(tensor.contiguous()).toArray(ValueLayout.JAVA_DOUBLE);
-  }
-
-  private static Scalar scalar(double value) {
-    return new Scalar(value);
   }
 }

@@ -6,6 +6,7 @@ import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
+import ai.lathe.tensor.linalg.Cut;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

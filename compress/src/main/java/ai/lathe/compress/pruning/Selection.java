@@ -3,6 +3,7 @@ package ai.lathe.compress.pruning;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
+import ai.lathe.tensor.linalg.Cut;
 import ai.lathe.tensor.linalg.Parallel;
 
 /**

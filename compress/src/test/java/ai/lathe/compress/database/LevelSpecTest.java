@@ -11,6 +11,7 @@ import ai.lathe.compress.recipe.Modifier.Quantization;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -53,6 +54,10 @@ class LevelSpecTest {
         .containsExactly(new Sparsity(0.75, new Pattern.Blocks(16, 4)));
     var factors = (Factorization) LevelSpec.of("svd-llm:0.2").recipe().modifiers().getFirst();
     assertThat(factors.method()).isEqualTo("svd-llm");
+    var rocket = LevelSpec.of("rocket:0.3:ratio=1.5:refine=10+W8A16").recipe().modifiers();
+    assertThat(((Factorization) rocket.getFirst()).settings())
+        .containsExactlyInAnyOrderEntriesOf(Map.of("ratio", "1.5", "refine", "10"));
+    assertThat(rocket).hasSize(2);
     assertThat(LevelSpec.of("sparse:0.5+W4A16").recipe().modifiers())
         .extracting(Modifier::getClass)
         .containsExactly((Class) Pruning.class, (Class) Quantization.class);
@@ -69,6 +74,9 @@ class LevelSpecTest {
         "sparse:1.5 | sparsity is the share of weights that become zero",
         "svd-llm:some | level 'svd-llm:some': a share is a number, for example 0.5, not 'some'",
         "svd-llm:1 | the share of parameters to remove is from 0 up to, but not, 1",
+        "rocket:0.2:ratio | level 'rocket:0.2:ratio': after the share there may stand settings of rocket",
+        "rocket:0.2:ratio=2:ratio=3 | level 'rocket:0.2:ratio=2:ratio=3': after the share",
+        "rocket:0.2:ration=2 | unknown setting of ROCKET 'ration'; did you mean 'ratio'?",
         "W4A16:32 | level 'W4A16:32': after a scheme there may stand the size of its groups",
         "Q4_K:g32 | unknown level 'Q4_K'",
         "W4A16+sparse:0.5 | 'W4A16+sparse:0.5' is no level: before the + stand zeros",

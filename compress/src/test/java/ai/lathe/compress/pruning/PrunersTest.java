@@ -13,6 +13,7 @@ import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Sparse;
+import ai.lathe.tensor.linalg.Cut;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;

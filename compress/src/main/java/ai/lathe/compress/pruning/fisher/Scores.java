@@ -1,7 +1,7 @@
 package ai.lathe.compress.pruning.fisher;
 
-import ai.lathe.compress.pruning.Cut;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.linalg.Cut;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

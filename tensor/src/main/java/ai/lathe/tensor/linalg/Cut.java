@@ -1,4 +1,4 @@
-package ai.lathe.compress.pruning;
+package ai.lathe.tensor.linalg;
 
 import java.util.Arrays;
 
@@ -69,8 +69,8 @@ public record Cut(float threshold, long ties) {
     return new Cut(Float.intBitsToFloat(bucket << 16 | low), left);
   }
 
-  /** Of one run of scores. */
-  static Cut of(long k, float[] scores, int from, int to) {
+  /** Of one run of scores, {@code scores[from .. to)}. */
+  public static Cut of(long k, float[] scores, int from, int to) {
     if (to - from > SHORT || k == 0) {
       return of(k, counter -> counter.count(scores, from, to));
     }
