@@ -9,7 +9,15 @@ import java.util.ServiceLoader;
 public final class Factorizations {
 
   private static final List<FactorizationMethod<?>> BUILT_IN =
-      List.of(new Svd(), new Asvd(), new SvdLlm(), new Rocket(), new CoSpaDi());
+      List.of(
+          new Svd(),
+          new Asvd(),
+          new SvdLlm(),
+          new Rocket(),
+          new CoSpaDi(),
+          new Monarch(),
+          new Mpo(),
+          new Kronecker());
 
   private Factorizations() {}
 

@@ -1,0 +1,197 @@
+package ai.lathe.compress.factorization;
+
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.Solution;
+import ai.lathe.compress.layer.SolverConfig;
+import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.quantization.Settings;
+import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.ModeMatrix;
+import ai.lathe.tensor.Product;
+import ai.lathe.tensor.Tensor;
+import ai.lathe.tensor.linalg.LowRankFit.Metric;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Monarch: blocks along the diagonal, a transposition, blocks along the diagonal. With {@code n}
+ * blocks each, inputs {@code (k, i)} and outputs {@code (l, j)}, where {@code j} and {@code k} run
+ * to {@code n}, each slice {@code W[(., j), (k, .)]} has rank {@code r}:
+ *
+ * <pre>
+ *   y[l, j] = sum_k,s B[j, l, (k, s)] sum_i A[k, (s, j), i] x[k, i]
+ * </pre>
+ *
+ * That is a separate low-rank problem for each slice, solved in closed form: the nearest Monarch
+ * matrix by the truncated singular values of all slices. Parameters are {@code r n (out + in)}, so
+ * for as many of them it reaches {@code n} times the rank of two factors that are dense.
+ *
+ * @see <a href="https://arxiv.org/abs/2204.00595">Dao et al., Monarch, 2022</a>
+ */
+public final class Monarch implements FactorizationMethod<Monarch.Config> {
+
+  private static final String BLOCKS = "blocks";
+  private static final String METRIC = "metric";
+
+  /**
+   * @param removed tells the rank of the slices
+   * @param type of what is stored
+   * @param blocks {@code n}, of each of the two factors; 1 is a low-rank product
+   * @param metric of the slices
+   */
+  public record Config(Removal removed, DType type, int blocks, InputMetric metric)
+      implements SolverConfig {
+
+    public Config {
+      if (blocks < 1) {
+        throw new LatheException("Monarch has at least one block (4 is usual), not " + blocks);
+      }
+    }
+
+    /** Of each slice; may be 0. */
+    int rank(int rows, int columns) {
+      long each = (long) blocks * ((long) rows + columns);
+      int most = Math.min(rows, columns) / blocks;
+      return (int) Math.min(removed.left(rows, columns) / each, most);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "monarch";
+  }
+
+  @Override
+  public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
+    var given = new Settings("Monarch", settings, List.of(BLOCKS, METRIC));
+    return new Config(
+        removed,
+        Cores.numbers("monarch", factors),
+        given.integer(BLOCKS, 4),
+        given.choice(METRIC, InputMetric.DIAGONAL));
+  }
+
+  @Override
+  public Set<Statistic> requires() {
+    return Set.of(Statistic.INPUT_SQUARED_NORM);
+  }
+
+  @Override
+  public Set<Statistic> requires(Config config) {
+    return config.metric().requires();
+  }
+
+  @Override
+  public Optional<String> refusal(int rows, int columns, Config config) {
+    int n = config.blocks();
+    if (rows % n != 0 || columns % n != 0) {
+      return Optional.of("%d blocks do not divide %d x %d".formatted(n, rows, columns));
+    }
+    return config.rank(rows, columns) >= 1
+        ? Optional.empty()
+        : Optional.of(
+            "%d blocks of rank 1 have more parameters than %.0f %% of a %d x %d matrix"
+                .formatted(n, 100 * (1 - config.removed().share()), rows, columns));
+  }
+
+  @Override
+  public Encoding.Product encoding(Config config, int rows, int columns) {
+    int n = config.blocks();
+    return new Encoding.Product(
+        List.of(
+            new Encoding.Mode(1, n, false, n > 1, config.type()),
+            new Encoding.Mode(n, 1, n > 1, false, config.type())),
+        List.of(n * n * config.rank(rows, columns)));
+  }
+
+  /** What decompositions of slices depend on. */
+  private record Slices(int blocks, InputMetric metric) {}
+
+  @Override
+  public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
+    layer.requireFinite();
+    statistics.requireFinite(layer.name());
+    var weight = layer.weight();
+    var spectra = new HashMap<Slices, Spectrum[]>();
+    var solutions = new ArrayList<Solution>();
+    for (var level : levels) {
+      var notes = new ArrayList<String>();
+      var slices = new Slices(level.blocks(), level.metric().known(statistics, name(), notes));
+      // One decomposition of each slice serves all ranks.
+      var spectrum = spectra.computeIfAbsent(slices, key -> decompose(weight, statistics, key));
+      solutions.add(new Solution(product(weight, spectrum, level), List.copyOf(notes)));
+    }
+    return solutions;
+  }
+
+  private static Spectrum[] decompose(Matrix weight, LayerStatistics statistics, Slices slices) {
+    int n = slices.blocks();
+    int wide = weight.columns() / n;
+    var spectra = new Spectrum[n * n];
+    for (int k = 0; k < n; k++) {
+      Metric metric = slices.metric().of(statistics, k * wide, (k + 1) * wide);
+      for (int j = 0; j < n; j++) {
+        spectra[j * n + k] = Spectrum.of(slice(weight, n, j, k), metric);
+      }
+    }
+    return spectra;
+  }
+
+  /** {@code W[(., j), (k, .)]}. */
+  private static Matrix slice(Matrix weight, int n, int j, int k) {
+    var slice = Matrix.zeros(weight.rows() / n, weight.columns() / n);
+    for (int l = 0; l < slice.rows(); l++) {
+      System.arraycopy(
+          weight.values(),
+          (l * n + j) * weight.columns() + k * slice.columns(),
+          slice.values(),
+          l * slice.columns(),
+          slice.columns());
+    }
+    return slice;
+  }
+
+  private static Product product(Matrix weight, Spectrum[] spectra, Config config) {
+    int n = config.blocks();
+    int high = weight.rows() / n;
+    int wide = weight.columns() / n;
+    int rank = config.rank(weight.rows(), weight.columns());
+    var factors = Factors.plain(config.type());
+    var last = new float[n * high * n * rank];
+    var first = new float[n * rank * n * wide];
+    for (int j = 0; j < n; j++) {
+      for (int k = 0; k < n; k++) {
+        var fit = spectra[j * n + k].truncated(rank);
+        var pair = factors.store(fit, slice(weight, n, j, k)).factors();
+        var u = pair.getFirst().decode();
+        for (int l = 0; l < high; l++) {
+          int to = ((j * high + l) * n + k) * rank;
+          System.arraycopy(u.values(), l * rank, last, to, rank);
+        }
+        var v = pair.getLast().decode();
+        for (int s = 0; s < rank; s++) {
+          int to = ((k * rank + s) * n + j) * wide;
+          System.arraycopy(v.values(), s * wide, first, to, wide);
+        }
+      }
+    }
+    return new Product(
+        List.of(
+            new ModeMatrix(stored(last, config, 1, n, high, n * rank), 1, n),
+            new ModeMatrix(stored(first, config, n, 1, rank * n, wide), n, 1)));
+  }
+
+  /** Rounds nothing: these are numbers of that type already. */
+  private static Tensor stored(float[] values, Config config, long... shape) {
+    return Tensor.ofFloats(values, shape).to(config.type(), Arena.ofAuto());
+  }
+}
