@@ -1,5 +1,6 @@
 package ai.lathe.cli;
 
+import ai.lathe.compress.allocation.Budget.Phase;
 import ai.lathe.compress.budget.Stopwatch;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.runtime.RuntimeOptions;
@@ -8,6 +9,7 @@ import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.measure.DecoderSpeed;
 import ai.lathe.runtime.measure.DecoderTimes;
 import ai.lathe.tensor.Progress;
+import java.util.Map;
 
 /** Times the code that serves, over as many tokens as {@code lathe bench} takes. */
 record RuntimeStopwatch(RuntimeOptions options) implements Stopwatch {
@@ -27,20 +29,25 @@ record RuntimeStopwatch(RuntimeOptions options) implements Stopwatch {
   }
 
   @Override
-  public Time decode(Checkpoint model) {
+  public Map<Phase, Time> times(Checkpoint model) {
     try (var workers = new Workers(options.threads());
         var decoder = load(model, workers)) {
       var times = DecoderTimes.measure(decoder, prompt(model), generate(model), ROUNDS);
-      return new Time(times.matrices(), times.token());
+      return Map.of(Phase.PREFILL, time(times.prefill()), Phase.DECODE, time(times.decode()));
     }
   }
 
+  private static Time time(DecoderTimes.Times times) {
+    return new Time(times.matrices(), times.token());
+  }
+
   @Override
-  public double ratio(Checkpoint of, Checkpoint over) {
+  public double ratio(Checkpoint of, Checkpoint over, Phase phase) {
     try (var workers = new Workers(options.threads());
         var first = load(of, workers);
         var second = load(over, workers)) {
-      return DecoderSpeed.ratio(first, second, prompt(of), generate(of), 2 * ROUNDS - 1);
+      var ratio = DecoderSpeed.ratio(first, second, prompt(of), generate(of), 2 * ROUNDS - 1);
+      return phase == Phase.PREFILL ? ratio.prefill() : ratio.decode();
     }
   }
 

@@ -6,6 +6,7 @@ import ai.lathe.compress.TargetedCompression;
 import ai.lathe.compress.TargetedCompression.Timing;
 import ai.lathe.compress.allocation.Allocator;
 import ai.lathe.compress.allocation.Allocators;
+import ai.lathe.compress.allocation.Budget.Phase;
 import ai.lathe.compress.allocation.EvoPress;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.allocation.Measure;
@@ -79,6 +80,12 @@ final class TargetOptions {
             "Tokens a second of decoding over the original's, at least: 2 or 1.5x, as 'lathe bench'"
                 + " measures on this machine; with the least loss.")
     private String speedup;
+
+    @Option(
+        names = "--target-prefill-speedup",
+        paramLabel = "FACTOR",
+        description = "Likewise of reading a prompt.")
+    private String prefillSpeedup;
   }
 
   @Option(
@@ -141,7 +148,8 @@ final class TargetOptions {
             || targets.divergence != null
             || targets.acceptance != null
             || targets.perplexity != null
-            || targets.speedup != null;
+            || targets.speedup != null
+            || targets.prefillSpeedup != null;
     boolean others =
         database.isPresent()
             || !names.isEmpty()
@@ -208,7 +216,10 @@ final class TargetOptions {
       return Goal.divergence(targets.divergence);
     }
     if (targets.speedup != null) {
-      return Goal.speedup(targets.speedup);
+      return Goal.speedup(targets.speedup, Phase.DECODE);
+    }
+    if (targets.prefillSpeedup != null) {
+      return Goal.speedup(targets.prefillSpeedup, Phase.PREFILL);
     }
     return targets.acceptance != null
         ? Goal.acceptance(targets.acceptance)

@@ -1,6 +1,7 @@
 package ai.lathe.compress;
 
 import ai.lathe.compress.allocation.Budget;
+import ai.lathe.compress.allocation.Budget.Phase;
 import ai.lathe.compress.allocation.LevelStore;
 import ai.lathe.compress.budget.AllocationReports;
 import ai.lathe.compress.budget.Budgets;
@@ -68,7 +69,7 @@ public final class TargetedCompression implements AutoCloseable {
   private final Optional<Fidelity> fidelity;
   private final Probes probes;
   private Written last;
-  private Latency latency;
+  private Latency.Times latency;
 
   /**
    * @param cache where times are kept for the next run
@@ -233,7 +234,7 @@ public final class TargetedCompression implements AutoCloseable {
       case Budget.Size size -> written(budgets, budgets.within(size));
       case Budget.Divergence _, Budget.Acceptance _, Budget.PerplexityRatio _ ->
           faithful(budgets, fidelity.orElseThrow());
-      case Budget.Speedup(double factor) -> fast(budgets, factor);
+      case Budget.Speedup speedup -> fast(budgets, speedup);
     };
   }
 
@@ -280,30 +281,34 @@ public final class TargetedCompression implements AutoCloseable {
   }
 
   /** As fast as is asked for, with the least loss. */
-  private Report fast(Budgets budgets, double factor) {
+  private Report fast(Budgets budgets, Budget.Speedup target) {
     var stopwatch =
         timing
             .orElseThrow(() -> new LatheException("a target of speed needs something to time with"))
             .stopwatch();
     var chooser = budgets.leanest();
-    latency = latency(chooser.mixture(), timing.get());
+    latency = latency(chooser.mixture(), timing.get()).phases().get(target.phase());
+    double factor = target.factor();
+    var what = target.phase() == Phase.DECODE ? "decoding" : "reading";
     var measure =
         journal.remembering(
-            "decoding",
-            choice -> stopwatch.ratio(chooser.mixture().view(choice.allocation()), source));
+            what,
+            choice ->
+                stopwatch.ratio(
+                    chooser.mixture().view(choice.allocation()), source, target.phase()));
     var choice =
         new SpeedSearch(
                 request.goal(),
                 request.database(),
                 latency,
                 budget -> chooser.withinTime(latency.units(), budget),
-                one -> timed("decoding", one, measure.applyAsDouble(one), factor))
+                one -> timed(what, one, measure.applyAsDouble(one), factor))
             .search(factor);
     phases.end("search");
     var points = points(budgets);
     write(choice, points);
     try (var written = Checkpoints.open(compression.artifact())) {
-      timed("decoding, reopened", choice, stopwatch.ratio(written, source), factor);
+      timed(what + ", reopened", choice, stopwatch.ratio(written, source, target.phase()), factor);
     }
     return completed(choice, points);
   }
@@ -367,7 +372,7 @@ public final class TargetedCompression implements AutoCloseable {
         request.allocator().name(),
         request.measure(),
         choice,
-        Optional.ofNullable(latency).map(Latency::units),
+        Optional.ofNullable(latency).map(Latency.Times::units),
         points,
         probes.all());
   }

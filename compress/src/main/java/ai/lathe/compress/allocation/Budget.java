@@ -29,7 +29,15 @@ public sealed interface Budget {
   record PerplexityRatio(double ratio) implements Budget {}
 
   /**
-   * @param factor tokens a second of decoding, over those of the original, at least
+   * @param factor tokens a second, over those of the original, at least
    */
-  record Speedup(double factor) implements Budget {}
+  record Speedup(double factor, Phase phase) implements Budget {}
+
+  /** Of what a decoder does. */
+  enum Phase {
+    /** Reading a prompt, many tokens at once. */
+    PREFILL,
+    /** Writing, a token at a time. */
+    DECODE
+  }
 }

@@ -1,6 +1,7 @@
 package ai.lathe.compress.budget;
 
 import ai.lathe.compress.allocation.Budget;
+import ai.lathe.compress.allocation.Budget.Phase;
 import ai.lathe.tensor.LatheException;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
@@ -73,11 +74,11 @@ public record Goal(Budget budget, String unit, long scale) {
   }
 
   /** {@code 2} or {@code 2x}. */
-  public static Goal speedup(String text) {
+  public static Goal speedup(String text, Phase phase) {
     var number = text.strip().toLowerCase(Locale.ROOT).replaceFirst("x$", "");
     try {
       return new Goal(
-          new Budget.Speedup(positive(Double.parseDouble(number), "a speedup")), "times", 1);
+          new Budget.Speedup(positive(Double.parseDouble(number), "a speedup"), phase), "times", 1);
     } catch (NumberFormatException e) {
       throw new LatheException("'%s' is no speedup; 2 or 1.5x would be".formatted(text));
     }
@@ -98,7 +99,7 @@ public record Goal(Budget budget, String unit, long scale) {
       case Budget.Divergence _ -> "kl";
       case Budget.Acceptance _ -> "ear";
       case Budget.PerplexityRatio _ -> "perplexity_ratio";
-      case Budget.Speedup _ -> "speedup";
+      case Budget.Speedup(_, Phase phase) -> phase == Phase.DECODE ? "speedup" : "prefill_speedup";
     };
   }
 
@@ -109,7 +110,7 @@ public record Goal(Budget budget, String unit, long scale) {
       case Budget.Divergence(double nats) -> nats;
       case Budget.Acceptance(double ear) -> ear;
       case Budget.PerplexityRatio(double ratio) -> ratio;
-      case Budget.Speedup(double factor) -> factor;
+      case Budget.Speedup(double factor, _) -> factor;
     };
   }
 

@@ -1,6 +1,7 @@
 package ai.lathe.compress.budget;
 
 import ai.lathe.compress.allocation.Allocation;
+import ai.lathe.compress.allocation.Budget.Phase;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.format.Json;
@@ -15,25 +16,44 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * Where the time of a decoded token goes on this machine: in each unit at each of its options, and
- * elsewhere (attention, norms, the head). Measured in whole models, one a level, each run as it
- * serves; of layers with the same role, shape and encoding in several blocks the median.
+ * Where the time of a token goes on this machine, read or written: in each unit at each of its
+ * options, and elsewhere (attention, norms, the head). Measured in whole models, one a level, each
+ * run as it serves; of layers with the same role, shape and encoding in several blocks the median.
  *
  * @param machine of {@link Stopwatch#machine}
  * @param subject a hash of the levels and of what is outside of them
- * @param units nanoseconds, {@code [unit][option]}
- * @param rest nanoseconds of everything else
- * @param original nanoseconds of a token of the original
  */
-public record Latency(String machine, String subject, long[][] units, long rest, long original) {
+public record Latency(String machine, String subject, Map<Phase, Times> phases) {
+
+  /**
+   * In one phase.
+   *
+   * @param units nanoseconds, {@code [unit][option]}
+   * @param rest nanoseconds of everything else
+   * @param original nanoseconds of a token of the original
+   */
+  public record Times(long[][] units, long rest, long original) {
+
+    /** Nanoseconds of a token of the artifact, as predicted. */
+    public long token(Allocation allocation) {
+      return rest + allocation.cost(units);
+    }
+
+    /** How many times as fast as the original, as predicted. */
+    public double speedup(Allocation allocation) {
+      return (double) original / token(allocation);
+    }
+  }
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -62,9 +82,15 @@ public record Latency(String machine, String subject, long[][] units, long rest,
   private boolean fits(Stopwatch stopwatch, Mixture mixture) {
     return stopwatch.machine().equals(machine)
         && subject(mixture).equals(subject)
-        && units != null
-        && Arrays.stream(units).mapToInt(unit -> unit.length).sum()
-            == mixture.table().units().stream().mapToInt(unit -> unit.options().size()).sum();
+        && phases != null
+        && phases.keySet().equals(Set.of(Phase.values()))
+        && phases.values().stream()
+            .allMatch(times -> times.units() != null && fits(times, mixture));
+  }
+
+  private static boolean fits(Times times, Mixture mixture) {
+    return Arrays.stream(times.units()).mapToInt(unit -> unit.length).sum()
+        == mixture.table().units().stream().mapToInt(unit -> unit.options().size()).sum();
   }
 
   public void write(Path file) {
@@ -83,35 +109,67 @@ public record Latency(String machine, String subject, long[][] units, long rest,
   public static Latency measure(
       Checkpoint source, Mixture mixture, Stopwatch stopwatch, Consumer<String> messages) {
     var table = mixture.table();
-    var times = new LinkedHashMap<Kind, List<Double>>();
-    var rests = new ArrayList<Double>();
-    long original = Math.round(stopwatch.decode(source).token());
+    var original = stopwatch.times(source);
+    var measured = new EnumMap<Phase, Measured>(Phase.class);
+    for (var phase : Phase.values()) {
+      measured.put(phase, new Measured(new HashMap<>(), new ArrayList<>()));
+    }
     for (var level : AllocationReports.levels(table)) {
-      var allocation = AllocationReports.uniform(table, level);
-      var view = mixture.view(allocation);
-      var time = stopwatch.decode(view);
+      var view = mixture.view(AllocationReports.uniform(table, level));
+      stopwatch
+          .times(view)
+          .forEach(
+              (phase, time) -> {
+                double inUnits = measured.get(phase).add(table, view, time);
+                messages.accept(
+                    "%s at %s: %,.1f microseconds a token, %,.1f of them in its layers"
+                        .formatted(
+                            phase.name().toLowerCase(Locale.ROOT),
+                            level,
+                            time.token() / 1000,
+                            inUnits / 1000));
+              });
+    }
+    var phases = new EnumMap<Phase, Times>(Phase.class);
+    measured.forEach(
+        (phase, all) ->
+            phases.put(
+                phase,
+                new Times(
+                    units(table, mixture, all.medians()),
+                    Math.round(median(all.rests())),
+                    Math.round(original.get(phase).token()))));
+    return new Latency(stopwatch.machine(), subject(mixture), phases);
+  }
+
+  /**
+   * What is known of a phase.
+   *
+   * @param kinds nanoseconds of a token in layers of a kind
+   * @param rests nanoseconds of a token outside units, one a level
+   */
+  private record Measured(Map<Kind, List<Double>> kinds, List<Double> rests) {
+
+    /** Nanoseconds in the units of a model at one level. */
+    double add(LevelTable table, Checkpoint view, Stopwatch.Time time) {
       double inUnits = 0;
       for (int u = 0; u < table.units().size(); u++) {
         for (var member : table.units().get(u).members()) {
           double took = time.matrices().getOrDefault(member, 0.0);
           inUnits += took;
           var kind = kind(view, member);
-          times.computeIfAbsent(kind, _ -> new ArrayList<>()).add(took);
+          kinds.computeIfAbsent(kind, _ -> new ArrayList<>()).add(took);
         }
       }
       rests.add(time.token() - inUnits);
-      messages.accept(
-          "decoding at %s: %,d microseconds a token, %,d of them in its layers"
-              .formatted(level, Math.round(time.token() / 1000), Math.round(inUnits / 1000)));
+      return inUnits;
     }
-    var medians = new HashMap<Kind, Double>();
-    times.forEach((kind, all) -> medians.put(kind, median(all)));
-    return new Latency(
-        stopwatch.machine(),
-        subject(mixture),
-        units(table, mixture, medians),
-        Math.round(median(rests)),
-        original);
+
+    Map<Kind, Double> medians() {
+      var medians = new HashMap<Kind, Double>();
+      kinds.forEach((kind, all) -> medians.put(kind, median(all)));
+      return medians;
+    }
   }
 
   private static long[][] units(LevelTable table, Mixture mixture, Map<Kind, Double> medians) {
@@ -141,15 +199,5 @@ public record Latency(String machine, String subject, long[][] units, long rest,
   private static double median(List<Double> values) {
     var sorted = values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
     return sorted[sorted.length / 2];
-  }
-
-  /** Nanoseconds of a token of the artifact, as predicted. */
-  public long token(Allocation allocation) {
-    return rest + allocation.cost(units);
-  }
-
-  /** How many times as fast as the original, as predicted. */
-  public double speedup(Allocation allocation) {
-    return (double) original / token(allocation);
   }
 }

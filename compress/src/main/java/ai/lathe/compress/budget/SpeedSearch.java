@@ -6,8 +6,8 @@ import java.util.function.LongFunction;
 import java.util.function.ToDoubleFunction;
 
 /**
- * The choice that loses least and decodes as fast as is asked for. A {@link Latency} says about
- * where that is; what is then measured of whole models corrects it.
+ * The choice that loses least and runs as fast as is asked for. A {@link Latency} says about where
+ * that is; what is then measured of whole models corrects it.
  */
 public final class SpeedSearch {
 
@@ -22,7 +22,7 @@ public final class SpeedSearch {
 
   private final Goal goal;
   private final String database;
-  private final Latency latency;
+  private final Latency.Times latency;
   private final LongFunction<Choice> within;
   private final ToDoubleFunction<Choice> measure;
 
@@ -33,7 +33,7 @@ public final class SpeedSearch {
   public SpeedSearch(
       Goal goal,
       String database,
-      Latency latency,
+      Latency.Times latency,
       LongFunction<Choice> within,
       ToDoubleFunction<Choice> measure) {
     this.goal = goal;

@@ -1,5 +1,6 @@
 package ai.lathe.compress.budget;
 
+import ai.lathe.compress.allocation.Budget.Phase;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import java.util.Map;
@@ -10,11 +11,11 @@ public interface Stopwatch {
   /** Machine, kernels and threads: times of one are of no use to another. */
   String machine();
 
-  /** Where the time of a decoded token goes. */
-  Time decode(Checkpoint model);
+  /** Where the time of a token goes, in every phase. */
+  Map<Phase, Time> times(Checkpoint model);
 
-  /** How many times as many tokens a second one model writes as another, both run in turn. */
-  double ratio(Checkpoint of, Checkpoint over);
+  /** How many times as many tokens a second one model takes as another, both run in turn. */
+  double ratio(Checkpoint of, Checkpoint over, Phase phase);
 
   /**
    * @param matrices nanoseconds of a token in each

@@ -21,7 +21,7 @@ import java.util.Objects;
  * @param points other artifacts, to set this one beside
  * @param history of a search, oldest first; empty where there was none
  * @param kind of target: {@code size}, {@code bits_per_weight}, {@code kl}, {@code ear}, {@code
- *     perplexity_ratio} or {@code speedup}
+ *     perplexity_ratio}, {@code speedup} or {@code prefill_speedup}
  * @param value that was asked for, of that kind
  * @param database the directory of the levels
  * @param budgetNanoseconds that the units together might take of a token's time; null where the

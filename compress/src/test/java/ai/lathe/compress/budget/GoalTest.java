@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.compress.allocation.Budget;
+import ai.lathe.compress.allocation.Budget.Phase;
 import ai.lathe.tensor.LatheException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,7 +49,8 @@ class GoalTest {
   @ParameterizedTest
   @CsvSource({"2,2", "1.5x,1.5", "3X,3"})
   void speedupsMayEndInAnX(String text, double factor) {
-    assertThat(Goal.speedup(text).budget()).isEqualTo(new Budget.Speedup(factor));
+    assertThat(Goal.speedup(text, Phase.PREFILL).budget())
+        .isEqualTo(new Budget.Speedup(factor, Phase.PREFILL));
   }
 
   @Test
@@ -57,6 +59,6 @@ class GoalTest {
     assertThatThrownBy(() -> Goal.divergence(0)).isInstanceOf(LatheException.class);
     assertThatThrownBy(() -> Goal.perplexityRatio(0.98)).isInstanceOf(LatheException.class);
     assertThatThrownBy(() -> Goal.bitsPerWeight(Double.NaN)).isInstanceOf(LatheException.class);
-    assertThatThrownBy(() -> Goal.speedup("fast")).isInstanceOf(LatheException.class);
+    assertThatThrownBy(() -> Goal.speedup("fast", Phase.DECODE)).isInstanceOf(LatheException.class);
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.compress.allocation.Allocation;
 import ai.lathe.compress.allocation.Allocator;
+import ai.lathe.compress.allocation.Budget.Phase;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -15,10 +16,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class SpeedSearchTest {
 
   private static final int UNITS = 100;
-  private static final Latency LATENCY =
-      new Latency(
-          "here",
-          "",
+  private static final Latency.Times LATENCY =
+      new Latency.Times(
           IntStream.range(0, UNITS).mapToObj(_ -> new long[] {10, 100}).toArray(long[][]::new),
           1_000,
           11_000);
@@ -38,7 +37,7 @@ class SpeedSearchTest {
 
   private static SpeedSearch search(double slower) {
     return new SpeedSearch(
-        Goal.speedup("2"),
+        Goal.speedup("2", Phase.DECODE),
         "levels",
         LATENCY,
         SpeedSearchTest::within,

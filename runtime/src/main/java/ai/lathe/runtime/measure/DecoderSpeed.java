@@ -43,22 +43,30 @@ public record DecoderSpeed(double[] prefill, double[] decode) {
   }
 
   /**
-   * How many times as many tokens a second one decoder writes as another: the two run in turn, so
-   * that what disturbs the machine disturbs both. The median over the rounds.
+   * How many times as many tokens a second one decoder takes as another.
+   *
+   * @param prefill of a prompt
+   * @param decode after it
    */
-  public static double ratio(Decoder of, Decoder over, int prompt, int generate, int rounds) {
+  public record Ratio(double prefill, double decode) {}
+
+  /** The two run in turn, so that what disturbs the machine disturbs both. Medians over rounds. */
+  public static Ratio ratio(Decoder of, Decoder over, int prompt, int generate, int rounds) {
     var first = run(of, prompt, generate, rounds);
     var second = run(over, prompt, generate, rounds);
     first.warmUp();
     second.warmUp();
-    var ratios = new double[rounds];
+    var prefill = new double[rounds];
+    var decode = new double[rounds];
     for (int round = 0; round < rounds; round++) {
       first.round();
       second.round();
-      ratios[round] = second.decodeSeconds / first.decodeSeconds;
+      prefill[round] = second.prefillSeconds / first.prefillSeconds;
+      decode[round] = second.decodeSeconds / first.decodeSeconds;
     }
-    Arrays.sort(ratios);
-    return median(ratios);
+    Arrays.sort(prefill);
+    Arrays.sort(decode);
+    return new Ratio(median(prefill), median(decode));
   }
 
   static Run run(Decoder decoder, int prompt, int generate, int rounds) {
@@ -88,7 +96,8 @@ public record DecoderSpeed(double[] prefill, double[] decode) {
     private double prefillSeconds;
     private double decodeSeconds;
     private boolean clocked;
-    private Map<Address, Long> times = Map.of();
+    private Map<Address, Long> prefillTimes = Map.of();
+    private Map<Address, Long> decodeTimes = Map.of();
 
     Run(Decoder decoder, int prompt, int generate) {
       this.decoder = decoder;
@@ -104,38 +113,52 @@ public record DecoderSpeed(double[] prefill, double[] decode) {
       } while (System.nanoTime() - began < WARM_UP_SECONDS * 1e9);
     }
 
+    double prefillSeconds() {
+      return prefillSeconds;
+    }
+
     double decodeSeconds() {
       return decodeSeconds;
     }
 
-    /** From now on the matrices are clocked while a round writes. */
+    /** From now on the matrices are clocked. */
     void clock() {
       clocked = true;
     }
 
+    /** Nanoseconds that the matrices took while the last round read. */
+    Map<Address, Long> prefillTimes() {
+      return prefillTimes;
+    }
+
     /** Nanoseconds that the matrices took while the last round wrote. */
-    Map<Address, Long> times() {
-      return times;
+    Map<Address, Long> decodeTimes() {
+      return decodeTimes;
     }
 
     void round() {
       try (var sequence = decoder.newSequence(tokens.length)) {
+        if (clocked) {
+          decoder.clock().start();
+        }
         long start = System.nanoTime();
         for (int from = 0; from < prompt; ) {
           int to = Math.min(prompt, from + decoder.batchTokens());
           step(sequence, from, to);
           from = to;
         }
+        long read = System.nanoTime();
         if (clocked) {
+          prefillTimes = decoder.clock().stop();
           decoder.clock().start();
         }
-        long read = System.nanoTime();
+        long write = System.nanoTime();
         for (int i = prompt; i < tokens.length; i++) {
           step(sequence, i, i + 1);
         }
         prefillSeconds = (read - start) / 1e9;
-        decodeSeconds = (System.nanoTime() - read) / 1e9;
-        times = clocked ? decoder.clock().stop() : times;
+        decodeSeconds = (System.nanoTime() - write) / 1e9;
+        decodeTimes = clocked ? decoder.clock().stop() : decodeTimes;
       }
     }
 

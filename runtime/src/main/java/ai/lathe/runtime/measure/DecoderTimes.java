@@ -6,17 +6,32 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Where the time of a decoded token goes, as measured in the decoder itself: weights come from
- * where they come from when it runs. All figures are the least of some rounds: what disturbs a
- * machine only adds.
+ * Where the time of a token goes, as measured in the decoder itself: weights come from where they
+ * come from when it runs. All figures are the least of some rounds: what disturbs a machine only
+ * adds.
  *
- * @param matrices nanoseconds of a token in each of them
- * @param token nanoseconds of a token in all
+ * @param prefill of a token of a prompt
+ * @param decode of a token that is written
  */
-public record DecoderTimes(Map<Address, Double> matrices, double token) {
+public record DecoderTimes(Times prefill, Times decode) {
 
-  public DecoderTimes {
-    matrices = Map.copyOf(matrices);
+  /**
+   * @param matrices nanoseconds of a token in each of them
+   * @param token nanoseconds of a token in all
+   */
+  public record Times(Map<Address, Double> matrices, double token) {
+
+    public Times {
+      matrices = Map.copyOf(matrices);
+    }
+
+    private static final Times NONE = new Times(Map.of(), Double.POSITIVE_INFINITY);
+
+    private Times least(Map<Address, Long> nanoseconds, double seconds, int tokens) {
+      var all = new HashMap<>(matrices);
+      nanoseconds.forEach((address, took) -> all.merge(address, (double) took / tokens, Math::min));
+      return new Times(all, Math.min(token, 1e9 * seconds / tokens));
+    }
   }
 
   /** Parameters as {@link DecoderSpeed#measure} has them. */
@@ -24,16 +39,13 @@ public record DecoderTimes(Map<Address, Double> matrices, double token) {
     var run = DecoderSpeed.run(decoder, prompt, generate, rounds);
     run.warmUp();
     run.clock();
-    var matrices = new HashMap<Address, Double>();
-    double token = Double.POSITIVE_INFINITY;
+    var prefill = Times.NONE;
+    var decode = Times.NONE;
     for (int round = 0; round < rounds; round++) {
       run.round();
-      run.times()
-          .forEach(
-              (address, nanoseconds) ->
-                  matrices.merge(address, (double) nanoseconds / generate, Math::min));
-      token = Math.min(token, 1e9 * run.decodeSeconds() / generate);
+      prefill = prefill.least(run.prefillTimes(), run.prefillSeconds(), prompt);
+      decode = decode.least(run.decodeTimes(), run.decodeSeconds(), generate);
     }
-    return new DecoderTimes(matrices, token);
+    return new DecoderTimes(prefill, decode);
   }
 }
