@@ -3,6 +3,8 @@ package ai.lathe.compress.factorization;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
+import ai.lathe.tensor.linalg.Parallel;
+import ai.lathe.torch.Torch;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -49,33 +51,47 @@ public record DictionaryProfile(List<Point> points) {
   /** A size for which a layer is too small is left out. */
   static DictionaryProfile of(
       Matrix weight, Spectrum spectrum, List<Double> removals, List<Double> ratios) {
-    var basis = new RocketBasis(spectrum);
-    var factors = Factors.plain(DType.F32);
-    var points = new ArrayList<Point>();
-    try (var _ = new PointerScope();
-        var _ = new NoGradGuard()) {
-      var targets = new Targets(Doubles.of(basis.coordinates()), Doubles.of(weight));
-      for (double removed : removals) {
-        for (double ratio : ratios) {
-          var size =
-              DictionarySize.of(
-                  weight.rows(), weight.columns(), new Removal(removed), ratio, factors);
-          if (!size.usable()) {
-            continue;
-          }
-          try (var _ = new PointerScope()) {
-            var c = Doubles.of(basis.sparsified(size).values());
-            var unit = c.mul(Doubles.reciprocalNorms(c));
-            var z =
-                torch.linalg_solve_triangular(
-                    Doubles.innerRoot(unit), unit.t(), false, true, false);
-            var errors = targets.errors(z);
-            points.add(new Point(removed, ratio, size, errors[0], errors[1]));
-          }
+    var asked = new ArrayList<Point>();
+    for (double removed : removals) {
+      for (double ratio : ratios) {
+        var size =
+            DictionarySize.of(
+                weight.rows(),
+                weight.columns(),
+                new Removal(removed),
+                ratio,
+                Factors.plain(DType.F32));
+        if (size.usable()) {
+          asked.add(new Point(removed, ratio, size, Double.NaN, Double.NaN));
         }
       }
     }
-    return new DictionaryProfile(List.copyOf(points));
+    var basis = new RocketBasis(spectrum);
+    var points = new Point[asked.size()];
+    try (var _ = new PointerScope();
+        var _ = new NoGradGuard()) {
+      var targets = new Targets(Doubles.of(basis.coordinates()), Doubles.of(weight));
+      // Points are independent: threads that have one each need not wait for each other.
+      Torch.oneThreadAProduct(
+          () -> {
+            Parallel.forEach(
+                points.length, i -> points[i] = measured(asked.get(i), basis, targets));
+            return points;
+          });
+    }
+    return new DictionaryProfile(List.of(points));
+  }
+
+  private static Point measured(Point asked, RocketBasis basis, Targets targets) {
+    try (var _ = new PointerScope();
+        var _ = new NoGradGuard()) {
+      var c = Doubles.of(basis.sparsified(asked.size()).values());
+      var unit = c.mul(Doubles.reciprocalNorms(c));
+      var root = Doubles.innerRoot(unit);
+      var z = torch.linalg_solve_triangular(root, unit.t(), false, true, false);
+      var errors = targets.errors(z);
+      return new Point(asked.removed(), asked.ratio(), asked.size(), errors[0], errors[1]);
+    }
   }
 
   /**
@@ -100,16 +116,19 @@ public record DictionaryProfile(List<Point> points) {
       var errors = new double[energies.length];
       for (int i = 0; i < errors.length; i++) {
         double explained =
-            projected
-                ? projection.mul(targets.get(i)).sum().item_double()
-                : energy(z.mm(targets.get(i)));
+            projected ? product(projection, targets.get(i)) : energy(z.mm(targets.get(i)));
         errors[i] = Math.sqrt(Math.max(0, 1 - explained / energies[i]));
       }
       return errors;
     }
 
     private static double energy(Tensor a) {
-      return a.mul(a).sum().item_double();
+      return product(a, a);
+    }
+
+    /** Of all elements. */
+    private static double product(Tensor a, Tensor b) {
+      return torch.dot(a.flatten(), b.flatten()).item_double();
     }
   }
 }

@@ -20,10 +20,12 @@ final class RocketBasis {
 
   private final Matrix coordinates;
   private final float[] lengths;
+  private final float[] means;
 
   RocketBasis(Spectrum spectrum) {
     coordinates = spectrum.coordinates();
     lengths = new float[spectrum.s().length];
+    means = new float[lengths.length];
     var right = spectrum.right();
     for (int i = 0; i < lengths.length; i++) {
       double sum = 0;
@@ -32,6 +34,7 @@ final class RocketBasis {
       }
       // U^T W = S (V^T T^-1): without a singular value there is no coefficient to weigh.
       lengths[i] = spectrum.s()[i] > 0 ? (float) (Math.sqrt(sum) / spectrum.s()[i]) : 0;
+      means[i] = (float) Math.sqrt(lengths[i]);
     }
   }
 
@@ -71,7 +74,7 @@ final class RocketBasis {
     int atoms = left.columns();
     var scores = new float[atoms];
     for (int i = 0; i < atoms; i++) {
-      scores[i] = Math.abs(coordinates.at(row, i)) * (float) Math.sqrt(lengths[i]);
+      scores[i] = Math.abs(coordinates.at(row, i)) * means[i];
     }
     var cut = Cut.of(atoms - each, scores, 0, atoms);
     long ties = each == atoms ? 0 : cut.ties();
