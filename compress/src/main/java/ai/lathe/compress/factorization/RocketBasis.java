@@ -4,6 +4,7 @@ import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.Cut;
 import ai.lathe.tensor.linalg.Parallel;
+import java.util.Arrays;
 
 /**
  * What ROCKET makes zero: the coefficients {@code V = U S} of the singular basis in which {@code W
@@ -20,12 +21,13 @@ final class RocketBasis {
 
   private final Matrix coordinates;
   private final float[] lengths;
-  private final float[] means;
+
+  /** Of each row, its columns by falling score. */
+  private final int[] order;
 
   RocketBasis(Spectrum spectrum) {
     coordinates = spectrum.coordinates();
     lengths = new float[spectrum.s().length];
-    means = new float[lengths.length];
     var right = spectrum.right();
     for (int i = 0; i < lengths.length; i++) {
       double sum = 0;
@@ -34,13 +36,37 @@ final class RocketBasis {
       }
       // U^T W = S (V^T T^-1): without a singular value there is no coefficient to weigh.
       lengths[i] = spectrum.s()[i] > 0 ? (float) (Math.sqrt(sum) / spectrum.s()[i]) : 0;
-      means[i] = (float) Math.sqrt(lengths[i]);
     }
+    order = order();
   }
 
   /** {@code W T [out, p]} in the basis. */
   Matrix coordinates() {
     return coordinates;
+  }
+
+  /**
+   * By {@code |V_ri| sqrt(b_i)}, the geometric mean of both losses; of equal ones the first go
+   * first. One sort serves every number of atoms.
+   */
+  private int[] order() {
+    int width = coordinates.columns();
+    var sorted = new int[coordinates.values().length];
+    Parallel.forEach(
+        coordinates.rows(),
+        row -> {
+          var keys = new long[width];
+          for (int i = 0; i < width; i++) {
+            float score = Math.abs(coordinates.at(row, i)) * (float) Math.sqrt(lengths[i]);
+            // Bits of floats that are not negative rise as they do.
+            keys[i] = (long) -Float.floatToIntBits(score) << 32 | i;
+          }
+          Arrays.sort(keys);
+          for (int i = 0; i < width; i++) {
+            sorted[row * width + i] = (int) keys[i];
+          }
+        });
+    return sorted;
   }
 
   /**
@@ -50,69 +76,68 @@ final class RocketBasis {
   Coefficients sparsified(DictionarySize size) {
     int rows = size.rows();
     int atoms = size.atoms();
-    long readmitted = Math.round(READMITTED * rows * atoms);
-    int each = (int) Math.max(0, (size.kept() - (size.dense() ? 0 : readmitted)) / rows);
-    var left = Matrix.zeros(rows, atoms);
+    long readmitted = size.dense() ? 0 : Math.round(READMITTED * rows * atoms);
+    int each = (int) Math.max(0, (size.kept() - readmitted) / rows);
+    var values = Matrix.zeros(rows, atoms);
     int words = Math.ceilDiv(atoms, 64);
     var bits = new long[Math.multiplyExact(rows, words)];
-    Parallel.forEach(rows, row -> select(row, each, left, bits, words));
-    readmit(size.kept() - (long) each * rows, left, bits, words);
-    var mask = new Mask(rows, atoms, bits);
-    var values = Matrix.zeros(rows, atoms);
-    for (int i = 0; i < rows; i++) {
-      for (int j = 0; j < atoms; j++) {
-        values.set(i, j, mask.keeps(i, j) ? coordinates.at(i, j) : 0);
-      }
-    }
-    return new Coefficients(values, mask);
+    int width = coordinates.columns();
+    Parallel.forEach(
+        rows,
+        row -> {
+          for (int n = row * width, kept = 0; kept < each; n++) {
+            if (order[n] < atoms) {
+              keep(row, order[n], values, bits);
+              kept++;
+            }
+          }
+        });
+    readmit(size.kept() - (long) each * rows, values, bits);
+    return new Coefficients(values, new Mask(rows, atoms, bits));
   }
 
-  /**
-   * @param left takes what weights lose by each that is not kept, and -1 for others
-   */
-  private void select(int row, int each, Matrix left, long[] bits, int words) {
-    int atoms = left.columns();
-    var scores = new float[atoms];
-    for (int i = 0; i < atoms; i++) {
-      scores[i] = Math.abs(coordinates.at(row, i)) * means[i];
-    }
-    var cut = Cut.of(atoms - each, scores, 0, atoms);
-    long ties = each == atoms ? 0 : cut.ties();
-    for (int i = 0; i < atoms; i++) {
-      boolean zero =
-          each < atoms
-              && (scores[i] < cut.threshold() || scores[i] == cut.threshold() && ties-- > 0);
-      if (zero) {
-        left.set(row, i, Math.abs(coordinates.at(row, i)) * lengths[i]);
-      } else {
-        left.set(row, i, -1);
-        bits[row * words + (i >> 6)] |= 1L << i;
-      }
-    }
+  private void keep(int row, int atom, Matrix values, long[] bits) {
+    bits[row * Math.ceilDiv(values.columns(), 64) + (atom >> 6)] |= 1L << atom;
+    values.set(row, atom, coordinates.at(row, atom));
   }
 
-  private static void readmit(long count, Matrix left, long[] bits, int words) {
+  private void readmit(long count, Matrix values, long[] bits) {
     if (count == 0) {
       return;
     }
-    var candidates = new float[left.values().length];
-    int found = 0;
-    for (float loss : left.values()) {
-      if (loss >= 0) {
-        candidates[found++] = loss;
+    int atoms = values.columns();
+    var losses = new float[values.values().length];
+    int left = 0;
+    for (int row = 0; row < values.rows(); row++) {
+      for (int i = 0; i < atoms; i++) {
+        if (!kept(row, i, atoms, bits)) {
+          losses[left++] = loss(row, i);
+        }
       }
     }
-    var cut = Cut.of(found - count, candidates, 0, found);
-    long ties = found == count ? 0 : cut.ties();
-    for (int i = 0; i < left.values().length; i++) {
-      float loss = left.values()[i];
-      boolean stays =
-          found > count && (loss < cut.threshold() || loss == cut.threshold() && ties-- > 0);
-      if (loss >= 0 && !stays) {
-        int row = i / left.columns();
-        int column = i % left.columns();
-        bits[row * words + (column >> 6)] |= 1L << column;
+    long zeros = left - count;
+    var cut = Cut.of(zeros, losses, 0, left);
+    long ties = cut.ties();
+    for (int row = 0; row < values.rows(); row++) {
+      for (int i = 0; i < atoms; i++) {
+        if (!kept(row, i, atoms, bits)) {
+          float loss = loss(row, i);
+          boolean stays =
+              zeros > 0 && (loss < cut.threshold() || loss == cut.threshold() && ties-- > 0);
+          if (!stays) {
+            keep(row, i, values, bits);
+          }
+        }
       }
     }
+  }
+
+  private static boolean kept(int row, int atom, int atoms, long[] bits) {
+    return (bits[row * Math.ceilDiv(atoms, 64) + (atom >> 6)] >>> atom & 1) != 0;
+  }
+
+  /** What the weights lose where it is zero. */
+  private float loss(int row, int atom) {
+    return Math.abs(coordinates.at(row, atom)) * lengths[atom];
   }
 }
