@@ -6,8 +6,11 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.compensation.Compensation.Method;
 import ai.lathe.compress.factorization.Factors;
+import ai.lathe.compress.factorization.Monarch;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.Rocket;
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.recipe.Recipe;
@@ -21,6 +24,7 @@ import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Progress;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeAll;
@@ -142,5 +146,30 @@ class FactoredTest {
     var codes = run("rocket-8", recipe.then(Recipe.preset("rtn", "W8A16", Optional.of(16))));
     assertThat(kl(codes)).isLessThan(1.5 * kl(rocket));
     assertThat(query("rocket-8")).contains(" sparse int8 g16 * int8 g16");
+  }
+
+  @Test
+  void blocksAlongAnIndexAreStoredAndReadBack() {
+    var method = new Monarch();
+    var plain = Map.<String, Object>of("metric", "plain");
+    var report = run("monarch", Recipe.factorization("monarch", new Removal(0.3), plain));
+    var config = method.config(new Removal(0.3), Factors.plain(DType.BF16), plain);
+    for (var layer : report.layers()) {
+      assertThat(layer.bytes())
+          .isEqualTo(
+              method
+                  .encoding(config, layer.rows(), layer.columns())
+                  .bytes(layer.rows(), layer.columns()));
+    }
+    var address = Address.weight(0, Role.QUERY);
+    try (var original = Checkpoints.open(model);
+        var artifact = Checkpoints.open(folder.resolve("monarch"))) {
+      var layer = new Layer("query", original.matrix(address).decode());
+      var solved = method.solve(layer, LayerStatistics.NONE, List.of(config)).getFirst();
+      assertThat(artifact.matrix(address).encoding()).isEqualTo(solved.weight().encoding());
+      assertThat(artifact.matrix(address).decode().values())
+          .isEqualTo(solved.weight().decode().values());
+    }
+    assertThat(kl(report)).isPositive();
   }
 }

@@ -7,6 +7,7 @@ import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.composite.BlockMatrices;
 import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.InputRule;
@@ -78,6 +79,9 @@ public final class VectorProvider implements KernelProvider {
       return ShortRows.of(ModeMatrix.of(diagonal), diagonal.encoding().label(), arena);
     }
     if (weight instanceof ModeMatrix modes) {
+      if (BlockMatrices.suits(modes)) {
+        return BlockMatrices.of(modes, this, arena);
+      }
       return modes.inner() == 1
           ? ShortRows.of(modes, modes.encoding().label(), arena)
           : new ModeRows(modes, arena);

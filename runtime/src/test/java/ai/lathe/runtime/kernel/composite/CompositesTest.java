@@ -233,6 +233,23 @@ class CompositesTest {
     }
   }
 
+  /** Those that the vector unit runs as matrices of their own. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void fewLargeBlocksAlongAnIndex(KernelProvider provider) {
+    for (var weight :
+        List.of(
+            modes(new int[] {3, 1, 130, 140}, 3, 1),
+            modes(new int[] {1, 4, 144, 129}, 1, 4),
+            modes(new int[] {2, 3, 131, 136}, 2, 3))) {
+      var matrix = provider.prepare(weight, Arena.ofAuto());
+      for (int tokens : new int[] {3, 1, 9}) {
+        var x = gaussians(tokens * weight.columns());
+        assertProducts(weight, x, tokens, multiply(matrix, x, tokens));
+      }
+    }
+  }
+
   /** Monarch's two factors, and three cores of a matrix product operator behind a diagonal. */
   @ParameterizedTest
   @MethodSource("providers")
