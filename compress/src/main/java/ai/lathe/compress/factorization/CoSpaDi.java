@@ -73,11 +73,25 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
   }
 
   @Override
-  public Coefficients coefficients(
-      Spectrum spectrum, DictionarySize size, Config config, List<String> notes) {
-    int atoms = size.atoms();
+  public Coder<Config> coder(Spectrum spectrum) {
+    var coordinates = spectrum.coordinates();
+    var target = new double[coordinates.rows()][coordinates.columns()];
+    for (int i = 0; i < target.length; i++) {
+      for (int j = 0; j < target[i].length; j++) {
+        target[i][j] = coordinates.at(i, j);
+      }
+    }
+    return (size, config, notes) -> learned(target, size, config);
+  }
+
+  /** Begins with the singular vectors of the greatest values. */
+  private static Coefficients learned(double[][] target, DictionarySize size, Config config) {
+    var dictionary = new double[size.atoms()][target[0].length];
+    for (int k = 0; k < size.atoms(); k++) {
+      dictionary[k][k] = 1;
+    }
     int each = (int) (size.kept() / size.rows());
-    var learner = learner(spectrum, size, config.seed());
+    var learner = new KSvd(target, dictionary, each, config.seed());
     double before = Double.POSITIVE_INFINITY;
     for (int i = 0; i < config.iterations(); i++) {
       learner.iterate();
@@ -87,23 +101,7 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
       }
       before = error;
     }
-    return coefficients(learner, size.rows(), atoms, each);
-  }
-
-  /** Begins with the singular vectors of the greatest values. */
-  static KSvd learner(Spectrum spectrum, DictionarySize size, long seed) {
-    var coordinates = spectrum.coordinates();
-    var target = new double[coordinates.values().length];
-    for (int i = 0; i < target.length; i++) {
-      target[i] = coordinates.values()[i];
-    }
-    int width = coordinates.columns();
-    var dictionary = new double[size.atoms() * width];
-    for (int k = 0; k < size.atoms(); k++) {
-      dictionary[k * width + k] = 1;
-    }
-    int each = (int) (size.kept() / size.rows());
-    return new KSvd(target, size.rows(), dictionary, size.atoms(), each, seed);
+    return coefficients(learner, size.rows(), size.atoms(), each);
   }
 
   /** A row that uses fewer atoms than it may has zeros for some others. */

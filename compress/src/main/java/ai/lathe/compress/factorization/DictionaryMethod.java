@@ -52,11 +52,21 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
   }
 
   /**
-   * {@code C}.
+   * Finds {@code C} for one layer, at any level.
    *
-   * @param notes takes what is not as configured
+   * @param <C> the method's config
    */
-  Coefficients coefficients(Spectrum spectrum, DictionarySize size, C config, List<String> notes);
+  @FunctionalInterface
+  interface Coder<C> {
+
+    /**
+     * @param notes takes what is not as configured
+     */
+    Coefficients code(DictionarySize size, C config, List<String> notes);
+  }
+
+  /** What all levels of a layer share is made here. */
+  Coder<C> coder(Spectrum spectrum);
 
   @Override
   default Set<Statistic> requires() {
@@ -84,12 +94,12 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     var weight = layer.weight();
     var unknown = new ArrayList<String>();
     // One decomposition serves all levels.
-    var spectrum = Spectrum.of(weight, metric(statistics, unknown));
+    var coder = coder(Spectrum.of(weight, metric(statistics, unknown)));
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<>(unknown);
       var size = level.size(weight.rows(), weight.columns());
-      var coefficients = coefficients(spectrum, size, level, notes);
+      var coefficients = coder.code(size, level, notes);
       solutions.add(new Solution(level.factors().store(coefficients, weight), notes));
     }
     return solutions;

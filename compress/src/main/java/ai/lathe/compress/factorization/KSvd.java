@@ -22,38 +22,40 @@ final class KSvd {
 
   private static final int POWER_ITERATIONS = 3;
 
-  private final double[] target;
+  /** Rows of their own, so that loops over two of them run on the vector unit. */
+  private final double[][] target;
+
   private final int rows;
   private final int width;
   private final int atoms;
   private final int each;
-  private final double[] dictionary;
-  private final double[] rest;
+  private final double[][] dictionary;
+  private final double[][] rest;
   private final int[] support;
   private final double[] weights;
   private final double energy;
   private final SplittableRandom random;
 
   /**
-   * @param target {@code A [rows, width]}
-   * @param dictionary {@code D [atoms, width]} to begin with, of any lengths but 0; changed
-   * @param each atoms of a row, at most {@code atoms}
+   * @param target {@code A [rows][width]}, not changed
+   * @param dictionary {@code D [atoms][width]} to begin with, of any lengths but 0; changed
+   * @param each atoms of a row, at most as many as there are
    */
-  KSvd(double[] target, int rows, double[] dictionary, int atoms, int each, long seed) {
+  KSvd(double[][] target, double[][] dictionary, int each, long seed) {
     this.target = target;
-    this.rows = rows;
-    this.width = target.length / rows;
+    this.rows = target.length;
+    this.width = target[0].length;
     this.dictionary = dictionary;
-    this.atoms = atoms;
+    this.atoms = dictionary.length;
     this.each = each;
-    this.rest = target.clone();
+    this.rest = Arrays.stream(target).map(double[]::clone).toArray(double[][]::new);
     this.support = new int[rows * each];
     this.weights = new double[rows * each];
     Arrays.fill(support, -1);
-    this.energy = dot(target, 0, target, 0, target.length);
+    this.energy = energy(target);
     this.random = new SplittableRandom(seed);
-    for (int k = 0; k < atoms; k++) {
-      normalise(k * width);
+    for (var atom : dictionary) {
+      normalise(atom);
     }
   }
 
@@ -65,10 +67,10 @@ final class KSvd {
 
   /** {@code ||A - C D||^2 / ||A||^2}. */
   double error() {
-    return energy == 0 ? 0 : dot(rest, 0, rest, 0, rest.length) / energy;
+    return energy == 0 ? 0 : energy(rest) / energy;
   }
 
-  double[] dictionary() {
+  double[][] dictionary() {
     return dictionary;
   }
 
@@ -87,9 +89,9 @@ final class KSvd {
     double[] products;
     try (var _ = new PointerScope();
         var _ = new NoGradGuard()) {
-      var d = Doubles.of(dictionary, atoms, width);
+      var d = Doubles.of(flat(dictionary), atoms, width);
       gram = Doubles.array(d.mm(d.t()));
-      products = Doubles.array(Doubles.of(target, rows, width).mm(d.t()));
+      products = Doubles.array(Doubles.of(flat(target), rows, width).mm(d.t()));
     }
     Parallel.forEach(
         Math.ceilDiv(rows, CHUNK),
@@ -103,13 +105,12 @@ final class KSvd {
 
   private void code(int row, OrthogonalPursuit pursuit, double[] products) {
     int count = pursuit.code(products, row * atoms);
-    int at = row * width;
-    var now = Arrays.copyOfRange(target, at, at + width);
+    var now = target[row].clone();
     for (int n = 0; n < count; n++) {
-      add(-pursuit.weights()[n], dictionary, pursuit.support()[n] * width, now, 0, width);
+      add(-pursuit.weights()[n], dictionary[pursuit.support()[n]], now);
     }
-    if (dot(now, 0, now, 0, width) < dot(rest, at, rest, at, width)) {
-      System.arraycopy(now, 0, rest, at, width);
+    if (dot(now, now) < dot(rest[row], rest[row])) {
+      rest[row] = now;
       for (int n = 0; n < each; n++) {
         support[row * each + n] = n < count ? pursuit.support()[n] : -1;
         weights[row * each + n] = n < count ? pursuit.weights()[n] : 0;
@@ -164,7 +165,7 @@ final class KSvd {
     int worst = -1;
     double most = 0;
     for (int i = 0; i < rows; i++) {
-      double error = replaced[i] ? 0 : dot(rest, i * width, rest, i * width, width);
+      double error = replaced[i] ? 0 : dot(rest[i], rest[i]);
       if (error > most) {
         most = error;
         worst = i;
@@ -172,13 +173,13 @@ final class KSvd {
     }
     if (worst >= 0) {
       replaced[worst] = true;
-      System.arraycopy(target, worst * width, dictionary, atom * width, width);
-      normalise(atom * width);
+      dictionary[atom] = target[worst].clone();
+      normalise(dictionary[atom]);
     }
   }
 
   private void update(int atom, int[] places) {
-    int at = atom * width;
+    var own = dictionary[atom];
     int chunks = Math.ceilDiv(places.length, CHUNK);
     var sums = new double[chunks][width];
     for (int iteration = 0; iteration <= POWER_ITERATIONS; iteration++) {
@@ -191,60 +192,72 @@ final class KSvd {
             Arrays.fill(sum, 0);
             for (int n = chunk * CHUNK; n < Math.min(places.length, (chunk + 1) * CHUNK); n++) {
               int place = places[n];
-              int row = place / each * width;
+              var row = rest[place / each];
               if (first) {
                 // As if the row had all its atoms but this one.
-                add(weights[place], dictionary, at, rest, row, width);
+                add(weights[place], own, row);
               }
-              double along = dot(rest, row, dictionary, at, width);
+              double along = dot(row, own);
               if (last) {
                 weights[place] = along;
-                add(-along, dictionary, at, rest, row, width);
+                add(-along, own, row);
               } else {
-                add(along, rest, row, sum, 0, width);
+                add(along, row, sum);
               }
             }
           });
       if (!last) {
         for (int chunk = 1; chunk < chunks; chunk++) {
-          add(1, sums[chunk], 0, sums[0], 0, width);
+          add(1, sums[chunk], sums[0]);
         }
-        if (dot(sums[0], 0, sums[0], 0, width) > 0) {
-          System.arraycopy(sums[0], 0, dictionary, at, width);
-          normalise(at);
+        if (dot(sums[0], sums[0]) > 0) {
+          System.arraycopy(sums[0], 0, own, 0, width);
+          normalise(own);
         }
       }
     }
   }
 
-  private void normalise(int at) {
-    double length = Math.sqrt(dot(dictionary, at, dictionary, at, width));
-    for (int j = at; j < at + width; j++) {
-      dictionary[j] /= length;
+  private static void normalise(double[] atom) {
+    double length = Math.sqrt(dot(atom, atom));
+    for (int j = 0; j < atom.length; j++) {
+      atom[j] /= length;
     }
   }
 
-  private static void add(double factor, double[] from, int a, double[] to, int b, int count) {
-    for (int j = 0; j < count; j++) {
-      to[b + j] += factor * from[a + j];
+  private static double energy(double[][] rows) {
+    double sum = 0;
+    for (var row : rows) {
+      sum += dot(row, row);
+    }
+    return sum;
+  }
+
+  private static double[] flat(double[][] rows) {
+    return Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
+  }
+
+  private static void add(double factor, double[] from, double[] to) {
+    for (int j = 0; j < to.length; j++) {
+      to[j] += factor * from[j];
     }
   }
 
   /** In four sums, which need not wait for each other. */
-  private static double dot(double[] x, int a, double[] y, int b, int count) {
+  private static double dot(double[] x, double[] y) {
     double s0 = 0;
     double s1 = 0;
     double s2 = 0;
     double s3 = 0;
     int j = 0;
-    for (; j + 4 <= count; j += 4) {
-      s0 += x[a + j] * y[b + j];
-      s1 += x[a + j + 1] * y[b + j + 1];
-      s2 += x[a + j + 2] * y[b + j + 2];
-      s3 += x[a + j + 3] * y[b + j + 3];
+    for (; j + 4 <= x.length; j += 4) {
+      s0 += x[j] * y[j];
+      s1 += x[j + 1] * y[j + 1];
+      s2 += x[j + 2] * y[j + 2];
+      s3 += x[j + 3] * y[j + 3];
     }
-    for (; j < count; j++) {
-      s0 += x[a + j] * y[b + j];
+    for (; j < x.length; j++) {
+      s0 += x[j] * y[j];
     }
     return s0 + s1 + (s2 + s3);
   }

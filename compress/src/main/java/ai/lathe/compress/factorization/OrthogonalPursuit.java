@@ -20,7 +20,10 @@ final class OrthogonalPursuit {
 
   private final double[] gram;
   private final int atoms;
-  private final double[] directions;
+
+  /** Rows of their own, so that loops over two of them run on the vector unit. */
+  private final double[][] directions;
+
   private final double[] rest;
   private final boolean[] taken;
   private final int[] support;
@@ -34,7 +37,7 @@ final class OrthogonalPursuit {
   OrthogonalPursuit(double[] gram, int atoms, int most) {
     this.gram = gram;
     this.atoms = atoms;
-    this.directions = new double[Math.multiplyExact(most, atoms)];
+    this.directions = new double[most][atoms];
     this.rest = new double[atoms];
     this.taken = new boolean[atoms];
     this.support = new int[most];
@@ -78,12 +81,10 @@ final class OrthogonalPursuit {
       taken[next] = true;
       if (orthogonalise(next, count)) {
         support[count] = next;
-        int at = count * atoms;
-        double part = rest[next] / directions[at + next];
+        var direction = directions[count];
+        double part = rest[next] / direction[next];
         along[count] = part;
-        for (int i = 0; i < atoms; i++) {
-          rest[i] -= part * directions[at + i];
-        }
+        subtract(part, direction, rest);
         count++;
       }
     }
@@ -106,25 +107,25 @@ final class OrthogonalPursuit {
 
   /** Whether the atom is independent of the {@code count} taken before. */
   private boolean orthogonalise(int atom, int count) {
-    int at = count * atoms;
-    System.arraycopy(gram, atom * atoms, directions, at, atoms);
+    var direction = directions[count];
+    System.arraycopy(gram, atom * atoms, direction, 0, atoms);
     for (int n = 0; n < count; n++) {
-      subtract(directions[n * atoms + atom], n * atoms, at);
+      subtract(directions[n][atom], directions[n], direction);
     }
-    double pivot = directions[at + atom];
+    double pivot = direction[atom];
     if (!(pivot > DEPENDENT)) {
       return false;
     }
     double root = Math.sqrt(pivot);
     for (int i = 0; i < atoms; i++) {
-      directions[at + i] /= root;
+      direction[i] /= root;
     }
     return true;
   }
 
-  private void subtract(double factor, int from, int to) {
-    for (int i = 0; i < atoms; i++) {
-      directions[to + i] -= factor * directions[from + i];
+  private static void subtract(double factor, double[] from, double[] to) {
+    for (int i = 0; i < to.length; i++) {
+      to[i] -= factor * from[i];
     }
   }
 
@@ -133,9 +134,9 @@ final class OrthogonalPursuit {
     for (int n = count - 1; n >= 0; n--) {
       double sum = along[n];
       for (int m = n + 1; m < count; m++) {
-        sum -= directions[n * atoms + support[m]] * weights[m];
+        sum -= directions[n][support[m]] * weights[m];
       }
-      weights[n] = sum / directions[n * atoms + support[n]];
+      weights[n] = sum / directions[n][support[n]];
     }
   }
 }

@@ -62,9 +62,13 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
   }
 
   @Override
-  public Coefficients coefficients(
-      Spectrum spectrum, DictionarySize size, Config config, List<String> notes) {
+  public Coder<Config> coder(Spectrum spectrum) {
     var basis = new RocketBasis(spectrum);
+    return (size, config, notes) -> coded(basis, size, config, notes);
+  }
+
+  private static Coefficients coded(
+      RocketBasis basis, DictionarySize size, Config config, List<String> notes) {
     var coefficients = basis.sparsified(size);
     if (config.steps() == 0) {
       return coefficients;

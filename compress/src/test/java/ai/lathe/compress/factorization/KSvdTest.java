@@ -3,7 +3,9 @@ package ai.lathe.compress.factorization;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Arrays;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class KSvdTest {
@@ -43,7 +45,7 @@ class KSvdTest {
     for (int i = 0; i < start.length; i++) {
       start[i] = dictionary[i] + 0.2 * start[i];
     }
-    var learner = new KSvd(target, rows, start, atoms, 2, 0);
+    var learner = new KSvd(rows(target, width), rows(start, width), 2, 0);
     for (int i = 0; i < 50; i++) {
       learner.iterate();
     }
@@ -52,7 +54,7 @@ class KSvdTest {
       double along = 0;
       double own = 0;
       for (int j = 0; j < width; j++) {
-        along += learner.dictionary()[k * width + j] * dictionary[k * width + j];
+        along += learner.dictionary()[k][j] * dictionary[k * width + j];
         own += dictionary[k * width + j] * dictionary[k * width + j];
       }
       assertThat(Math.abs(along)).isCloseTo(Math.sqrt(own), within(1e-6 * Math.sqrt(own)));
@@ -67,7 +69,7 @@ class KSvdTest {
     // More atoms than dimensions, and two of them the same: one is not used, and replaced.
     var start = gaussian(atoms * width, 5);
     System.arraycopy(start, 0, start, width, width);
-    var learner = new KSvd(gaussian(rows * width, 4), rows, start, atoms, 5, 0);
+    var learner = new KSvd(rows(gaussian(rows * width, 4), width), rows(start, width), 5, 0);
     double before = 1;
     double first = 0;
     for (int i = 0; i < 30; i++) {
@@ -118,6 +120,12 @@ class KSvdTest {
     var more = new OrthogonalPursuit(products(dictionary, dictionary, width), atoms, 8);
     assertThat(more.code(along, 0)).isBetween(width, width + 1);
     assertThat(more.explained()).isCloseTo(energy, within(1e-9 * energy));
+  }
+
+  private static double[][] rows(double[] values, int width) {
+    return IntStream.range(0, values.length / width)
+        .mapToObj(i -> Arrays.copyOfRange(values, i * width, (i + 1) * width))
+        .toArray(double[][]::new);
   }
 
   /** {@code A B^T}, row by row. */
