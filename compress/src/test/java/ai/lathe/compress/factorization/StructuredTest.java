@@ -138,6 +138,30 @@ class StructuredTest {
     assertThat(distance(once, twice)).isLessThan(1e-9 * energy(once));
   }
 
+  /** Slices may have less rank than is there for them, or be zero. */
+  @ParameterizedTest
+  @ValueSource(strings = {"monarch", "mpo", "kronecker"})
+  void whatIsOfLowerRankIsExact(String name) {
+    exact(Factorizations.named(name));
+  }
+
+  private static <C extends SolverConfig> void exact(FactorizationMethod<C> method) {
+    var w = Matrix.zeros(48, 64);
+    for (int i = 0; i < w.values().length; i++) {
+      w.values()[i] = i % 64 / 16 == 1 ? 0 : 0.7f;
+    }
+    for (var type : List.of(DType.F32, DType.F16, DType.BF16)) {
+      double rounding = type == DType.F32 ? 1e-9 : type == DType.F16 ? 1e-6 : 1e-4;
+      for (var matrix : List.of(w, Matrix.zeros(48, 64))) {
+        var config = method.config(new Removal(0.2), Factors.plain(type), PLAIN);
+        var solution =
+            method.solve(new Layer("layer", matrix), LayerStatistics.NONE, List.of(config));
+        assertThat(distance(matrix, solution.getFirst().weight().decode()))
+            .isLessThanOrEqualTo(rounding * energy(matrix));
+      }
+    }
+  }
+
   @Test
   void monarchOfOneBlockIsSvd() {
     var w = gaussian(24, 40, 4);

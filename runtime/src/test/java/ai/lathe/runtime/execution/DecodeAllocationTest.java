@@ -18,6 +18,7 @@ import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Mask;
+import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Progress;
@@ -132,7 +133,7 @@ class DecodeAllocationTest {
     }
   }
 
-  /** Every matrix of a block with one of low rank beside it. */
+  /** Every matrix of a block with one of low rank, and two of blocks along an index, beside it. */
   private static final class Factored extends CheckpointView {
 
     private Factored(Checkpoint source) {
@@ -148,7 +149,28 @@ class DecodeAllocationTest {
       var u = Tensor.ofFloats(new float[weight.rows() * 4], weight.rows(), 4);
       var v = Tensor.ofFloats(new float[weight.columns() * 4], 4, weight.columns());
       var low = Product.lowRank(new Dense(u), new Dense(v));
-      return new Sum(List.of(weight, low));
+      return new Sum(List.of(weight, low, monarch(weight.rows(), weight.columns()), cores(weight)));
+    }
+
+    /** Of four blocks and rank 1. */
+    private static Product monarch(int rows, int columns) {
+      return new Product(
+          List.of(
+              new ModeMatrix(zeros(1, 4, rows / 4, 4), 1, 4),
+              new ModeMatrix(zeros(4, 1, 4, columns / 4), 4, 1)));
+    }
+
+    /** Two, of bond dimension 1. */
+    private static Product cores(LinearWeight weight) {
+      int rows = weight.rows() / 2;
+      return new Product(
+          List.of(
+              new ModeMatrix(zeros(1, 1, 2, 2), 1, rows),
+              new ModeMatrix(zeros(1, 1, rows, weight.columns() / 2), 2, 1)));
+    }
+
+    private static Tensor zeros(int outer, int inner, int high, int wide) {
+      return Tensor.ofFloats(new float[outer * inner * high * wide], outer, inner, high, wide);
     }
   }
 
