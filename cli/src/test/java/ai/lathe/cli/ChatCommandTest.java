@@ -2,6 +2,7 @@ package ai.lathe.cli;
 
 import static ai.lathe.cli.MainTest.assertMistake;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import ai.lathe.format.Json;
 import ai.lathe.model.EmbeddedModel;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import sun.misc.Signal;
+import sun.misc.SignalHandler;
 
 /** Through pipes, as a script uses it. */
 @Timeout(120)
@@ -197,10 +199,15 @@ class ChatCommandTest {
 
   @Test
   void controlCStopsAnAnswer() throws InterruptedException {
+    var keyboard = new Signal("INT");
+    // What is started in the background ignores it, and Java then leaves it ignored.
+    var before = Signal.handle(keyboard, SignalHandler.SIG_DFL);
+    Signal.handle(keyboard, before);
+    assumeThat(before).as("SIGINT is ignored here").isNotEqualTo(SignalHandler.SIG_IGN);
     try (var interrupt = new Interrupt()) {
       interrupt.begin();
       assertThat(interrupt.pressed()).isFalse();
-      Signal.raise(new Signal("INT"));
+      Signal.raise(keyboard);
       for (int i = 0; i < 1000 && !interrupt.pressed(); i++) {
         Thread.sleep(10);
       }
