@@ -24,6 +24,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -100,42 +101,7 @@ final class SearchCommand implements Callable<Integer> {
               + " original.")
   private Optional<String> reference;
 
-  @Option(
-      names = "--data",
-      paramLabel = "FILE",
-      description =
-          "Text to calibrate on. " + Descriptions.TEXT + " Default: a text that comes with Lathe.")
-  private Optional<Path> data;
-
-  @Option(
-      names = "--field",
-      paramLabel = "NAME",
-      defaultValue = TextData.DEFAULT_FIELD,
-      description = Descriptions.FIELD)
-  private String field;
-
-  @Option(
-      names = "--samples",
-      paramLabel = "N",
-      defaultValue = "" + ai.lathe.compress.CompressionRequest.SAMPLES,
-      description = "Calibration sequences. Default: ${DEFAULT-VALUE}.")
-  private int samples;
-
-  @Option(
-      names = "--seq-len",
-      paramLabel = "N",
-      description =
-          "Tokens of a sequence; otherwise as many as the model takes, "
-              + Texts.SEQUENCE_LENGTH
-              + " at most.")
-  private Optional<Integer> length;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Of the choice of sequences. Default: ${DEFAULT-VALUE}.")
-  private long seed;
+  @Mixin private CalibrationText calibration;
 
   @Option(
       names = "--sensitivity",
@@ -219,19 +185,24 @@ final class SearchCommand implements Callable<Integer> {
             .tokenizer()
             .orElseThrow(
                 () -> new LatheException(model + " has no tokenizer, so no text can be run"));
-    if (data.isEmpty()) {
+    if (calibration.data.isEmpty()) {
       console.say(
           "note: no --data given: the public-domain text that comes with Lathe is used; text like the"
               + " model's own would be better");
     }
-    var text = TextData.open(data.orElseGet(() -> EmbeddedModel.cached().calibration()), field);
+    var text =
+        TextData.open(
+            calibration.data.orElseGet(() -> EmbeddedModel.cached().calibration()),
+            calibration.field);
     var heldOut =
-        data.isPresent()
+        calibration.data.isPresent()
             ? Optional.<TextData>empty()
-            : Optional.of(TextData.open(EmbeddedModel.cached().heldOut(), field));
-    int tokens = Texts.length(length, source.config().context());
+            : Optional.of(TextData.open(EmbeddedModel.cached().heldOut(), calibration.field));
+    int tokens = Texts.length(calibration.length, source.config().context());
     var kind = source.architecture().kind();
-    return Texts.take(kind, tokenizer, text, heldOut, true, samples, tokens, seed).calibration();
+    return Texts.take(
+            kind, tokenizer, text, heldOut, true, calibration.samples, tokens, calibration.seed)
+        .calibration();
   }
 
   private void print(LevelDatabase database) {
