@@ -19,9 +19,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The attention kernel alone, one block: {@code tools/bench AttentionBench HEADS KEY-VALUE-HEADS
- * HEAD-SIZE POSITIONS THREADS}. A prompt of so many tokens, in operations of the visible half of
- * the scores, two products of each; then one more token after it, in bytes of keys and values. One
- * thread is timed by the processor time that it took, which other processes do not add to.
+ * HEAD-SIZE POSITIONS THREADS [VALUE-SIZE]}. A prompt of so many tokens, in operations of the
+ * visible half of the scores, two products of each; then one more token after it, in bytes of keys
+ * and values. One thread is timed by the processor time that it took, which other processes do not
+ * add to.
  */
 final class AttentionBench {
 
@@ -36,16 +37,18 @@ final class AttentionBench {
     int size = Integer.parseInt(args[2]);
     int positions = Integer.parseInt(args[3]);
     int threads = Integer.parseInt(args[4]);
+    int valueSize = args.length > 5 ? Integer.parseInt(args[5]) : size;
     var shape =
         new AttentionShape(
-            heads, keyValueHeads, size, 1 / Math.sqrt(size), 0, true, Integer.MAX_VALUE);
+            heads, keyValueHeads, size, valueSize, 1 / Math.sqrt(size), 0, true, Integer.MAX_VALUE);
     try (var workers = new Workers(threads)) {
       for (var type : new DType[] {DType.F16, DType.BF16, DType.F32}) {
-        var run = new Run(shape, new FloatKeyValues(type, keyValueHeads, size), positions, workers);
+        var layout = new FloatKeyValues(type, keyValueHeads, size, valueSize);
+        var run = new Run(shape, layout, positions, workers);
         int tile = Math.max(1, TILE_ROWS / shape.group());
-        run.time(
-            "prompt", tile, 0, positions, 2.0 * positions * positions * heads * size, "GFLOP/s");
-        double bytes = 2.0 * positions * keyValueHeads * size * type.bits() / 8;
+        double both = size + valueSize;
+        run.time("prompt", tile, 0, positions, both * positions * positions * heads, "GFLOP/s");
+        double bytes = both * positions * keyValueHeads * type.bits() / 8;
         run.time("token", 1, positions - 1, positions, bytes, "GB/s");
       }
     }
@@ -69,13 +72,14 @@ final class AttentionBench {
       this.workers = workers;
       var arena = Arena.ofAuto();
       var random = new Random(1);
-      int width = shape.heads() * shape.headSize();
+      int width = shape.heads() * Math.max(shape.keySize(), shape.valueSize());
       var rows = arena.allocate(4L * positions * width, 64);
       for (long i = 0; i < (long) positions * width; i++) {
         rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
       }
-      queries = new Heads(rows, 0, width, shape.headSize(), shape.heads());
-      var keys = new Heads(rows, 0, width, shape.headSize(), shape.keyValueHeads());
+      queries = new Heads(rows, 0, width, shape.keySize(), shape.heads());
+      var keys = new Heads(rows, 0, width, shape.keySize(), shape.keyValueHeads());
+      var values = new Heads(rows, 0, width, shape.valueSize(), shape.keyValueHeads());
       out = arena.allocate(4L * positions * width, 64);
       pages = new MemorySegment[Math.ceilDiv(positions, KeyValueLayout.POSITIONS)];
       table = new int[pages.length];
@@ -85,7 +89,7 @@ final class AttentionBench {
         int first = i * KeyValueLayout.POSITIONS;
         int count = Math.min(KeyValueLayout.POSITIONS, positions - first);
         for (int h = 0; h < shape.keyValueHeads(); h++) {
-          layout.store(keys, keys, first, count, h, pages[i], 0);
+          layout.store(keys, values, first, count, h, pages[i], 0);
         }
       }
       kernels = new AttentionKernel[workers.count()];

@@ -49,7 +49,7 @@ final class Attention {
   }
 
   /**
-   * @param out {@code [tokens, heads * head]}
+   * @param out {@code [tokens, heads * value size]}
    */
   void forward(Batch batch, Heads query, Heads key, Heads value, MemorySegment out) {
     work.run(this, batch, query, key, value, out);

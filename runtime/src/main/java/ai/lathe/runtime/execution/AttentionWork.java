@@ -99,7 +99,7 @@ final class AttentionWork {
     kernel = kernels.get(block.shape());
     if (kernel == null) {
       kernel = new AttentionKernel[tasks.length];
-      Arrays.setAll(kernel, _ -> provider.attention(block.shape(), cache.layout()));
+      Arrays.setAll(kernel, _ -> provider.attention(block.shape(), cache.layout(block.block())));
       kernels.put(block.shape(), kernel);
     }
     block.prepare(tokens);
@@ -181,7 +181,7 @@ final class AttentionWork {
   }
 
   private int partSize() {
-    return attention.shape().headSize() + 2;
+    return attention.shape().valueSize() + 2;
   }
 
   private int[] table(Batch.Chunk chunk) {
@@ -219,14 +219,16 @@ final class AttentionWork {
     }
     var target = pages[table(chunk)[page]];
     int row = chunk.row() + first;
-    if (!cache.layout().store(key, value, row, to - from, head, target, from % POSITIONS)) {
+    var layout = cache.layout(attention.block());
+    if (!layout.store(key, value, row, to - from, head, target, from % POSITIONS)) {
       unfit = true;
     }
   }
 
   /** NaN and infinity are for the probe to name; a number too large is the cache's own limit. */
   private void refuse() {
-    float largest = Math.max(largest(key), largest(value));
+    var shape = attention.shape();
+    float largest = Math.max(largest(key, shape.keySize()), largest(value, shape.valueSize()));
     if (largest <= Float.MAX_VALUE) {
       throw new LatheException(
           "block %d has keys or values of %.3g, more than a key-value cache in %s can hold; keep it in float32"
@@ -234,11 +236,11 @@ final class AttentionWork {
     }
   }
 
-  private float largest(Heads heads) {
+  private float largest(Heads heads, int size) {
     float largest = 0;
     for (int row = 0; row < batch.count(); row++) {
       for (int head = 0; head < heads.count(); head++) {
-        for (int i = 0; i < attention.shape().headSize(); i++) {
+        for (int i = 0; i < size; i++) {
           float x = heads.memory().getAtIndex(JAVA_FLOAT, heads.at(row, head) + i);
           largest = Math.max(largest, Math.abs(x));
         }
@@ -312,7 +314,7 @@ final class AttentionWork {
 
   private void merge(Batch.Chunk chunk, int i, int head) {
     var shape = attention.shape();
-    int size = shape.headSize();
+    int size = shape.valueSize();
     int rows = chunk.count() * shape.group();
     int step = rows * partSize();
     int spans = spans(chunk);

@@ -7,15 +7,17 @@ import ai.lathe.runtime.kernel.attention.KeyValueLayout;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
  * The keys and values of all sequences of a model: pages of {@link KeyValueLayout#POSITIONS}
- * positions, one for each block, out of one pool. A page may belong to several sequences, which
- * have the same tokens up to its end; who writes into a shared one gets a copy first. Blocks with a
- * window let go of the pages that lie before it. Sequences may be opened and closed by any thread.
+ * positions, one for each block, out of one pool, each as large as its block's heads need. A page
+ * may belong to several sequences, which have the same tokens up to its end; who writes into a
+ * shared one gets a copy first. Blocks with a window let go of the pages that lie before it.
+ * Sequences may be opened and closed by any thread.
  */
 public final class KvCache implements AutoCloseable {
 
@@ -50,14 +52,14 @@ public final class KvCache implements AutoCloseable {
   }
 
   private final List<Rope> ropes;
-  private final KeyValueLayout layout;
+  private final List<KeyValueLayout> layouts;
+  private final long[] pageBytes;
   private final PagePool pool;
   private final int[] windows;
   private final PrefixIndex shortPrefixes;
   private final PrefixIndex longPrefixes;
 
-  private KvCache(
-      ModelConfig config, int[] windows, KeyValueLayout layout, long budget, boolean prefixes) {
+  private KvCache(ModelConfig config, int[] windows, DType type, long budget, boolean prefixes) {
     ropes =
         IntStream.range(0, config.blocks())
             .mapToObj(config::rope)
@@ -65,19 +67,16 @@ public final class KvCache implements AutoCloseable {
             .distinct()
             .toList();
     this.windows = windows;
-    this.layout = layout;
-    pool = new PagePool(layout.bytes(), budget);
+    layouts = layouts(config, type);
+    pageBytes = pageBytes(layouts, windows);
+    pool = new PagePool(pageBytes, budget);
     shortPrefixes = prefixes ? new PrefixIndex(pool) : null;
     longPrefixes = prefixes ? new PrefixIndex(pool) : null;
   }
 
   static KvCache of(ModelConfig config, Settings settings) {
     return new KvCache(
-        config,
-        windows(config),
-        layout(config, settings.type()),
-        settings.budget(),
-        settings.prefixes());
+        config, windows(config), settings.type(), settings.budget(), settings.prefixes());
   }
 
   /**
@@ -85,11 +84,29 @@ public final class KvCache implements AutoCloseable {
    * where they are and are kept in no page.
    */
   static KvCache ofNone(ModelConfig config) {
-    return new KvCache(config, new int[0], layout(config, DType.F32), Long.MAX_VALUE, false);
+    return new KvCache(config, new int[0], DType.F32, Long.MAX_VALUE, false);
   }
 
-  private static KeyValueLayout layout(ModelConfig config, DType type) {
-    return new FloatKeyValues(type, config.keyValueHeads(), config.headSize());
+  private static List<KeyValueLayout> layouts(ModelConfig config, DType type) {
+    return IntStream.range(0, config.blocks())
+        .<KeyValueLayout>mapToObj(
+            block ->
+                new FloatKeyValues(
+                    type, config.keyValueHeads(), config.headSize(), config.headSize()))
+        .toList();
+  }
+
+  /**
+   * Of each block's pages. Blocks with other windows than others let go of pages at other times;
+   * then all pages are as the widest block's, so that one that is free serves any block.
+   */
+  private static long[] pageBytes(List<KeyValueLayout> layouts, int[] windows) {
+    var bytes = new long[windows.length];
+    Arrays.setAll(bytes, block -> layouts.get(block).bytes());
+    if (Arrays.stream(windows).distinct().count() > 1) {
+      Arrays.fill(bytes, Arrays.stream(bytes).max().orElseThrow());
+    }
+    return bytes;
   }
 
   private static int[] windows(ModelConfig config) {
@@ -107,25 +124,27 @@ public final class KvCache implements AutoCloseable {
    * @param pass most tokens that are run at once, which windows must hold besides their own
    */
   public static long bytes(ModelConfig config, DType type, int positions, int pass) {
-    return bytes(windows(config), layout(config, type), positions, pass);
+    var windows = windows(config);
+    return bytes(windows, pageBytes(layouts(config, type), windows), positions, pass);
   }
 
   /** The same of a sequence of this cache. */
   public long bytes(int positions, int pass) {
-    return bytes(windows, layout, positions, pass);
+    return bytes(windows, pageBytes, positions, pass);
   }
 
-  private static long bytes(int[] windows, KeyValueLayout layout, int positions, int pass) {
+  private static long bytes(int[] windows, long[] pageBytes, int positions, int pass) {
     long most = 0;
     for (int length = 0; length < positions; length += Math.min(pass, positions - length)) {
       int end = length + Math.min(pass, positions - length);
-      long pages = 0;
-      for (int window : windows) {
-        pages += Math.ceilDiv(end, KeyValueLayout.POSITIONS) - firstPage(window, length);
+      long bytes = 0;
+      for (int block = 0; block < windows.length; block++) {
+        int pages = Math.ceilDiv(end, KeyValueLayout.POSITIONS) - firstPage(windows[block], length);
+        bytes = Math.addExact(bytes, Math.multiplyExact(pages, pageBytes[block]));
       }
-      most = Math.max(most, pages);
+      most = Math.max(most, bytes);
     }
-    return Math.multiplyExact(most, layout.bytes());
+    return most;
   }
 
   /** The first page that a block needs when a sequence of so many positions goes on. */
@@ -164,13 +183,13 @@ public final class KvCache implements AutoCloseable {
 
   /** Bytes of pages that sequences or prefixes hold. */
   public synchronized long usedBytes() {
-    return pool.used() * pool.pageBytes();
+    return pool.used();
   }
 
   /** Bytes of pages that only prefixes of closed sequences may hold, and give up when needed. */
   public synchronized long prefixBytes() {
     int pages = shortPrefixes == null ? 0 : shortPrefixes.size() + longPrefixes.size();
-    return (long) pages * windows.length * pool.pageBytes();
+    return pages * Arrays.stream(pageBytes).sum();
   }
 
   /**
@@ -179,22 +198,24 @@ public final class KvCache implements AutoCloseable {
    * in its window.
    */
   public double bytesReadPerToken(int from, int to) {
-    double positions = 0;
-    for (int position = from; position < to; position++) {
-      for (int window : windows) {
-        positions += Math.min(position + 1, window);
+    double bytes = 0;
+    for (int block = 0; block < windows.length; block++) {
+      double positions = 0;
+      for (int position = from; position < to; position++) {
+        positions += Math.min(position + 1, windows[block]);
       }
+      bytes += positions * layouts.get(block).bytes() / KeyValueLayout.POSITIONS;
     }
-    return positions / (to - from) * layout.bytes() / KeyValueLayout.POSITIONS;
+    return bytes / (to - from);
   }
 
   /** For people, for example {@code float16}. */
   public String label() {
-    return layout.label();
+    return layouts.getFirst().label();
   }
 
-  KeyValueLayout layout() {
-    return layout;
+  KeyValueLayout layout(int block) {
+    return layouts.get(block);
   }
 
   /** All pages by number; another array after sequences have grown. */
@@ -237,32 +258,33 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Makes sure that so many pages can be taken.
+   * Makes sure that every block can take so many pages.
    *
    * @param positions that they are for
    */
   void require(int pages, int positions) {
-    while (pool.available() < pages && evict()) {
+    while (!pool.has(pages) && evict()) {
       // One page of positions after the other.
     }
-    if (pool.available() < pages) {
+    if (!pool.has(pages)) {
       throw new LatheException(
           ("the key-value cache is full: %,d more positions take %,d bytes, and %,d of its %,d bytes"
                   + " are free; raise its budget, or close sequences")
               .formatted(
                   positions,
-                  pages * pool.pageBytes(),
-                  pool.available() * pool.pageBytes(),
-                  pool.capacity() * pool.pageBytes()));
+                  pages * Arrays.stream(pageBytes).sum(),
+                  pool.budget() - pool.used(),
+                  pool.budget()));
     }
+    pool.prepare(pages);
   }
 
   private boolean evict() {
     return shortPrefixes != null && (shortPrefixes.evict() || longPrefixes.evict());
   }
 
-  int take() {
-    return pool.take();
+  int take(int block) {
+    return pool.take(block);
   }
 
   void share(int page) {
@@ -274,13 +296,13 @@ public final class KvCache implements AutoCloseable {
   }
 
   /** The same page where nobody else holds it, else a copy, which takes its place. */
-  int own(int page) {
+  int own(int block, int page) {
     if (pool.holders(page) == 1) {
       return page;
     }
-    int copy = pool.take();
+    int copy = pool.take(block);
     var pages = pool.pages();
-    layout.copy(pages[page], pages[copy]);
+    layouts.get(block).copy(pages[page], pages[copy]);
     pool.release(page);
     return copy;
   }

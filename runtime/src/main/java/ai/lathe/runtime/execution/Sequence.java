@@ -168,18 +168,17 @@ public final class Sequence implements AutoCloseable {
         published = full;
       }
       leave();
-      int wanted = (needed - pages) * tables.length;
       boolean copies = shared(full);
-      cache.require(Math.max(0, wanted) + (copies ? tables.length : 0), more);
+      cache.require(Math.max(0, needed - pages) + (copies ? 1 : 0), more);
       for (int block = 0; block < tables.length; block++) {
         if (needed > tables[block].length) {
           tables[block] = Arrays.copyOf(tables[block], Math.max(needed, 2 * tables[block].length));
         }
         if (copies) {
-          tables[block][full] = cache.own(tables[block][full]);
+          tables[block][full] = cache.own(block, tables[block][full]);
         }
         for (int page = pages; page < needed; page++) {
-          tables[block][page] = cache.take();
+          tables[block][page] = cache.take(block);
         }
       }
       pages = Math.max(pages, needed);

@@ -8,7 +8,8 @@ import ai.lathe.model.architecture.Architecture.ModelKind;
  *
  * @param heads of queries
  * @param keyValueHeads each read by {@code heads / keyValueHeads} query heads in a row
- * @param headSize features of a head
+ * @param keySize features of a query's head and of a key's
+ * @param valueSize features of a value's head, and so of what a query head gives
  * @param scale what products of queries and keys are multiplied by
  * @param cap where not 0, scaled products {@code s} become {@code cap * tanh(s / cap)}
  * @param causal a token sees itself and those before it; else all of its sequence
@@ -18,16 +19,22 @@ import ai.lathe.model.architecture.Architecture.ModelKind;
 public record AttentionShape(
     int heads,
     int keyValueHeads,
-    int headSize,
+    int keySize,
+    int valueSize,
     double scale,
     double cap,
     boolean causal,
     int window) {
 
   public AttentionShape {
-    if (keyValueHeads < 1 || heads % keyValueHeads != 0 || headSize < 1 || window < 1) {
+    if (keyValueHeads < 1
+        || heads % keyValueHeads != 0
+        || keySize < 1
+        || valueSize < 1
+        || window < 1) {
       throw new IllegalArgumentException(
-          heads + " heads, " + keyValueHeads + " of keys, of " + headSize + ", window " + window);
+          "%d heads, %d of keys, of %d and %d, window %d"
+              .formatted(heads, keyValueHeads, keySize, valueSize, window));
     }
   }
 
@@ -36,6 +43,7 @@ public record AttentionShape(
     return new AttentionShape(
         config.heads(),
         config.keyValueHeads(),
+        config.headSize(),
         config.headSize(),
         config.arithmetic().attentionScale(),
         config.arithmetic().attentionCap().orElse(0),

@@ -48,13 +48,13 @@ public final class AttentionTask {
   public int[] table;
 
   /**
-   * Where the mix of values goes: {@code [tokens, heads * head size]} float32, the rows that the
+   * Where the mix of values goes: {@code [tokens, heads * value size]} float32, the rows that the
    * queries have. Not used where {@link #part} is given.
    */
   public MemorySegment out;
 
   /**
-   * Where other tasks read the other positions: {@code [tokens * group, head size + 2]}, for each
+   * Where other tasks read the other positions: {@code [tokens * group, value size + 2]}, for each
    * token and query head the sum of values times {@code 2^(s - r)}, then {@code r}, then the sum of
    * the powers. {@code s} are scores times log2(e), {@code r} is their maximum or near it. Else
    * null.
@@ -66,7 +66,7 @@ public final class AttentionTask {
   /**
    * Keys of one page of positions.
    *
-   * @param panel {@code [head size, POSITIONS]}; positions beyond the sequence hold anything
+   * @param panel {@code [key size, POSITIONS]}; positions beyond the sequence hold anything
    */
   public void keys(KeyValueLayout layout, int page, float[] panel) {
     if (keys == null) {
@@ -77,7 +77,7 @@ public final class AttentionTask {
     int count = Math.min(KeyValueLayout.POSITIONS, length - from);
     for (int j = 0; j < count; j++) {
       long at = keys.at(first + from + j, head);
-      for (int i = 0; i < layout.headSize(); i++) {
+      for (int i = 0; i < layout.keySize(); i++) {
         panel[i * KeyValueLayout.POSITIONS + j] = keys.memory().getAtIndex(JAVA_FLOAT, at + i);
       }
     }
@@ -86,7 +86,7 @@ public final class AttentionTask {
   /**
    * Values of positions {@code [begin, end)} of one page.
    *
-   * @param panel {@code [POSITIONS, head size]}, rows {@code stride} apart; the rest stays
+   * @param panel {@code [POSITIONS, value size]}, rows {@code stride} apart; the rest stays
    */
   public void values(
       KeyValueLayout layout, int page, int begin, int end, float[] panel, int stride) {
@@ -96,7 +96,7 @@ public final class AttentionTask {
     }
     for (int j = begin; j < end; j++) {
       long at = values.at(first + page * KeyValueLayout.POSITIONS + j, head) * Float.BYTES;
-      MemorySegment.copy(values.memory(), JAVA_FLOAT, at, panel, j * stride, layout.headSize());
+      MemorySegment.copy(values.memory(), JAVA_FLOAT, at, panel, j * stride, layout.valueSize());
     }
   }
 }

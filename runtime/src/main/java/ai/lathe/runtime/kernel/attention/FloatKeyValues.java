@@ -10,8 +10,8 @@ import ai.lathe.tensor.LatheException;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Keys and values as plain floats. A page holds for each head {@code [head size, POSITIONS]} keys,
- * so that scores of many positions are computed side by side, then {@code [POSITIONS, head size]}
+ * Keys and values as plain floats. A page holds for each head {@code [key size, POSITIONS]} keys,
+ * so that scores of many positions are computed side by side, then {@code [POSITIONS, value size]}
  * values.
  *
  * <p>Float16 is read by the processor's own conversion, which the compiler makes of the loop in
@@ -21,7 +21,8 @@ import java.lang.foreign.MemorySegment;
  *
  * @param type F16, BF16 or F32
  */
-public record FloatKeyValues(DType type, int heads, int headSize) implements KeyValueLayout {
+public record FloatKeyValues(DType type, int heads, int keySize, int valueSize)
+    implements KeyValueLayout {
 
   /** Tokens from which on keys are turned before they are written. */
   private static final int MANY = 8;
@@ -54,14 +55,14 @@ public record FloatKeyValues(DType type, int heads, int headSize) implements Key
     if (type != DType.F16 && type != DType.BF16 && type != DType.F32) {
       throw new LatheException("keys and values are kept in F16, BF16 or F32, not in " + type);
     }
-    if (heads < 1 || headSize < 1) {
-      throw new IllegalArgumentException(heads + " heads of " + headSize);
+    if (heads < 1 || keySize < 1 || valueSize < 1) {
+      throw new IllegalArgumentException(heads + " heads of " + keySize + " and " + valueSize);
     }
   }
 
   @Override
   public long bytes() {
-    return 2L * POSITIONS * type.bytes((long) heads * headSize);
+    return heads * headBytes();
   }
 
   @Override
@@ -75,41 +76,41 @@ public record FloatKeyValues(DType type, int heads, int headSize) implements Key
 
   /** Where a head's keys begin, in bytes. */
   public long keysAt(int head) {
-    return 2L * head * half();
+    return head * headBytes();
   }
 
   /** Where a head's values begin, in bytes. */
   public long valuesAt(int head) {
-    return keysAt(head) + half();
+    return keysAt(head) + keyBytes();
   }
 
-  private long half() {
-    return type.bytes((long) POSITIONS * headSize);
+  private long keyBytes() {
+    return type.bytes((long) POSITIONS * keySize);
+  }
+
+  private long headBytes() {
+    return type.bytes((long) POSITIONS * (keySize + valueSize));
   }
 
   @Override
   public boolean store(
       Heads keys, Heads values, int token, int count, int head, MemorySegment page, int position) {
     var block = BLOCK.get();
-    int n = count * headSize;
-    block.reserve(n);
-    block.read(values, token, count, head, headSize);
+    int n = count * valueSize;
+    block.reserve(count * Math.max(keySize, valueSize));
+    block.read(values, token, count, head, valueSize);
     boolean fits = round(block.rows, n, block.codes);
-    write(
-        block.rows,
-        block.codes,
-        0,
-        n,
-        page,
-        valuesAt(head) + type.bytes((long) position * headSize));
-    block.read(keys, token, count, head, headSize);
-    long at = keysAt(head) + type.bytes(position);
+    long at = valuesAt(head) + type.bytes((long) position * valueSize);
+    write(block.rows, block.codes, 0, n, page, at);
+    n = count * keySize;
+    block.read(keys, token, count, head, keySize);
+    at = keysAt(head) + type.bytes(position);
     if (count < MANY) {
       fits &= round(block.rows, n, block.codes);
       scatter(block, count, page, at);
       return fits;
     }
-    turn(block.rows, count, headSize, block.turned);
+    turn(block.rows, count, keySize, block.turned);
     fits &= round(block.turned, n, block.codes);
     int run = count == POSITIONS ? n : count;
     for (int from = 0; from < n; from += run, at += type.bytes(POSITIONS)) {
@@ -121,8 +122,8 @@ public record FloatKeyValues(DType type, int heads, int headSize) implements Key
   /** Features of each token, a row of the page apart. */
   private void scatter(Block block, int count, MemorySegment page, long at) {
     for (int t = 0; t < count; t++) {
-      for (int i = 0; i < headSize; i++) {
-        int from = t * headSize + i;
+      for (int i = 0; i < keySize; i++) {
+        int from = t * keySize + i;
         int to = i * POSITIONS + t;
         if (type == DType.F32) {
           page.set(JAVA_FLOAT_UNALIGNED, at + 4L * to, block.rows[from]);
@@ -190,18 +191,18 @@ public record FloatKeyValues(DType type, int heads, int headSize) implements Key
 
   @Override
   public void keys(MemorySegment page, int head, float[] panel) {
-    read(page, keysAt(head), panel, 0, POSITIONS * headSize);
+    read(page, keysAt(head), panel, 0, POSITIONS * keySize);
   }
 
   @Override
   public void values(MemorySegment page, int head, int from, int to, float[] panel, int stride) {
-    long at = valuesAt(head) + type.bytes((long) from * headSize);
-    if (stride == headSize) {
-      read(page, at, panel, from * stride, (to - from) * headSize);
+    long at = valuesAt(head) + type.bytes((long) from * valueSize);
+    if (stride == valueSize) {
+      read(page, at, panel, from * stride, (to - from) * valueSize);
       return;
     }
     for (int j = from; j < to; j++) {
-      read(page, at + type.bytes((long) (j - from) * headSize), panel, j * stride, headSize);
+      read(page, at + type.bytes((long) (j - from) * valueSize), panel, j * stride, valueSize);
     }
   }
 

@@ -15,8 +15,11 @@ public interface KeyValueLayout {
   /** Key-value heads. */
   int heads();
 
-  /** Features of a head. */
-  int headSize();
+  /** Features of a key's head. */
+  int keySize();
+
+  /** Features of a value's head. */
+  int valueSize();
 
   /** Of a page. */
   long bytes();
@@ -39,14 +42,14 @@ public interface KeyValueLayout {
   /**
    * A head's keys.
    *
-   * @param panel {@code [head size, POSITIONS]}; positions that were never stored hold anything
+   * @param panel {@code [key size, POSITIONS]}; positions that were never stored hold anything
    */
   void keys(MemorySegment page, int head, float[] panel);
 
   /**
    * A head's values of positions {@code [from, to)} of the page.
    *
-   * @param panel {@code [POSITIONS, head size]}, rows {@code stride} apart; the rest stays
+   * @param panel {@code [POSITIONS, value size]}, rows {@code stride} apart; the rest stays
    */
   void values(MemorySegment page, int head, int from, int to, float[] panel, int stride);
 

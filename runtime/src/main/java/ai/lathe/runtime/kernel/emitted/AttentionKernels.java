@@ -13,10 +13,10 @@ import ai.lathe.tensor.DType;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The steps of attention over one page, for heads of one size, kept as one type: machine code in
- * the arithmetic of the vector provider's. Keys and values are converted as they are read. Rows are
- * query heads of tokens, up to {@link #ROWS} at once; scores are {@code [rows, POSITIONS]} float32,
- * queries {@code [rows, size]}, mixes {@code [rows, width]}.
+ * The steps of attention over one page, for heads of one size of keys and one of values, kept as
+ * one type: machine code in the arithmetic of the vector provider's. Keys and values are converted
+ * as they are read. Rows are query heads of tokens, up to {@link #ROWS} at once; scores are {@code
+ * [rows, POSITIONS]} float32, queries {@code [rows, key size]}, mixes {@code [rows, width]}.
  */
 final class AttentionKernels {
 
@@ -49,7 +49,8 @@ final class AttentionKernels {
   private static final int LEAST = 6;
   private static final int ROUND = 7;
 
-  private final int size;
+  private final int keySize;
+  private final int valueSize;
   private final DType type;
   private final MemorySegment[] scores = new MemorySegment[ROWS + 1];
   private final MemorySegment[] mix = new MemorySegment[ROWS + 1];
@@ -57,10 +58,12 @@ final class AttentionKernels {
   private final MemorySegment powers;
 
   /**
-   * @param size features of a head
+   * @param keySize features of a query's head and of a key's
+   * @param valueSize features of a value's head
    */
-  AttentionKernels(int size, DType type) throws Pages.Refused {
-    this.size = size;
+  AttentionKernels(int keySize, int valueSize, DType type) throws Pages.Refused {
+    this.keySize = keySize;
+    this.valueSize = valueSize;
     this.type = type;
     var page = new CodePage();
     for (int rows = 1; rows <= ROWS; rows++) {
@@ -80,7 +83,7 @@ final class AttentionKernels {
 
   /** Floats of a row of mixes: whole vectors. */
   int width() {
-    return Math.ceilDiv(size, LANES) * LANES;
+    return Math.ceilDiv(valueSize, LANES) * LANES;
   }
 
   /** Products of queries with all keys of a page. */
@@ -132,14 +135,14 @@ final class AttentionKernels {
     for (int i = 0; i < rows * VECTORS; i++) {
       a.emit(VPXORD, zmm(i), zmm(i), zmm(i));
     }
-    a.move(RAX, size);
+    a.move(RAX, keySize);
     var feature = new Label();
     a.bind(feature);
     for (int v = 0; v < VECTORS; v++) {
       loads.load(zmm(rows * VECTORS + v), RSI.at(v * LANES * loads.bytes()));
     }
     for (int r = 0; r < rows; r++) {
-      a.emit(VBROADCASTSS, EACH, RDI.at(r * size * Float.BYTES));
+      a.emit(VBROADCASTSS, EACH, RDI.at(r * keySize * Float.BYTES));
       for (int v = 0; v < VECTORS; v++) {
         a.emit(VFMADD231PS, zmm(r * VECTORS + v), EACH, zmm(rows * VECTORS + v));
       }
@@ -249,7 +252,7 @@ final class AttentionKernels {
   private byte[] writeMix(int rows) {
     var a = new Assembler();
     var loads = new FloatLoads(a, type);
-    int last = size % LANES == 0 ? ALL_LANES : (1 << size % LANES) - 1;
+    int last = valueSize % LANES == 0 ? ALL_LANES : (1 << valueSize % LANES) - 1;
     a.move(RAX, last);
     a.mask(SOME, RAX);
     int all = width() / LANES;
@@ -283,7 +286,7 @@ final class AttentionKernels {
         }
       }
       a.add(R9, Float.BYTES);
-      a.add(R10, size * loads.bytes());
+      a.add(R10, valueSize * loads.bytes());
       a.subtract(R11, 1);
       a.jump(Condition.NOT_ZERO, position);
       for (int r = 0; r < rows; r++) {

@@ -28,7 +28,8 @@ final class EmittedAttention implements AttentionKernel {
   private final AttentionKernels kernels;
   private final AttentionKernel beside;
   private final int group;
-  private final int size;
+  private final int keySize;
+  private final int valueSize;
   private final int width;
   private final float queryScale;
 
@@ -59,7 +60,8 @@ final class EmittedAttention implements AttentionKernel {
     this.layout = layout;
     this.kernels = kernels;
     group = shape.group();
-    size = shape.headSize();
+    keySize = shape.keySize();
+    valueSize = shape.valueSize();
     width = kernels.width();
     queryScale = (float) (shape.scale() * LOG2_E);
   }
@@ -69,7 +71,7 @@ final class EmittedAttention implements AttentionKernel {
       return;
     }
     rows = count;
-    queries = floats((long) rows * size);
+    queries = floats((long) rows * keySize);
     scores = floats((long) rows * POSITIONS);
     mixes = floats((long) rows * width);
     sums = floats((long) rows * LANES);
@@ -115,9 +117,9 @@ final class EmittedAttention implements AttentionKernel {
     var memory = task.queries.memory();
     for (int r = 0; r < count; r++) {
       long at = task.queries.at(task.row + r / group, task.head * group + r % group);
-      for (int i = 0; i < size; i++) {
+      for (int i = 0; i < keySize; i++) {
         float query = memory.getAtIndex(JAVA_FLOAT, at + i);
-        queries.setAtIndex(JAVA_FLOAT, (long) r * size + i, query * queryScale);
+        queries.setAtIndex(JAVA_FLOAT, (long) r * keySize + i, query * queryScale);
       }
     }
   }
@@ -147,7 +149,7 @@ final class EmittedAttention implements AttentionKernel {
   private void rows(
       AttentionTask task, int row, int n, int start, int left, int right, long keys, long values) {
     long at = scores.address() + (long) row * POSITIONS * Float.BYTES;
-    kernels.scores(n, queries.address() + (long) row * size * Float.BYTES, keys, at);
+    kernels.scores(n, queries.address() + (long) row * keySize * Float.BYTES, keys, at);
     for (int r = row; r < row + n; r++) {
       int position = task.position + r / group;
       int first = Math.clamp(shape.from(position) - start, left, right);
@@ -163,7 +165,7 @@ final class EmittedAttention implements AttentionKernel {
     kernels.mix(
         n,
         at + (long) left * Float.BYTES,
-        values + layout.type().bytes((long) left * size),
+        values + layout.type().bytes((long) left * valueSize),
         keep.address(),
         mixes.address() + (long) row * width * Float.BYTES,
         right - left);
@@ -203,10 +205,10 @@ final class EmittedAttention implements AttentionKernel {
 
   private void part(AttentionTask task, int count) {
     for (int r = 0; r < count; r++) {
-      int at = task.partAt + r * (size + 2);
-      MemorySegment.copy(mixes, JAVA_FLOAT, 4L * r * width, task.part, at, size);
-      task.part[at + size] = highest[r];
-      task.part[at + size + 1] = sum(r);
+      int at = task.partAt + r * (valueSize + 2);
+      MemorySegment.copy(mixes, JAVA_FLOAT, 4L * r * width, task.part, at, valueSize);
+      task.part[at + valueSize] = highest[r];
+      task.part[at + valueSize + 1] = sum(r);
     }
   }
 
@@ -214,9 +216,9 @@ final class EmittedAttention implements AttentionKernel {
     for (int r = 0; r < count; r++) {
       float factor = 1 / sum(r);
       long row = (long) (task.row + r / group) * shape.heads() + task.head * group + r % group;
-      for (int i = 0; i < size; i++) {
+      for (int i = 0; i < valueSize; i++) {
         float mixed = mixes.getAtIndex(JAVA_FLOAT, (long) r * width + i);
-        task.out.setAtIndex(JAVA_FLOAT, row * size + i, mixed * factor);
+        task.out.setAtIndex(JAVA_FLOAT, row * valueSize + i, mixed * factor);
       }
     }
   }

@@ -81,7 +81,7 @@ public final class EmittedProvider implements KernelProvider {
   private final ConcurrentMap<Heads, Optional<AttentionKernels>> attention =
       new ConcurrentHashMap<>();
 
-  private record Heads(int size, DType type) {}
+  private record Heads(int keySize, int valueSize, DType type) {}
 
   private final SparseChoice choice;
 
@@ -222,11 +222,11 @@ public final class EmittedProvider implements KernelProvider {
 
   private Optional<AttentionKernels> writeAttention(Heads heads) {
     try {
-      var written = new AttentionKernels(heads.size(), heads.type());
-      FloatSelfTest.attention(written, heads.size(), heads.type());
+      var written = new AttentionKernels(heads.keySize(), heads.valueSize(), heads.type());
+      FloatSelfTest.attention(written, heads.keySize(), heads.valueSize(), heads.type());
       return Optional.of(written);
     } catch (Unavailable | Pages.Refused e) {
-      warn("attention over heads of " + heads.size(), e);
+      warn("attention over heads of %d and %d".formatted(heads.keySize(), heads.valueSize()), e);
       return Optional.empty();
     }
   }
@@ -332,7 +332,7 @@ public final class EmittedProvider implements KernelProvider {
     if (layout instanceof FloatKeyValues floats && shape.cap() == 0) {
       var written =
           attention.computeIfAbsent(
-              new Heads(shape.headSize(), floats.type()), this::writeAttention);
+              new Heads(shape.keySize(), shape.valueSize(), floats.type()), this::writeAttention);
       if (written.isPresent()) {
         return new EmittedAttention(shape, floats, written.get(), beside.attention(shape, layout));
       }

@@ -104,36 +104,45 @@ final class FloatSelfTest {
   }
 
   /** More rows than are computed at once, over two pages. */
-  static void attention(AttentionKernels kernels, int size, DType type) throws Unavailable {
+  static void attention(AttentionKernels kernels, int keySize, int valueSize, DType type)
+      throws Unavailable {
     int group = AttentionKernels.ROWS + 1;
     int positions = 70;
-    var shape = new AttentionShape(group, 1, size, 1 / Math.sqrt(size), 0, true, positions);
-    var layout = new FloatKeyValues(type, 1, size);
+    var shape =
+        new AttentionShape(
+            group, 1, keySize, valueSize, 1 / Math.sqrt(keySize), 0, true, positions);
+    var layout = new FloatKeyValues(type, 1, keySize, valueSize);
     try (var arena = Arena.ofConfined()) {
       var page = new MemorySegment[] {null, null};
-      var kept = new Heads(random(size * positions, 11, arena), 0, size, size, 1);
+      var keys = heads(1, keySize, positions, 11, arena);
+      var values = heads(1, valueSize, positions, 12, arena);
       for (int i = 0; i < page.length; i++) {
         page[i] = arena.allocate(layout.bytes(), 64);
         int first = i * FloatKeyValues.POSITIONS;
         int count = Math.min(FloatKeyValues.POSITIONS, positions - first);
-        layout.store(kept, kept, first, count, 0, page[i], 0);
+        layout.store(keys, values, first, count, 0, page[i], 0);
       }
       var task = new AttentionTask();
-      task.queries = new Heads(random(group * size, 13, arena), 0, group * size, size, group);
+      task.queries = heads(group, keySize, 1, 13, arena);
       task.position = positions - 1;
       task.tokens = 1;
       task.length = positions;
       task.to = positions;
       task.pages = page;
       task.table = new int[] {0, 1};
-      task.out = arena.allocate(JAVA_FLOAT, (long) group * size);
+      task.out = arena.allocate(JAVA_FLOAT, (long) group * valueSize);
       var plain = new ScalarAttention(shape, layout);
       new EmittedAttention(shape, layout, kernels, plain).attend(task);
       var actual = task.out;
-      task.out = arena.allocate(JAVA_FLOAT, (long) group * size);
+      task.out = arena.allocate(JAVA_FLOAT, (long) group * valueSize);
       plain.attend(task);
       compare("attention", actual, task.out);
     }
+  }
+
+  private static Heads heads(int count, int size, int tokens, int seed, Arena arena) {
+    int width = count * size;
+    return new Heads(random(tokens * width, seed, arena), 0, width, size, count);
   }
 
   private static MemorySegment random(int count, int seed, Arena arena) {

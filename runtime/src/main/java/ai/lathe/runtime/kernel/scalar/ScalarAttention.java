@@ -15,7 +15,8 @@ public final class ScalarAttention implements AttentionKernel {
 
   private final AttentionShape shape;
   private final KeyValueLayout layout;
-  private final int size;
+  private final int keySize;
+  private final int valueSize;
   private final float[] panel;
   private final double[] mixed;
   private double[] scores = new double[POSITIONS];
@@ -23,9 +24,10 @@ public final class ScalarAttention implements AttentionKernel {
   public ScalarAttention(AttentionShape shape, KeyValueLayout layout) {
     this.shape = shape;
     this.layout = layout;
-    this.size = shape.headSize();
-    this.panel = new float[POSITIONS * size];
-    this.mixed = new double[size];
+    this.keySize = shape.keySize();
+    this.valueSize = shape.valueSize();
+    this.panel = new float[POSITIONS * Math.max(keySize, valueSize)];
+    this.mixed = new double[valueSize];
   }
 
   @Override
@@ -51,7 +53,7 @@ public final class ScalarAttention implements AttentionKernel {
         task.keys(layout, j / POSITIONS, panel);
       }
       double product = 0;
-      for (int i = 0; i < size; i++) {
+      for (int i = 0; i < keySize; i++) {
         double key = panel[i * POSITIONS + j % POSITIONS];
         product += task.queries.memory().getAtIndex(JAVA_FLOAT, query + i) * key;
       }
@@ -65,26 +67,26 @@ public final class ScalarAttention implements AttentionKernel {
       int in = j % POSITIONS;
       if (j == from || in == 0) {
         int end = Math.min(POSITIONS, to - j + in);
-        task.values(layout, j / POSITIONS, in, end, panel, size);
+        task.values(layout, j / POSITIONS, in, end, panel, valueSize);
       }
       double weight = Math.exp(scores[j - from] - max);
       sum += weight;
-      for (int i = 0; i < size; i++) {
-        mixed[i] += weight * panel[in * size + i];
+      for (int i = 0; i < valueSize; i++) {
+        mixed[i] += weight * panel[in * valueSize + i];
       }
     }
     if (task.part == null) {
       long row = (long) (task.row + t) * shape.heads() + task.head * shape.group() + g;
-      for (int i = 0; i < size; i++) {
-        task.out.setAtIndex(JAVA_FLOAT, row * size + i, (float) (mixed[i] / sum));
+      for (int i = 0; i < valueSize; i++) {
+        task.out.setAtIndex(JAVA_FLOAT, row * valueSize + i, (float) (mixed[i] / sum));
       }
     } else {
-      int at = task.partAt + (t * shape.group() + g) * (size + 2);
-      for (int i = 0; i < size; i++) {
+      int at = task.partAt + (t * shape.group() + g) * (valueSize + 2);
+      for (int i = 0; i < valueSize; i++) {
         task.part[at + i] = (float) mixed[i];
       }
-      task.part[at + size] = (float) (max / Math.log(2));
-      task.part[at + size + 1] = (float) sum;
+      task.part[at + valueSize] = (float) (max / Math.log(2));
+      task.part[at + valueSize + 1] = (float) sum;
     }
   }
 }

@@ -45,10 +45,11 @@ public final class VectorAttention implements AttentionKernel {
   private final AttentionShape shape;
   private final KeyValueLayout layout;
   private final int group;
-  private final int size;
+  private final int keySize;
+  private final int valueSize;
   private final float queryScale;
 
-  /** Head size, up to whole columns of the kernel. */
+  /** Size of a value's head, up to whole columns of the kernel. */
   private final int width;
 
   private final float[] keys;
@@ -73,11 +74,12 @@ public final class VectorAttention implements AttentionKernel {
     this.shape = shape;
     this.layout = layout;
     group = shape.group();
-    size = shape.headSize();
+    keySize = shape.keySize();
+    valueSize = shape.valueSize();
     // Without caps, scores are wanted in powers of two.
     queryScale = (float) (shape.cap() == 0 ? shape.scale() * ScoreMath.LOG2_E : shape.scale());
-    width = Math.ceilDiv(size, COLUMNS) * COLUMNS;
-    keys = new float[size * POSITIONS];
+    width = Math.ceilDiv(valueSize, COLUMNS) * COLUMNS;
+    keys = new float[keySize * POSITIONS];
     values = new float[POSITIONS * width];
   }
 
@@ -86,7 +88,7 @@ public final class VectorAttention implements AttentionKernel {
       return;
     }
     rows = Math.ceilDiv(count, 2 * ROWS) * 2 * ROWS;
-    queries = new float[rows * size];
+    queries = new float[rows * keySize];
     scores = new float[rows * POSITIONS];
     mixed = new float[rows * width];
     references = new float[rows];
@@ -112,10 +114,10 @@ public final class VectorAttention implements AttentionKernel {
       finish(task, count);
     } else {
       for (int r = 0; r < count; r++) {
-        int at = task.partAt + r * (size + 2);
-        System.arraycopy(mixed, r * width, task.part, at, size);
-        task.part[at + size] = references[r];
-        task.part[at + size + 1] = sum(r);
+        int at = task.partAt + r * (valueSize + 2);
+        System.arraycopy(mixed, r * width, task.part, at, valueSize);
+        task.part[at + valueSize] = references[r];
+        task.part[at + valueSize + 1] = sum(r);
       }
     }
   }
@@ -123,20 +125,20 @@ public final class VectorAttention implements AttentionKernel {
   private void load(AttentionTask task, int padded) {
     var memory = task.queries.memory();
     int count = task.tokens * group;
-    int whole = SPECIES.loopBound(size);
+    int whole = SPECIES.loopBound(keySize);
     for (int r = 0; r < count; r++) {
       long at = 4 * task.queries.at(task.row + r / group, task.head * group + r % group);
-      int to = r * size;
+      int to = r * keySize;
       for (int i = 0; i < whole; i += LANES) {
         FloatVector.fromMemorySegment(SPECIES, memory, at + 4L * i, ByteOrder.nativeOrder())
             .mul(queryScale)
             .intoArray(queries, to + i);
       }
-      for (int i = whole; i < size; i++) {
+      for (int i = whole; i < keySize; i++) {
         queries[to + i] = memory.get(JAVA_FLOAT, at + 4L * i) * queryScale;
       }
     }
-    Arrays.fill(queries, count * size, padded * size, 0);
+    Arrays.fill(queries, count * keySize, padded * keySize, 0);
   }
 
   /** Positions {@code [from, to)}, all of the page that begins at {@code start}. */
@@ -170,10 +172,10 @@ public final class VectorAttention implements AttentionKernel {
     if (n == ROWS) {
       TileProduct.multiply4(
           queries,
-          row * size,
-          size,
+          row * keySize,
+          keySize,
           0,
-          size,
+          keySize,
           keys,
           POSITIONS,
           begin,
@@ -188,10 +190,10 @@ public final class VectorAttention implements AttentionKernel {
     } else {
       TileProduct.multiply8(
           queries,
-          row * size,
-          size,
+          row * keySize,
+          keySize,
           0,
-          size,
+          keySize,
           keys,
           POSITIONS,
           begin,
@@ -244,18 +246,18 @@ public final class VectorAttention implements AttentionKernel {
   private void turn(AttentionTask task, int start) {
     int count = Math.min(POSITIONS, task.length - start);
     if (rowsOfKeys == null) {
-      rowsOfKeys = new float[POSITIONS * size];
+      rowsOfKeys = new float[POSITIONS * keySize];
       places = new int[LANES];
-      Arrays.setAll(places, i -> i * size);
+      Arrays.setAll(places, i -> i * keySize);
     }
     for (int j = 0; j < count; j++) {
       long at = task.keys.at(task.first + start + j, task.head) * Float.BYTES;
-      MemorySegment.copy(task.keys.memory(), JAVA_FLOAT, at, rowsOfKeys, j * size, size);
+      MemorySegment.copy(task.keys.memory(), JAVA_FLOAT, at, rowsOfKeys, j * keySize, keySize);
     }
     // What stands in rows behind the last token is masked.
     for (int j = 0; j < count; j += LANES) {
-      for (int i = 0; i < size; i++) {
-        FloatVector.fromArray(SPECIES, rowsOfKeys, j * size + i, places, 0)
+      for (int i = 0; i < keySize; i++) {
+        FloatVector.fromArray(SPECIES, rowsOfKeys, j * keySize + i, places, 0)
             .intoArray(keys, i * POSITIONS + j);
       }
     }
@@ -270,7 +272,7 @@ public final class VectorAttention implements AttentionKernel {
     // The compiler makes no vector code of the plain loop for these.
     widen(page, floats.keysAt(head), keys, 0, keys.length);
     for (int j = from; j < to; j++) {
-      widen(page, floats.valuesAt(head) + 2L * j * size, values, j * width, size);
+      widen(page, floats.valuesAt(head) + 2L * j * valueSize, values, j * width, valueSize);
     }
   }
 
@@ -300,18 +302,18 @@ public final class VectorAttention implements AttentionKernel {
   }
 
   private void finish(AttentionTask task, int count) {
-    int whole = SPECIES.loopBound(size);
+    int whole = SPECIES.loopBound(valueSize);
     for (int r = 0; r < count; r++) {
       float factor = 1 / sum(r);
       long row = (long) (task.row + r / group) * shape.heads() + task.head * group + r % group;
-      long at = row * size * Float.BYTES;
+      long at = row * valueSize * Float.BYTES;
       int from = r * width;
       for (int i = 0; i < whole; i += LANES) {
         FloatVector.fromArray(SPECIES, mixed, from + i)
             .mul(factor)
             .intoMemorySegment(task.out, at + 4L * i, ByteOrder.nativeOrder());
       }
-      for (int i = whole; i < size; i++) {
+      for (int i = whole; i < valueSize; i++) {
         task.out.set(JAVA_FLOAT, at + 4L * i, mixed[from + i] * factor);
       }
     }

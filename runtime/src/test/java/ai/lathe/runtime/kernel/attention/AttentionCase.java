@@ -27,10 +27,10 @@ final class AttentionCase {
     this.shape = shape;
     this.length = length;
     var random = new Random(seed);
-    layout = new FloatKeyValues(type, shape.keyValueHeads(), shape.headSize());
-    queries = random(random, length * shape.heads() * shape.headSize(), 1);
-    keys = random(random, length * shape.keyValueHeads() * shape.headSize(), 1);
-    values = random(random, length * shape.keyValueHeads() * shape.headSize(), 1);
+    layout = new FloatKeyValues(type, shape.keyValueHeads(), shape.keySize(), shape.valueSize());
+    queries = random(random, length * shape.heads() * shape.keySize(), 1);
+    keys = random(random, length * shape.keyValueHeads() * shape.keySize(), 1);
+    values = random(random, length * shape.keyValueHeads() * shape.valueSize(), 1);
     int count = Math.ceilDiv(length, KeyValueLayout.POSITIONS);
     pages = new MemorySegment[count + 3];
     table = new int[count];
@@ -39,8 +39,8 @@ final class AttentionCase {
       table[i] = count + 2 - i;
       pages[table[i]] = Arena.ofAuto().allocate(layout.bytes(), 64).fill((byte) 0xff);
     }
-    var keyHeads = heads(keys, shape.keyValueHeads());
-    var valueHeads = heads(values, shape.keyValueHeads());
+    var keyHeads = heads(keys, shape.keyValueHeads(), shape.keySize());
+    var valueHeads = heads(values, shape.keyValueHeads(), shape.valueSize());
     for (int j = 0; j < length; ) {
       int in = j % KeyValueLayout.POSITIONS;
       int run =
@@ -51,7 +51,7 @@ final class AttentionCase {
       }
       j += run;
     }
-    queryHeads = heads(queries, shape.heads());
+    queryHeads = heads(queries, shape.heads(), shape.keySize());
   }
 
   private static float[] random(Random random, int n, double scale) {
@@ -63,8 +63,7 @@ final class AttentionCase {
   }
 
   /** Tokens one after the other with a gap between them, and between heads. */
-  private Heads heads(float[] values, int count) {
-    int size = shape.headSize();
+  private Heads heads(float[] values, int count, int size) {
     int head = size + 3;
     int token = count * head + 5;
     var memory = Arena.ofAuto().allocate(4L * (7 + length * token), 64);
@@ -98,9 +97,9 @@ final class AttentionCase {
     return task;
   }
 
-  /** All tokens by one kernel, so many at a time; {@code [length, heads * head size]}. */
+  /** All tokens by one kernel, so many at a time; {@code [length, heads * value size]}. */
   float[] run(AttentionKernel kernel, int step) {
-    var out = new float[queries.length];
+    var out = new float[length * shape.heads() * shape.valueSize()];
     var memory = Arena.ofAuto().allocate(4L * out.length, 64);
     for (int head = 0; head < shape.keyValueHeads(); head++) {
       for (int t = 0; t < length; t += step) {
@@ -119,7 +118,8 @@ final class AttentionCase {
 
   /** In double, on keys and values as the pages hold them. */
   private double[] formula(int token, int head) {
-    int size = shape.headSize();
+    int size = shape.keySize();
+    int valueSize = shape.valueSize();
     int keyHead = head / (shape.heads() / shape.keyValueHeads());
     int from = shape.causal() ? Math.max(0, token + 1 - shape.window()) : 0;
     if (shape.window() == Integer.MAX_VALUE) {
@@ -144,10 +144,11 @@ final class AttentionCase {
       weights[j] = Math.exp(weights[j] - max);
       sum += weights[j];
     }
-    var mix = new double[size];
+    var mix = new double[valueSize];
     for (int j = from; j < to; j++) {
-      for (int i = 0; i < size; i++) {
-        mix[i] += weights[j] / sum * held(values[(j * shape.keyValueHeads() + keyHead) * size + i]);
+      for (int i = 0; i < valueSize; i++) {
+        int at = (j * shape.keyValueHeads() + keyHead) * valueSize + i;
+        mix[i] += weights[j] / sum * held(values[at]);
       }
     }
     return mix;
@@ -167,7 +168,7 @@ final class AttentionCase {
   /** The largest error against the formula, of the values' standard deviation, which is 1. */
   double error(float[] out) {
     double error = 0;
-    int size = shape.headSize();
+    int size = shape.valueSize();
     for (int t = 0; t < length; t++) {
       for (int h = 0; h < shape.heads(); h++) {
         var expected = expected(t, h);

@@ -25,6 +25,9 @@ class AttentionKernelTest {
 
   private static final KernelProvider SCALAR = new ScalarProvider();
   private static final KernelProvider VECTOR = new VectorProvider();
+  private static final int[][] SIZES = {
+    {48, 40}, {6, 64}, {64, 10}, {1, 33}, {33, 1}, {26, 47}, {128, 65}
+  };
 
   /** Every option with every other, types and lengths around the ends of pages in turn. */
   static List<AttentionCase> cases() {
@@ -42,6 +45,7 @@ class AttentionKernelTest {
                     heads[0],
                     heads[1],
                     size,
+                    size,
                     size == 80 ? 0.3 : 1 / Math.sqrt(size),
                     cap,
                     window > 0,
@@ -49,6 +53,24 @@ class AttentionKernelTest {
             int length = new int[] {1, 63, 64, 65, 130, 170, 100}[seed % 7];
             cases.add(new AttentionCase(shape, type, length, seed++));
           }
+        }
+      }
+    }
+    // Keys and values of different sizes, among them such as no vector divides.
+    for (int[] sizes : SIZES) {
+      for (int[] heads : new int[][] {{3, 3}, {4, 2}}) {
+        for (int window : new int[] {0, 70, Integer.MAX_VALUE}) {
+          var shape =
+              new AttentionShape(
+                  heads[0],
+                  heads[1],
+                  sizes[0],
+                  sizes[1],
+                  0.125,
+                  seed % 4 == 0 ? 3 : 0,
+                  window > 0,
+                  window == 0 ? Integer.MAX_VALUE : window);
+          cases.add(new AttentionCase(shape, types[seed % types.length], 65 + seed % 70, seed++));
         }
       }
     }
@@ -91,7 +113,7 @@ class AttentionKernelTest {
   /** As in a model that runs on from where it has been. */
   @Test
   void aTaskLeavesNothingBehind() {
-    var shape = new AttentionShape(4, 2, 16, 0.25, 0, true, Integer.MAX_VALUE);
+    var shape = new AttentionShape(4, 2, 16, 16, 0.25, 0, true, Integer.MAX_VALUE);
     var poison = new AttentionCase(shape, DType.F32, 70, 1);
     for (var page : poison.pages) {
       if (page != null) {
@@ -110,7 +132,7 @@ class AttentionKernelTest {
   /** Halves below 6e-5 have no leading one, and are numbers all the same. */
   @Test
   void smallValuesAreKept() {
-    var layout = new FloatKeyValues(DType.F16, 1, 4);
+    var layout = new FloatKeyValues(DType.F16, 1, 4, 4);
     var memory = Arena.ofAuto().allocate(64);
     float[] small = {1e-5f, -3e-6f, 6e-8f, 2e-9f};
     MemorySegment.copy(small, 0, memory, java.lang.foreign.ValueLayout.JAVA_FLOAT, 0, 4);
@@ -131,7 +153,7 @@ class AttentionKernelTest {
     for (float value : new float[] {65_520, 1e20f, 3.4e38f, Float.NaN, Float.POSITIVE_INFINITY}) {
       memory.setAtIndex(java.lang.foreign.ValueLayout.JAVA_FLOAT, 1, value);
       for (var type : new DType[] {DType.F32, DType.F16, DType.BF16}) {
-        var layout = new FloatKeyValues(type, 1, 2);
+        var layout = new FloatKeyValues(type, 1, 2, 2);
         var page = Arena.ofAuto().allocate(layout.bytes());
         boolean fits =
             switch (type) {
@@ -146,7 +168,7 @@ class AttentionKernelTest {
       }
     }
     memory.setAtIndex(java.lang.foreign.ValueLayout.JAVA_FLOAT, 1, 65_504);
-    var layout = new FloatKeyValues(DType.F16, 1, 2);
+    var layout = new FloatKeyValues(DType.F16, 1, 2, 2);
     var page = Arena.ofAuto().allocate(layout.bytes());
     assertThat(layout.store(heads, heads, 0, 1, 0, page, 0)).isTrue();
   }
