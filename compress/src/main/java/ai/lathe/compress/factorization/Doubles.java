@@ -13,7 +13,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Float64 by LibTorch: what decompositions and least squares are computed in. */
-final class Doubles {
+public final class Doubles {
 
   /** Added to a matrix that is not positive definite, as a share of its mean diagonal. */
   private static final double DAMPENING = 1e-9;
@@ -23,29 +23,29 @@ final class Doubles {
 
   private Doubles() {}
 
-  static Tensor of(Matrix matrix) {
+  public static Tensor of(Matrix matrix) {
     return Torch.ofFloats(matrix.values(), matrix.rows(), matrix.columns()).to(ScalarType.Double);
   }
 
-  static Tensor of(double[] values, long... shape) {
+  public static Tensor of(double[] values, long... shape) {
     var tensor = torch.empty(shape, new TensorOptions(ScalarType.Double), null);
     MemorySegment.copy(values, 0, Torch.memory(tensor), ValueLayout.JAVA_DOUBLE, 0, values.length);
     return tensor;
   }
 
-  static Matrix matrix(Tensor tensor) {
+  public static Matrix matrix(Tensor tensor) {
     return new Matrix((int) tensor.size(0), (int) tensor.size(1), Torch.floats(tensor));
   }
 
-  static double[] array(Tensor tensor) {
+  public static double[] array(Tensor tensor) {
     return Torch.memory(tensor.contiguous()).toArray(ValueLayout.JAVA_DOUBLE);
   }
 
-  static Scalar scalar(double value) {
+  public static Scalar scalar(double value) {
     return new Scalar(value);
   }
 
-  static Tensor identity(long n) {
+  public static Tensor identity(long n) {
     return torch.eye(n).to(ScalarType.Double);
   }
 
@@ -53,7 +53,7 @@ final class Doubles {
    * Lower triangular {@code T} with {@code T T^T = H}; {@code H} that is not positive definite is
    * damped a little.
    */
-  static Tensor root(Tensor h) {
+  public static Tensor root(Tensor h) {
     double mean = h.diagonal().mean().item_double();
     for (double share = 0; ; share = share == 0 ? DAMPENING : 10 * share) {
       var damped = share == 0 ? h : h.add(identity(h.size(0)).mul(scalar(share * mean)));
