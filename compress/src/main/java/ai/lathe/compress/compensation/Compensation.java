@@ -152,7 +152,8 @@ public final class Compensation implements LayerSolver<Compensation.Config> {
     }
     var residual = residual(layer.weight(), base.weight());
     var fit = LowRankFit.of(residual, metric, config.rank(), ITERATIONS);
-    var low = config.factors().store(fit, residual);
+    var inputs = config.factors().inputs(layer, statistics, metric);
+    var low = config.factors().store(fit, residual, inputs);
     return new Solution(new Sum(List.of(base.weight(), low)), List.copyOf(notes));
   }
 

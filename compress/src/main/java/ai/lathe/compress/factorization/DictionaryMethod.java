@@ -94,13 +94,15 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     var weight = layer.weight();
     var unknown = new ArrayList<String>();
     // One decomposition serves all levels.
-    var coder = coder(Spectrum.of(weight, metric(statistics, unknown)));
+    var metric = metric(statistics, unknown);
+    var coder = coder(Spectrum.of(weight, metric));
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<>(unknown);
       var size = level.size(weight.rows(), weight.columns());
       var coefficients = coder.code(size, level, notes);
-      solutions.add(new Solution(level.factors().store(coefficients, weight), notes));
+      var inputs = level.factors().inputs(layer, statistics, metric);
+      solutions.add(new Solution(level.factors().store(coefficients, weight, inputs), notes));
     }
     return solutions;
   }

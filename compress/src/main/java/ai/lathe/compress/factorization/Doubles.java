@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.torch.Torch;
 import java.lang.foreign.MemorySegment;
@@ -20,6 +21,9 @@ public final class Doubles {
 
   /** Keeps columns apart that hardly differ; as a share of their squared norm. */
   private static final double RIDGE = 1e-8;
+
+  /** Of conjugate gradients: enough from a start that is near. */
+  private static final int STEPS = 12;
 
   private Doubles() {}
 
@@ -99,5 +103,66 @@ public final class Doubles {
       var solved = torch.cholesky_solve(unit.t().mm(of(d)), innerRoot(unit));
       return matrix(solved.mul(scales.t()));
     }
+  }
+
+  /**
+   * {@code B [m, k]} of least {@code tr((W - B A) H (W - B A)^T)}.
+   *
+   * @param target {@code W H A^T [m, k]}
+   * @param gram {@code A H A^T [k, k]}
+   */
+  static Matrix leastSquaresOfRows(Matrix target, Matrix gram) {
+    try (var _ = new PointerScope();
+        var _ = new NoGradGuard()) {
+      return matrix(torch.cholesky_solve(of(target).t(), root(ridged(gram))).t());
+    }
+  }
+
+  /**
+   * Likewise with zeros where the mask has them, from a {@code B} that is near: some steps of
+   * conjugate gradients, each row by itself, preconditioned by the diagonal.
+   */
+  static Matrix leastSquares(Matrix near, Mask mask, Matrix target, Matrix gram) {
+    try (var _ = new PointerScope();
+        var _ = new NoGradGuard()) {
+      var g = ridged(gram);
+      var kept = mask(mask);
+      var inverse = g.diagonal().reciprocal().unsqueeze(0);
+      var x = of(near);
+      var rest = of(target).sub(x.mm(g)).mul(kept);
+      var step = rest.mul(inverse);
+      var energy = rest.mul(step).sum(1).unsqueeze(1);
+      for (int i = 0; i < STEPS; i++) {
+        var moved = step.mm(g).mul(kept);
+        var rate = ratio(energy, step.mul(moved).sum(1).unsqueeze(1));
+        x = x.add(step.mul(rate));
+        rest = rest.sub(moved.mul(rate));
+        var conditioned = rest.mul(inverse);
+        var left = rest.mul(conditioned).sum(1).unsqueeze(1);
+        step = conditioned.add(step.mul(ratio(left, energy)));
+        energy = left;
+      }
+      return matrix(x);
+    }
+  }
+
+  /** 0 where the divisor is. */
+  private static Tensor ratio(Tensor of, Tensor by) {
+    return torch.where(by.gt(scalar(0)), of.div(by), torch.zeros_like(of));
+  }
+
+  private static Tensor ridged(Matrix gram) {
+    var g = of(gram);
+    var mean = Math.max(g.diagonal().mean().item_double(), Double.MIN_NORMAL);
+    return g.add(identity(g.size(0)).mul(scalar(RIDGE * mean)));
+  }
+
+  /** 1 where weights are kept. */
+  private static Tensor mask(Mask mask) {
+    var values = new float[Math.multiplyExact(mask.rows(), mask.columns())];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = mask.keeps(i / mask.columns(), i % mask.columns()) ? 1 : 0;
+    }
+    return of(new Matrix(mask.rows(), mask.columns(), values));
   }
 }

@@ -1,6 +1,9 @@
 package ai.lathe.compress.factorization;
 
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.quantization.IntegerGrid;
+import ai.lathe.compress.quantization.InverseFactors;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.tensor.Activations;
@@ -10,11 +13,13 @@ import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.linalg.LowRankFit;
+import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Optional;
@@ -94,15 +99,26 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
   }
 
   /**
+   * What rounding by GPTQ needs of a layer's inputs; empty where nothing is rounded, or errors
+   * count otherwise than by the Gram matrix of the inputs.
+   */
+  public Optional<InverseFactors> inputs(Layer layer, LayerStatistics statistics, Metric metric) {
+    return scheme.isPresent() && metric instanceof Metric.Full
+        ? Optional.of(new InverseFactors(layer, statistics, "GPTQ"))
+        : Optional.empty();
+  }
+
+  /**
    * {@code B A} for {@code U (U^T D)}. What is free is shared out so that rows of {@code A} are as
    * long as columns of {@code B}; then {@code A} is fitted to {@code B} as it is stored, by least
-   * squares.
+   * squares. Codes are found by {@link FactorSweep} where inputs are known, else rounded to
+   * nearest.
    *
    * @param residual {@code D [out, in]}
+   * @param inputs in whose metric errors count; empty where all weights count alike
    */
-  public Product store(LowRankFit fit, Matrix residual) {
-    var stored = store(balanced(fit.u(), fit.right()));
-    return Product.lowRank(stored, store(Doubles.leastSquares(stored.decode(), residual)));
+  public Product store(LowRankFit fit, Matrix residual, Optional<InverseFactors> inputs) {
+    return store(fit.u(), fit.right(), Optional.empty(), residual, inputs);
   }
 
   /**
@@ -110,31 +126,48 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
    *
    * @param weight {@code [out, in]}
    */
-  Product store(Coefficients coefficients, Matrix weight) {
+  Product store(Coefficients coefficients, Matrix weight, Optional<InverseFactors> inputs) {
     var values = coefficients.values();
-    var mask = coefficients.mask();
-    var stored = store(balanced(values, Doubles.leastSquares(values, weight)));
-    boolean dense = mask.kept() == values.values().length;
-    var first = dense ? stored : Sparse.of(stored, mask, Pattern.UNSTRUCTURED);
+    boolean dense = coefficients.mask().kept() == values.values().length;
+    var mask = dense ? Optional.<Mask>empty() : Optional.of(coefficients.mask());
+    return store(values, Doubles.leastSquares(values, weight), mask, weight, inputs);
+  }
+
+  private Product store(
+      Matrix b, Matrix a, Optional<Mask> mask, Matrix weight, Optional<InverseFactors> inputs) {
+    if (scheme.isPresent() && inputs.isPresent()) {
+      var ofOuter = grid(b.columns()).orElseThrow();
+      var ofInner = grid(a.columns()).orElseThrow();
+      return new FactorSweep(weight, inputs.get(), ofOuter, ofInner, mask).solve(b, a);
+    }
+    var lengths = new double[a.rows()];
+    for (int k = 0; k < lengths.length; k++) {
+      lengths[k] = norm(a, k);
+    }
+    var stored = store(FactorSweep.scaled(b, scales(b, lengths)));
+    var first =
+        mask.<LinearWeight>map(kept -> Sparse.of(stored, kept, Pattern.UNSTRUCTURED))
+            .orElse(stored);
     return new Product(List.of(first, store(Doubles.leastSquares(first.decode(), weight))));
   }
 
-  /** {@code B} with columns as long as rows of {@code A}, were these divided by the same. */
-  private static Matrix balanced(Matrix b, Matrix a) {
+  /**
+   * What columns of {@code B} are multiplied by, so that they are as long as rows of {@code A} that
+   * are divided by the same; 0 for columns that are 0.
+   *
+   * @param lengths of the rows of {@code A}
+   */
+  static float[] scales(Matrix b, double[] lengths) {
     int rank = b.columns();
     var squares = new double[rank];
     for (int i = 0; i < b.values().length; i++) {
       squares[i % rank] += (double) b.values()[i] * b.values()[i];
     }
-    var factors = new float[rank];
+    var scales = new float[rank];
     for (int k = 0; k < rank; k++) {
-      factors[k] = squares[k] == 0 ? 0 : (float) Math.sqrt(norm(a, k) / Math.sqrt(squares[k]));
+      scales[k] = squares[k] == 0 ? 0 : (float) Math.sqrt(lengths[k] / Math.sqrt(squares[k]));
     }
-    var balanced = b.copy();
-    for (int i = 0; i < balanced.values().length; i++) {
-      balanced.values()[i] *= factors[i % rank];
-    }
-    return balanced;
+    return scales;
   }
 
   private LinearWeight store(Matrix matrix) {

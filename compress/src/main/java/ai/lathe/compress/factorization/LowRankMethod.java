@@ -67,11 +67,11 @@ public interface LowRankMethod<C extends LowRankMethod.Config> extends Factoriza
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       notes.clear();
-      var spectrum =
-          spectra.computeIfAbsent(
-              metric(layer, statistics, level, notes), metric -> Spectrum.of(weight, metric));
+      var metric = metric(layer, statistics, level, notes);
+      var spectrum = spectra.computeIfAbsent(metric, key -> Spectrum.of(weight, key));
       var fit = spectrum.truncated(level.rank(weight.rows(), weight.columns()));
-      solutions.add(new Solution(level.factors().store(fit, weight), List.copyOf(notes)));
+      var inputs = level.factors().inputs(layer, statistics, metric);
+      solutions.add(new Solution(level.factors().store(fit, weight, inputs), List.copyOf(notes)));
     }
     return solutions;
   }

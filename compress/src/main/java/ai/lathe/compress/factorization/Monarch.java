@@ -171,7 +171,7 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
     for (int j = 0; j < n; j++) {
       for (int k = 0; k < n; k++) {
         var fit = spectra[j * n + k].truncated(rank);
-        var pair = factors.store(fit, slice(weight, n, j, k)).factors();
+        var pair = factors.store(fit, slice(weight, n, j, k), Optional.empty()).factors();
         var u = pair.getFirst().decode();
         for (int l = 0; l < high; l++) {
           int to = ((j * high + l) * n + k) * rank;

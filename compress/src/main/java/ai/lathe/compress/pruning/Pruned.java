@@ -5,6 +5,7 @@ import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.quantization.ColumnSweep;
 import ai.lathe.compress.quantization.InverseFactors;
+import ai.lathe.compress.quantization.MaskedQuantizer;
 import ai.lathe.compress.quantization.Rtn;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;

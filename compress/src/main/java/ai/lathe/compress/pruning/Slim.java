@@ -189,7 +189,7 @@ public final class Slim implements PruningMethod<Slim.Config> {
     var residual = minus(w, first);
     int rank = config.rank(w.rows(), w.columns());
     var fit = LowRankFit.of(residual, new Metric.Diagonal(squares), rank, ITERATIONS);
-    Product low = config.factors().store(fit, residual);
+    Product low = config.factors().store(fit, residual, Optional.empty());
     var core = config.subtract() ? sparse(minus(w, low), mask, pruned, config, notes) : first;
     return new Solution(new Sum(List.of(core, low)), List.copyOf(notes));
   }

@@ -44,6 +44,11 @@ public final class InverseFactors {
     made = statistics.derived().get(Made.class, Made::new);
   }
 
+  /** {@code H [in, in]}. */
+  public Matrix gram() {
+    return gram;
+  }
+
   /**
    * See {@link InverseFactor#of}.
    *

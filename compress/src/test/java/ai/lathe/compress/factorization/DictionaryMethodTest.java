@@ -226,8 +226,9 @@ class DictionaryMethodTest {
     double half = OutputError.relative(layer.weight(), together.get(2).weight(), h);
     double coded = OutputError.relative(layer.weight(), together.get(3).weight(), h);
     assertThat(half).isCloseTo(exact, within(0.01 * exact));
-    // 32 atoms, which groups of 16 divide.
-    assertThat(coded).isCloseTo(exact, within(0.05 * exact));
+    // 32 atoms, which groups of 16 divide. Coefficients are fitted once more where they are
+    // rounded.
+    assertThat(coded).isBetween(0.8 * exact, 1.05 * exact);
   }
 
   @Test

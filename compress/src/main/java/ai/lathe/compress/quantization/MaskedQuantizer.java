@@ -1,6 +1,5 @@
-package ai.lathe.compress.pruning;
+package ai.lathe.compress.quantization;
 
-import ai.lathe.compress.quantization.Quantizer;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
@@ -10,7 +9,7 @@ import ai.lathe.tensor.Matrix;
  *
  * @param size of a group, of consecutive inputs
  */
-record MaskedQuantizer(Quantizer inner, Mask mask, int size) implements Quantizer {
+public record MaskedQuantizer(Quantizer inner, Mask mask, int size) implements Quantizer {
 
   @Override
   public void prepare(Matrix weight) {
