@@ -109,7 +109,7 @@ public final class CalibrationBench {
     var config = SHAPE.config();
     double weights = 0;
     for (var linear : llama.linears()) {
-      weights += (double) config.size(linear.rows()) * config.size(linear.columns());
+      weights += (double) config.size(linear.rows(), 0) * config.size(linear.columns(), 0);
     }
     double attention = 2.0 * TOKENS * LENGTH * SHAPE.hidden();
     return 2 * TOKENS * weights + attention;
@@ -118,11 +118,11 @@ public final class CalibrationBench {
   private static TorchBlock block(Architecture llama) {
     var config = SHAPE.config();
     var tensors = new HashMap<Address, Tensor>();
-    for (var parameter : llama.inner().values()) {
-      int rows = config.size(parameter.rows());
+    for (var parameter : config.parameters(llama, 0)) {
+      int rows = config.size(parameter.rows(), 0);
       var tensor = torch.ones(rows);
       if (parameter.isMatrix()) {
-        int columns = config.size(parameter.columns());
+        int columns = config.size(parameter.columns(), 0);
         tensor = torch.randn(rows, columns).mul_(new Scalar(1 / Math.sqrt(columns)));
       }
       tensors.put(Address.weight(0, parameter.role()), tensor);
@@ -138,7 +138,7 @@ public final class CalibrationBench {
 
     Grams(Architecture llama) {
       for (var linear : llama.linears()) {
-        int size = SHAPE.config().size(linear.columns());
+        int size = SHAPE.config().size(linear.columns(), 0);
         var site = Site.of(linear.reads());
         if (!sites.containsKey(site)) {
           sites.put(site, new GramAccumulator(size));

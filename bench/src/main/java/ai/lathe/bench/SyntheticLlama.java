@@ -74,7 +74,7 @@ public final class SyntheticLlama {
         .filter(parameter -> parameter.role() != Role.OUTPUT)
         .forEach(parameter -> add(parameters, llama, config, Address.OUTSIDE, parameter));
     for (int block = 0; block < config.blocks(); block++) {
-      for (var parameter : llama.inner().values()) {
+      for (var parameter : config.parameters(llama, block)) {
         add(parameters, llama, config, block, parameter);
       }
     }
@@ -94,20 +94,16 @@ public final class SyntheticLlama {
             ? ""
             : llama.blockNames().huggingFace().replace("{n}", Integer.toString(block)) + ".";
     var name = prefix + parameter.huggingFace() + ".weight";
-    int rows = config.size(parameter.rows());
-    var shape =
-        parameter.isMatrix()
-            ? new long[] {rows, config.size(parameter.columns())}
-            : new long[] {rows};
-    parameters.put(new TensorInfo(name, DType.BF16, shape), deviation(config, parameter));
+    var shape = config.shape(llama, Address.weight(block, parameter.role()));
+    parameters.put(new TensorInfo(name, DType.BF16, shape), deviation(config, block, parameter));
   }
 
   /** 0 for norms, which are one. Sums into the residual stream grow with depth: divided by it. */
-  private static double deviation(ModelConfig config, Parameter parameter) {
+  private static double deviation(ModelConfig config, int block, Parameter parameter) {
     if (!parameter.isMatrix()) {
       return 0;
     }
-    double keepsVariance = 1 / Math.sqrt(config.size(parameter.columns()));
+    double keepsVariance = 1 / Math.sqrt(config.size(parameter.columns(), block));
     return switch (parameter.role()) {
       case TOKEN_EMBEDDING -> 1;
       case ATTENTION_OUTPUT, DOWN -> keepsVariance / Math.sqrt(2.0 * config.blocks());

@@ -1,7 +1,6 @@
 package ai.lathe.model;
 
 import ai.lathe.model.architecture.Architecture;
-import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
 import java.util.Optional;
@@ -38,9 +37,9 @@ public record Address(int block, int expert, Role role, Part part) {
     return new Address(block, expert, role, Part.BIAS);
   }
 
-  /** Whether it is a norm's weight or a bias; anything else is a matrix. */
+  /** Whether it is a norm's weight, a bias or a list of indices; anything else is a matrix. */
   public boolean isVector(Architecture architecture) {
-    return part == Part.BIAS || architecture.parameter(role).kind() == Kind.NORM;
+    return part == Part.BIAS || !architecture.parameter(role).isMatrix();
   }
 
   /** The input that a linear's weight is applied to; empty for anything else. */

@@ -1,11 +1,13 @@
 package ai.lathe.model;
 
+import ai.lathe.model.Address.Part;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Parameter;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Width;
 import ai.lathe.tensor.DType;
+import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Collections;
 import java.util.List;
@@ -32,6 +34,7 @@ import java.util.Set;
  * @param dtype element type that the weights are stored in where they are not compressed
  * @param beginToken put before a text by the tokenizer's own rules, not by ours
  * @param huggingFace the {@code config.json} that describes this model to other tools
+ * @param widths of each block; empty where all are as wide as the numbers above say
  */
 public record ModelConfig(
     int hidden,
@@ -52,10 +55,64 @@ public record ModelConfig(
     DType dtype,
     OptionalInt beginToken,
     OptionalInt endToken,
-    ObjectNode huggingFace) {
+    ObjectNode huggingFace,
+    List<BlockWidths> widths) {
 
   /** Rows of a position table that stand before the first position's, in OPT and its kin. */
   private static final int PADDING_POSITIONS = 2;
+
+  public ModelConfig {
+    if (!widths.isEmpty() && widths.size() != blocks) {
+      throw new LatheException(
+          "%d blocks have %d widths; each has its own".formatted(blocks, widths.size()));
+    }
+    var whole = new BlockWidths(feedForward, headSize, headSize);
+    widths = widths.stream().allMatch(whole::equals) ? List.of() : List.copyOf(widths);
+  }
+
+  /** A model whose blocks are all as wide as it says. */
+  public ModelConfig(
+      int hidden,
+      int blocks,
+      int heads,
+      int keyValueHeads,
+      int headSize,
+      int feedForward,
+      Optional<Experts> experts,
+      int vocabulary,
+      int context,
+      double normEpsilon,
+      Rope rope,
+      boolean tiedEmbeddings,
+      int tokenTypes,
+      Optional<Window> window,
+      Arithmetic arithmetic,
+      DType dtype,
+      OptionalInt beginToken,
+      OptionalInt endToken,
+      ObjectNode huggingFace) {
+    this(
+        hidden,
+        blocks,
+        heads,
+        keyValueHeads,
+        headSize,
+        feedForward,
+        experts,
+        vocabulary,
+        context,
+        normEpsilon,
+        rope,
+        tiedEmbeddings,
+        tokenTypes,
+        window,
+        arithmetic,
+        dtype,
+        beginToken,
+        endToken,
+        huggingFace,
+        List.of());
+  }
 
   /**
    * Attention to the last positions only.
@@ -109,30 +166,36 @@ public record ModelConfig(
 
   /** The same numbers, described to other tools by another {@code config.json}. */
   public ModelConfig describedBy(ObjectNode json) {
-    return new ModelConfig(
-        hidden,
-        blocks,
-        heads,
-        keyValueHeads,
-        headSize,
-        feedForward,
-        experts,
-        vocabulary,
-        context,
-        normEpsilon,
-        rope,
-        tiedEmbeddings,
-        tokenTypes,
-        window,
-        arithmetic,
-        dtype,
-        beginToken,
-        endToken,
-        json);
+    return with(tiedEmbeddings, json, widths);
   }
 
   /** The same numbers of a model whose output matrix is its own. */
   public ModelConfig untied() {
+    return with(false, huggingFace, widths);
+  }
+
+  /**
+   * The same model with blocks of these widths.
+   *
+   * @param others one for each block
+   * @throws LatheException where a block of this architecture cannot have them
+   */
+  public ModelConfig narrowed(Architecture architecture, List<BlockWidths> others) {
+    var narrowed = with(tiedEmbeddings, huggingFace, others);
+    for (int block = 0; block < blocks; block++) {
+      int index = block;
+      narrowed
+          .widths(block)
+          .obstacle(this, architecture, block)
+          .ifPresent(
+              why -> {
+                throw new LatheException("block " + index + " cannot be so narrow: " + why);
+              });
+    }
+    return narrowed;
+  }
+
+  private ModelConfig with(boolean tied, ObjectNode json, List<BlockWidths> others) {
     return new ModelConfig(
         hidden,
         blocks,
@@ -145,33 +208,65 @@ public record ModelConfig(
         context,
         normEpsilon,
         rope,
-        false,
+        tied,
         tokenTypes,
         window,
         arithmetic,
         dtype,
         beginToken,
         endToken,
-        huggingFace);
+        json,
+        others);
   }
 
-  /** How many a dimension of an architecture's parameter has in this model. */
-  public int size(Width width) {
+  /** The inner widths of a block; outside of blocks the model's own. */
+  public BlockWidths widths(int block) {
+    return widths.isEmpty() || block == Address.OUTSIDE
+        ? new BlockWidths(feedForward, headSize, headSize)
+        : widths.get(block);
+  }
+
+  /** Whether the query and key heads of a block keep a part of their rotary pairs only. */
+  public boolean keepsPairs(int block) {
+    return rope(block) != null && widths(block).keySize() != headSize;
+  }
+
+  /**
+   * How many a dimension of an architecture's parameter has in this model.
+   *
+   * @param block where the parameter stands, or {@link Address#OUTSIDE}
+   */
+  public int size(Width width, int block) {
+    var inner = widths(block);
     return switch (width) {
       case HIDDEN -> hidden;
-      case QUERY_HEADS -> heads * headSize;
-      case KEY_VALUE_HEADS -> keyValueHeads * headSize;
-      case HEAD -> headSize;
-      case QUERY_KEY_VALUE -> (heads + 2 * keyValueHeads) * headSize;
-      case FEED_FORWARD -> feedForward;
+      case QUERY_HEADS -> heads * inner.keySize();
+      case KEY_HEADS -> keyValueHeads * inner.keySize();
+      case VALUE_HEADS -> keyValueHeads * inner.valueSize();
+      case MIXED_VALUES -> heads * inner.valueSize();
+      case HEAD -> inner.keySize();
+      case KEY_VALUE_HEADS -> keyValueHeads;
+      case ROTARY_PAIRS -> inner.keySize() / 2;
+      case QUERY_KEY_VALUE ->
+          (heads + keyValueHeads) * inner.keySize() + keyValueHeads * inner.valueSize();
+      case FEED_FORWARD -> inner.feedForward();
       case EXPERT_FEED_FORWARD -> experts.orElseThrow().feedForward();
       case EXPERTS -> experts.orElseThrow().count();
-      case GATE_AND_UP -> 2 * feedForward;
+      case GATE_AND_UP -> 2 * inner.feedForward();
       case VOCABULARY -> vocabulary;
       case POSITIONS -> context;
       case PADDED_POSITIONS -> context + PADDING_POSITIONS;
       case TOKEN_TYPES -> tokenTypes;
     };
+  }
+
+  /** {@code [out, in]}, {@code [n]} of a vector, or {@code [n, m]} of indices. */
+  public long[] shape(Architecture architecture, Address address) {
+    var parameter = architecture.parameter(address.role());
+    long rows = size(parameter.rows(), address.block());
+    return address.part() == Part.BIAS || parameter.columns() == null
+        ? new long[] {rows}
+        : new long[] {rows, size(parameter.columns(), address.block())};
   }
 
   /** Whether a block has experts for its feed-forward. */
@@ -184,6 +279,7 @@ public record ModelConfig(
     var absent = isMixture(block) ? Role.DENSE_FEED_FORWARD : Role.MIXTURE;
     return architecture.inner().values().stream()
         .filter(parameter -> !absent.contains(parameter.role()))
+        .filter(parameter -> parameter.role() != Role.ROTARY_PAIRS || keepsPairs(block))
         .toList();
   }
 
@@ -196,7 +292,7 @@ public record ModelConfig(
   public long weights(Architecture architecture, int block) {
     return parameters(architecture, block).stream()
         .filter(Parameter::isMatrix)
-        .mapToLong(p -> (long) copies(p) * size(p.rows()) * size(p.columns()))
+        .mapToLong(p -> (long) copies(p) * size(p.rows(), block) * size(p.columns(), block))
         .sum();
   }
 

@@ -52,6 +52,7 @@ public final class TorchBlock implements AutoCloseable {
           }
         }
         case NORM -> norms.put(role, norm.apply(Address.weight(index, role)));
+        case INDICES -> {}
         case EMBEDDING ->
             throw new LatheException("block " + index + " cannot hold " + parameter.role());
       }

@@ -89,9 +89,9 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
       Address address,
       ai.lathe.model.architecture.Parameter parameter,
       SplittableRandom random) {
-    int rows = config.size(parameter.rows());
+    int rows = config.size(parameter.rows(), address.block());
     if (parameter.isMatrix()) {
-      int columns = config.size(parameter.columns());
+      int columns = config.size(parameter.columns(), address.block());
       tensors.put(address, gaussian(random, 0, 1 / Math.sqrt(columns), rows, columns));
     } else {
       tensors.put(address, gaussian(random, 1, 0.2, rows));

@@ -161,8 +161,8 @@ public final class Planner {
         address,
         model.architecture().moduleName(address.block(), address.expert(), address.role()),
         moduleClass(parameter),
-        model.config().size(parameter.rows()),
-        model.config().size(parameter.columns()));
+        model.config().size(parameter.rows(), address.block()),
+        model.config().size(parameter.columns(), address.block()));
   }
 
   private Plan.Entry entry(Slot slot, PruningPlan pruning, FactorizationPlan factorization) {
@@ -237,6 +237,7 @@ public final class Planner {
       case LINEAR -> parameter.role() == Role.ROUTER ? "Router" : "Linear";
       case EMBEDDING -> "Embedding";
       case NORM -> "Norm";
+      case INDICES -> "Indices";
     };
   }
 

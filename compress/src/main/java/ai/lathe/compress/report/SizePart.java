@@ -85,6 +85,7 @@ public record SizePart(String part, long originalBytes, long artifactBytes) {
           ATTENTION_NORM,
           QUERY_NORM,
           KEY_NORM,
+          ROTARY_PAIRS,
           ATTENTION_OUTPUT_NORM,
           FEED_FORWARD_NORM,
           FEED_FORWARD_OUTPUT_NORM,

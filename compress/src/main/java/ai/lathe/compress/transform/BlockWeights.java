@@ -130,11 +130,11 @@ public final class BlockWeights {
   private Scaling scaling(Role role, Address producer, List<Address> consumers) {
     var config = source.config();
     var parameter = source.architecture().parameter(role);
-    int outputs = config.size(parameter.rows());
+    int outputs = config.size(parameter.rows(), block);
     int inputs =
-        config.size(source.architecture().parameter(consumers.getFirst().role()).columns());
+        config.size(source.architecture().parameter(consumers.getFirst().role()).columns(), block);
     // A value head is read once by each of the query heads that share it.
-    int head = outputs == inputs ? outputs : config.headSize();
+    int head = outputs == inputs ? outputs : config.widths(block).valueSize();
     int shared = inputs / outputs;
     var features =
         IntStream.range(0, inputs).map(j -> j / head / shared * head + j % head).toArray();

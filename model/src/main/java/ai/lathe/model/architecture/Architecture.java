@@ -1,6 +1,7 @@
 package ai.lathe.model.architecture;
 
 import static ai.lathe.model.architecture.Parameter.Kind.EMBEDDING;
+import static ai.lathe.model.architecture.Parameter.Kind.INDICES;
 import static ai.lathe.model.architecture.Parameter.Kind.LINEAR;
 import static ai.lathe.model.architecture.Parameter.Kind.NORM;
 import static ai.lathe.model.architecture.Width.HIDDEN;
@@ -396,10 +397,28 @@ public record Architecture(
       return put(linear);
     }
 
+    /**
+     * Which pairs of features the heads of {@link Role#QUERY} and {@link Role#KEY} still have,
+     * where a block has fewer, {@code [key-value heads, pairs]}. Without it these heads stay whole.
+     */
+    public Builder rotaryPairs(String huggingFace) {
+      return put(
+          Parameter.plain(
+              Role.ROTARY_PAIRS,
+              INDICES,
+              huggingFace,
+              // llama.cpp has no such tensor: this is for reports.
+              "attn_rotary_pairs",
+              Width.KEY_VALUE_HEADS,
+              Width.ROTARY_PAIRS,
+              null,
+              false));
+    }
+
     /** Attention hands on a mix of values for each query head; a norm keeps the stream's width. */
     private Width width(Role read) {
       return switch (read) {
-        case VALUE, QUERY_KEY_VALUE -> Width.QUERY_HEADS;
+        case VALUE, QUERY_KEY_VALUE -> Width.MIXED_VALUES;
         case GATE_UP -> Width.FEED_FORWARD;
         default -> current.containsKey(read) ? current.get(read).rows() : HIDDEN;
       };

@@ -30,8 +30,9 @@ final class Mixtral {
           .blocks("model.layers.{n}", "blk.{n}")
           .norm(ATTENTION_NORM, "input_layernorm", "attn_norm")
           .linear(QUERY, "self_attn.q_proj", "attn_q", ATTENTION_NORM, QUERY_HEADS, INTERLEAVED)
-          .linear(KEY, "self_attn.k_proj", "attn_k", ATTENTION_NORM, KEY_VALUE_HEADS, INTERLEAVED)
-          .linear(VALUE, "self_attn.v_proj", "attn_v", ATTENTION_NORM, KEY_VALUE_HEADS)
+          .linear(KEY, "self_attn.k_proj", "attn_k", ATTENTION_NORM, KEY_HEADS, INTERLEAVED)
+          .linear(VALUE, "self_attn.v_proj", "attn_v", ATTENTION_NORM, VALUE_HEADS)
+          .rotaryPairs("self_attn.rotary_pairs")
           .linear(ATTENTION_OUTPUT, "self_attn.o_proj", "attn_output", VALUE, HIDDEN)
           .norm(FEED_FORWARD_NORM, "post_attention_layernorm", "ffn_norm")
           .linear(

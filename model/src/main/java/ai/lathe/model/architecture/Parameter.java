@@ -6,7 +6,7 @@ import java.util.Optional;
  * One parameter of an architecture: what it is, what files call it, its shape, and what it reads.
  *
  * @param huggingFace name without {@code .weight}, relative to the block where it stands in one;
- *     {@code {e}} is the index of the expert where each has one
+ *     {@code {e}} is the index of the expert where each has one. Indices have no such ending
  * @param gguf likewise in GGUF, where one tensor {@code [experts, out, in]} holds those of all
  *     experts
  * @param rows outermost dimension; a norm's only one
@@ -40,7 +40,9 @@ public record Parameter(
   public enum Kind {
     EMBEDDING,
     NORM,
-    LINEAR
+    LINEAR,
+    /** Whole numbers that say which features there are. */
+    INDICES
   }
 
   /** Order of the rows in a GGUF file, compared with Hugging Face's. */
@@ -141,9 +143,14 @@ public record Parameter(
     return Optional.ofNullable(tiedTo);
   }
 
-  /** Whether it is a matrix, not a norm's vector. */
+  /** Whether it is a matrix of weights, not a norm's vector or a list of indices. */
   public boolean isMatrix() {
-    return kind != Kind.NORM;
+    return kind == Kind.EMBEDDING || kind == Kind.LINEAR;
+  }
+
+  /** Whether files may have a bias beside it. */
+  public boolean mayHaveBias() {
+    return kind == Kind.NORM || kind == Kind.LINEAR;
   }
 
   /** Whether each expert has one. */

@@ -18,6 +18,8 @@ public enum Role {
   /** On each head's query, before rotation. */
   QUERY_NORM,
   KEY_NORM,
+  /** Which pairs of features narrower query and key heads still have, for each head of keys. */
+  ROTARY_PAIRS,
   ATTENTION_OUTPUT,
   /** After the attention's residual sum in post-norm models, before it in sandwich-norm ones. */
   ATTENTION_OUTPUT_NORM,

@@ -5,7 +5,6 @@ import ai.lathe.format.gguf.GgufFile;
 import ai.lathe.format.gguf.GgufMetadata;
 import ai.lathe.format.gguf.GgufTensor;
 import ai.lathe.model.Address;
-import ai.lathe.model.Address.Part;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.Pooling;
@@ -78,8 +77,7 @@ final class GgufCheckpoint implements Checkpoint {
   private static GgufConfig.Tensors tensors(GgufFile file, Architecture architecture) {
     var naming = new Naming.Gguf(architecture);
     var embedding = architecture.parameter(Role.TOKEN_EMBEDDING);
-    var name =
-        naming.write(naming.stem(embedding, Address.weight(Role.TOKEN_EMBEDDING)), Part.WEIGHT);
+    var name = naming.write(embedding, Address.weight(Role.TOKEN_EMBEDDING));
     var shape = file.info(name).shape();
     if (shape.length != 2) {
       throw new FormatException(
@@ -93,9 +91,7 @@ final class GgufCheckpoint implements Checkpoint {
     boolean output =
         architecture.has(Role.OUTPUT)
             && file.has(
-                naming.write(
-                    naming.stem(architecture.parameter(Role.OUTPUT), Address.weight(Role.OUTPUT)),
-                    Part.WEIGHT));
+                naming.write(architecture.parameter(Role.OUTPUT), Address.weight(Role.OUTPUT)));
     var divisors = new HashMap<String, List<Double>>();
     for (var factors : GgufRope.TENSORS) {
       if (file.has(factors)) {

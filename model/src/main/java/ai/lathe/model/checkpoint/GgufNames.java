@@ -14,7 +14,6 @@ public final class GgufNames {
    */
   public static String of(Architecture architecture, Address address) {
     var naming = new Naming.Gguf(architecture);
-    var parameter = architecture.parameter(address.role());
-    return naming.write(naming.stem(parameter, address), address.part());
+    return naming.write(architecture.parameter(address.role()), address);
   }
 }

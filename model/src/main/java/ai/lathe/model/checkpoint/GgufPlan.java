@@ -90,9 +90,7 @@ record GgufPlan(
       var place =
           parameter.perExpert()
               ? naming.stacked(parameter, address, config).orElseThrow()
-              : Place.own(
-                  naming.write(naming.stem(parameter, address), address.part()),
-                  Inventory.shape(address, architecture, config));
+              : Place.own(naming.write(parameter, address), config.shape(architecture, address));
       var name = place.tensor();
       var encoding = matrix ? matrices.get(address) : FLOAT;
       var planned = tensors.computeIfAbsent(name, _ -> new Planned(name, place.shape(), encoding));
@@ -148,7 +146,7 @@ record GgufPlan(
     var bytes = new HashMap<String, Long>();
     matrices.forEach(
         (address, encoding) -> {
-          var shape = Inventory.shape(address, source.architecture(), source.config());
+          var shape = source.config().shape(source.architecture(), address);
           bytes.merge(encoding.label(), shape[0] * shape[1], Long::sum);
         });
     return bytes.entrySet().stream()

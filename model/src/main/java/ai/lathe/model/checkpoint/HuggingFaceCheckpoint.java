@@ -222,7 +222,7 @@ final class HuggingFaceCheckpoint implements Checkpoint {
   public LinearWeight matrix(Address address) {
     var found = inventory.resolve(address);
     var place = inventory.place(found);
-    var expected = Inventory.shape(found, architecture, config);
+    var expected = config.shape(architecture, found);
     var stored = stored(found);
     if (stored.isEmpty()) {
       var tensor = tensors.tensor(place.tensor());

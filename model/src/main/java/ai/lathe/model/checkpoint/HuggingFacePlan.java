@@ -71,8 +71,8 @@ record HuggingFacePlan(
     for (var address : source.addresses()) {
       var parameter = architecture.parameter(address.role());
       var stem = naming.stem(parameter, address);
-      var name = naming.write(stem, address.part());
-      var shape = Inventory.shape(address, architecture, source.config());
+      var name = naming.write(parameter, address);
+      var shape = source.config().shape(architecture, address);
       if (CheckpointWriters.isMatrix(source, address)) {
         var encoding = matrices.get(address);
         var codec = format.codec(encoding);

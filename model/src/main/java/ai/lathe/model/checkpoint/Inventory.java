@@ -74,7 +74,7 @@ final class Inventory {
                   places.put(address, place.get());
                 }
               } else if (!tied && (address.part() == Part.WEIGHT || parameter.biased())) {
-                var name = naming.write(naming.stem(parameter, address), address.part());
+                var name = naming.write(parameter, address);
                 throw new FormatException(where + ": tensor '" + name + "' is missing");
               }
             });
@@ -107,11 +107,9 @@ final class Inventory {
         return stacked;
       }
     }
-    return Stream.concat(
-            Stream.of(naming.stem(parameter, address)), naming.aliases(parameter, address).stream())
-        .flatMap(stem -> naming.find(stem, address.part(), present).stream())
-        .findFirst()
-        .map(name -> Place.own(name, shape(address, architecture, config)));
+    return naming
+        .find(parameter, address, present)
+        .map(name -> Place.own(name, config.shape(architecture, address)));
   }
 
   /** Weight and bias of every parameter, in order of execution, whether or not a model has it. */
@@ -130,9 +128,9 @@ final class Inventory {
         .flatMap(weights -> weights)
         .flatMap(
             weight ->
-                architecture.parameter(weight.role()).kind() == Parameter.Kind.EMBEDDING
-                    ? Stream.of(weight)
-                    : Stream.of(weight, weight.bias()));
+                architecture.parameter(weight.role()).mayHaveBias()
+                    ? Stream.of(weight, weight.bias())
+                    : Stream.of(weight));
   }
 
   /** Of one block; one expert after the other. */
@@ -176,15 +174,6 @@ final class Inventory {
   /** What the file calls it, without {@code .weight}. */
   String label(Address address) {
     return naming.label(architecture.parameter(address.role()), address);
-  }
-
-  /** {@code [out, in]}, or {@code [n]} of a vector. */
-  static long[] shape(Address address, Architecture architecture, ModelConfig config) {
-    var parameter = architecture.parameter(address.role());
-    long rows = config.size(parameter.rows());
-    return address.part() == Part.BIAS || !parameter.isMatrix()
-        ? new long[] {rows}
-        : new long[] {rows, config.size(parameter.columns())};
   }
 
   /** One line where a tensor has another shape than the configuration gives it. */

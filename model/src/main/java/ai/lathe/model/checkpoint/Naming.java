@@ -6,6 +6,7 @@ import ai.lathe.model.Address.Part;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Parameter;
+import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Parameter.Stack;
 import ai.lathe.model.config.GgufRope;
 import java.util.List;
@@ -33,7 +34,7 @@ sealed interface Naming {
   /** The tensor that may hold this weight of all experts, and where it is in there. */
   Optional<Place> stacked(Parameter parameter, Address address, ModelConfig config);
 
-  /** The tensor that holds this part, by whichever of its possible names. */
+  /** Likewise, by its stem. */
   Optional<String> find(String stem, Part part, Set<String> present);
 
   /** Names that may stand beside a weight and belong to it. */
@@ -43,8 +44,21 @@ sealed interface Naming {
   boolean ignored(String name);
 
   /** The usual full name. */
-  default String write(String stem, Part part) {
-    return stem + (part == Part.WEIGHT ? ".weight" : ".bias");
+  default String write(Parameter parameter, Address address) {
+    var stem = stem(parameter, address);
+    return parameter.kind() == Kind.INDICES
+        ? stem
+        : stem + (address.part() == Part.WEIGHT ? ".weight" : ".bias");
+  }
+
+  /** The tensor that holds this part, by whichever of its possible names. */
+  default Optional<String> find(Parameter parameter, Address address, Set<String> present) {
+    if (parameter.kind() == Kind.INDICES) {
+      return Optional.of(stem(parameter, address)).filter(present::contains);
+    }
+    return Stream.concat(Stream.of(stem(parameter, address)), aliases(parameter, address).stream())
+        .flatMap(stem -> find(stem, address.part(), present).stream())
+        .findFirst();
   }
 
   private static String join(String blockPattern, String name, int block) {
@@ -55,7 +69,8 @@ sealed interface Naming {
 
   private static Place stacked(
       String tensor, Stack stack, Parameter parameter, Address address, ModelConfig config) {
-    long[] shape = {config.size(parameter.rows()), config.size(parameter.columns())};
+    int block = address.block();
+    long[] shape = {config.size(parameter.rows(), block), config.size(parameter.columns(), block)};
     return Place.stacked(tensor, stack, shape, config.copies(parameter), address.expert());
   }
 
@@ -154,13 +169,14 @@ sealed interface Naming {
       if (!parameter.perExpert()) {
         return Optional.empty();
       }
-      var name = write(stem(parameter, address), address.part());
+      var name = write(parameter, address);
       return Optional.of(Naming.stacked(name, WHOLE, parameter, address, config));
     }
 
     @Override
     public Optional<String> find(String stem, Part part, Set<String> present) {
-      return Optional.of(write(stem, part)).filter(present::contains);
+      return Optional.of(stem + (part == Part.WEIGHT ? ".weight" : ".bias"))
+          .filter(present::contains);
     }
 
     @Override

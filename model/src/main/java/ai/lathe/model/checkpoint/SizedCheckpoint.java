@@ -79,7 +79,7 @@ public final class SizedCheckpoint implements Checkpoint {
   }
 
   private long block(Address address, Encoding.Sum stack) {
-    var shape = Inventory.shape(address, whole.architecture(), whole.config());
+    var shape = whole.config().shape(whole.architecture(), address);
     return stack.parts().getFirst().bytes((int) shape[0], (int) shape[1]);
   }
 

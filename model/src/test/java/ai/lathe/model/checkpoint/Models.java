@@ -79,7 +79,7 @@ final class Models {
             parts.computeIfAbsent(experts + "down_proj", _ -> new ArrayList<>()).add(values);
         default -> {
           var name = mixtral.name(address).replace("block_sparse_moe.gate", "mlp.gate");
-          var shape = Inventory.shape(address, mixtral.architecture(), mixtral.config());
+          var shape = mixtral.config().shape(mixtral.architecture(), address);
           tensors.put(name + ".weight", Tensor.ofFloats(values, shape));
         }
       }

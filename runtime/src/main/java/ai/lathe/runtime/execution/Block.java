@@ -9,6 +9,7 @@ import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.attention.Heads;
+import ai.lathe.tensor.LatheException;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.Map;
@@ -45,6 +46,10 @@ final class Block {
       Probe probe) {
     this.architecture = loader.checkpoint().architecture();
     this.config = loader.checkpoint().config();
+    if (!config.widths(index).equals(config.widths(Address.OUTSIDE))) {
+      throw new LatheException(
+          "block " + index + " is narrower than the model, which the runtime does not execute yet");
+    }
     this.workers = workers;
     this.math = loader.kernels().rows();
     this.buffers = buffers;
@@ -59,6 +64,7 @@ final class Block {
             linears.put(parameter.role(), loader.linear(address));
           }
         }
+        case INDICES -> {}
         case EMBEDDING -> throw new IllegalStateException(parameter.role() + " in a block");
       }
     }

@@ -37,12 +37,13 @@ final class Decoder implements AutoCloseable {
     this.config = config;
     for (var parameter : architecture.outer().values()) {
       if (parameter.role() != Role.OUTPUT) {
-        parameters.put(Address.weight(parameter.role()), initial(parameter, random));
+        parameters.put(Address.weight(parameter.role()), initial(architecture, parameter, random));
       }
     }
     for (int block = 0; block < config.blocks(); block++) {
-      for (var parameter : architecture.inner().values()) {
-        parameters.put(Address.weight(block, parameter.role()), initial(parameter, random));
+      for (var parameter : config.parameters(architecture, block)) {
+        parameters.put(
+            Address.weight(block, parameter.role()), initial(architecture, parameter, random));
       }
       blocks.add(
           TorchBlock.of(
@@ -58,12 +59,8 @@ final class Decoder implements AutoCloseable {
    * Norms one; matrices normal, those that write to the residual stream smaller by the number of
    * their sums, so that the stream's variance does not grow with depth.
    */
-  private Tensor initial(Parameter parameter, RandomGenerator random) {
-    int rows = config.size(parameter.rows());
-    long[] shape =
-        parameter.isMatrix()
-            ? new long[] {rows, config.size(parameter.columns())}
-            : new long[] {rows};
+  private Tensor initial(Architecture architecture, Parameter parameter, RandomGenerator random) {
+    var shape = config.shape(architecture, Address.weight(parameter.role()));
     boolean writesResidual =
         parameter.role() == Role.ATTENTION_OUTPUT || parameter.role() == Role.DOWN;
     double deviation = writesResidual ? DEVIATION / Math.sqrt(2.0 * config.blocks()) : DEVIATION;
