@@ -14,8 +14,10 @@ import ai.lathe.tensor.DType;
  * kernels of 16 lanes: a sum in each lane, lanes added to their neighbours, pairs to pairs, and so
  * on, then the last columns one by one.
  *
- * <p>The function: {@code f(weights, x, out, fours, ones, rowBytes, vectors, rest)}, for {@code 4
- * fours + ones} rows of {@code 16 vectors + rest} columns.
+ * <p>The function: {@code f(weights, x, out, fours, ones, quarter, vectors, rest)}, for {@code 4
+ * fours + ones} rows of {@code 16 vectors + rest} columns, where {@code quarter} is the bytes of
+ * {@code fours} rows. Four rows are computed at once that are so far from each other: each of four
+ * streams from memory goes on and on, however short the rows are.
  */
 final class DenseKernel {
 
@@ -26,17 +28,20 @@ final class DenseKernel {
   private static final Register OUT = RDX;
   private static final Register FOURS = RCX;
   private static final Register ONES = R8;
-  private static final Register ROW_BYTES = R9;
+  private static final Register QUARTER = R9;
   private static final Register NEXT = RBP;
   private static final Register COUNT = RBX;
 
-  /** Where rows are read; behind the last one of them the next ones begin. */
+  /** Bytes from the result of one of four rows to that of the next. */
+  private static final Register APART = R12;
+
+  /** Where rows are read. */
   private static final Register[] WEIGHTS = {RDI, RAX, R10, R11};
 
-  /** The seventh and eighth argument, above two saved registers and the return address. */
-  private static final int VECTORS_AT = 24;
+  /** The seventh and eighth argument, above three saved registers and the return address. */
+  private static final int VECTORS_AT = 32;
 
-  private static final int REST_AT = 32;
+  private static final int REST_AT = 40;
 
   /** Mask of the first lane. */
   private static final int FIRST = 1;
@@ -58,11 +63,15 @@ final class DenseKernel {
   private byte[] write() {
     a.push(RBX);
     a.push(RBP);
+    a.push(R12);
     a.move(RAX, 1);
     a.mask(FIRST, RAX);
+    a.move(APART, FOURS);
+    a.shiftLeft(APART, 2);
     loop(FOURS, ROWS);
     loop(ONES, 1);
     a.vzeroupper();
+    a.pop(R12);
     a.pop(RBP);
     a.pop(RBX);
     a.ret();
@@ -72,21 +81,28 @@ final class DenseKernel {
   private void loop(Register times, int rows) {
     var begin = new Label();
     var end = new Label();
-    a.bind(begin);
     a.compare(times, 0);
     a.jump(Condition.ZERO, end);
+    for (int r = 1; r < rows; r++) {
+      a.move(WEIGHTS[r], WEIGHTS[r - 1]);
+      a.add(WEIGHTS[r], QUARTER);
+    }
+    a.bind(begin);
     rows(rows);
     a.subtract(times, 1);
-    a.jump(begin);
+    a.jump(Condition.NOT_ZERO, begin);
+    if (rows > 1) {
+      a.move(WEIGHTS[0], WEIGHTS[rows - 1]);
+    }
+    // What was written is a quarter of it.
+    for (int r = 1; r < rows; r++) {
+      a.add(OUT, APART);
+    }
     a.bind(end);
   }
 
   private void rows(int rows) {
     for (int r = 0; r < rows; r++) {
-      if (r > 0) {
-        a.move(WEIGHTS[r], WEIGHTS[r - 1]);
-        a.add(WEIGHTS[r], ROW_BYTES);
-      }
       a.emit(VPXORD, zmm(r), zmm(r), zmm(r));
     }
     a.move(NEXT, X);
@@ -95,13 +111,12 @@ final class DenseKernel {
       LaneSum.write(a, zmm(r), OTHER);
     }
     repeat(REST_AT, () -> step(rows, 1));
+    a.move(NEXT, OUT);
     for (int r = 0; r < rows; r++) {
-      a.store(OUT.at(4 * r), zmm(r), FIRST);
+      a.store(NEXT.at(0), zmm(r), FIRST);
+      a.add(NEXT, APART);
     }
-    a.add(OUT, 4 * rows);
-    if (rows > 1) {
-      a.move(WEIGHTS[0], WEIGHTS[rows - 1]);
-    }
+    a.add(OUT, Float.BYTES);
   }
 
   private void repeat(int timesAt, Runnable body) {

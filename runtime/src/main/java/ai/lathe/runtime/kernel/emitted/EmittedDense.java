@@ -96,7 +96,7 @@ final class EmittedDense implements PackedMatrix {
             out.address() + (at + t * stride + first) * Float.BYTES,
             count / DenseKernel.ROWS,
             count % DenseKernel.ROWS,
-            rowBytes,
+            count / DenseKernel.ROWS * rowBytes,
             columns / 16,
             columns % 16);
       }

@@ -65,7 +65,7 @@ final class FloatSelfTest {
 
   /** Of {@link DenseKernel}. */
   static void dense(MemorySegment function, DType type) throws Unavailable {
-    int rows = DenseKernel.ROWS + 2;
+    int rows = 2 * DenseKernel.ROWS + 2;
     try (var arena = Arena.ofConfined()) {
       var data = arena.allocate(type.bytes((long) rows * COUNT), 64);
       var random = new SplittableRandom(3);
@@ -96,7 +96,7 @@ final class FloatSelfTest {
           actual.address(),
           rows / DenseKernel.ROWS,
           rows % DenseKernel.ROWS,
-          type.bytes(COUNT),
+          rows / DenseKernel.ROWS * type.bytes(COUNT),
           COUNT / 16,
           COUNT % 16);
       compare("product of " + type, actual, expected);

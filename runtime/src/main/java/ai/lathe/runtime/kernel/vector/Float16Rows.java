@@ -105,11 +105,13 @@ record Float16Rows(int rows, int columns, MemorySegment data) implements FloatRo
     var two = FloatVector.broadcast(SPECIES, 2);
     long rowBytes = (long) columns * Short.BYTES;
     var lanes = Scratch.get().lanes;
-    for (int row = from; row < to; row += 4) {
+    int quarter = Math.ceilDiv(to - from, 4);
+    // Four rows that are far from each other: each stream from memory goes on and on.
+    for (int row = from; row < from + quarter; row++) {
       // At the end the last row is computed again and not kept.
-      int rowB = Math.min(row + 1, to - 1);
-      int rowC = Math.min(row + 2, to - 1);
-      int rowD = Math.min(row + 3, to - 1);
+      int rowB = Math.min(row + quarter, to - 1);
+      int rowC = Math.min(row + 2 * quarter, to - 1);
+      int rowD = Math.min(row + 3 * quarter, to - 1);
       long a = row * rowBytes;
       long b = rowB * rowBytes;
       long c = rowC * rowBytes;
