@@ -113,7 +113,7 @@ public final class AllocationFigures {
   }
 
   /** Of a level everywhere, or of so many bits per weight. */
-  private static long bytes(LevelTable table, String budget) {
+  static long bytes(LevelTable table, String budget) {
     if (budget.chars().allMatch(c -> Character.isDigit(c) || c == '.')) {
       return (long) Math.floor(Double.parseDouble(budget) * table.weights() / 8);
     }
@@ -157,7 +157,7 @@ public final class AllocationFigures {
         .calibration();
   }
 
-  private static List<int[]> heldOut(Checkpoint model, String text, int length, int sequences) {
+  static List<int[]> heldOut(Checkpoint model, String text, int length, int sequences) {
     var all =
         Texts.take(
                 model.architecture().kind(),
