@@ -146,7 +146,7 @@ public final class AllocationFigures {
     return Allocators.named(parts[0].split("@")[0], settings);
   }
 
-  private static List<int[]> drawn(Checkpoint model, String text, int length, int sequences) {
+  static List<int[]> drawn(Checkpoint model, String text, int length, int sequences) {
     return Texts.calibration(
             model.architecture().kind(),
             model.tokenizer().orElseThrow(),

@@ -2,14 +2,14 @@ package ai.lathe.bench;
 
 import ai.lathe.compress.Version;
 import ai.lathe.compress.allocation.Allocation;
+import ai.lathe.compress.allocation.Allocator;
 import ai.lathe.compress.allocation.Allocators;
-import ai.lathe.compress.allocation.LevelStore;
+import ai.lathe.compress.allocation.Families;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.allocation.Measure;
+import ai.lathe.compress.allocation.Option.Family;
 import ai.lathe.compress.allocation.Problem;
 import ai.lathe.compress.database.LevelDatabase;
-import ai.lathe.compress.database.LevelSpec;
-import ai.lathe.compress.recipe.Modifier;
 import ai.lathe.compress.report.page.Page;
 import ai.lathe.compress.report.page.Scatter;
 import ai.lathe.compress.search.FitnessSettings;
@@ -20,10 +20,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
@@ -31,35 +33,30 @@ import java.util.stream.Collectors;
  * One knapsack over bits, zeros and ranks together, beside the same knapsack over each of them, at
  * equal bytes and on text that no loss was measured on. A layer may stay as it is in all of them.
  *
- * <p>{@code MixedBudgets MODEL DATABASE HELD-OUT-TEXT SEQUENCE-LENGTH SEQUENCES MEASURE BUDGET,...
- * [PAGE.html]}: a budget is bits per weight of the units, or a level's name for what that takes
- * everywhere. Prints a table, and draws it.
+ * <p>{@code MixedBudgets MODEL DATABASE SEARCH-TEXT HELD-OUT-TEXT SEQUENCE-LENGTH SEQUENCES
+ * HELD-OUT-SEQUENCES MEASURE BUDGET,... [PAGE.html]}: a budget is bits per weight of the units, or
+ * a level's name for what that takes everywhere. Prints a table, and draws it.
  */
 public final class MixedBudgets {
 
-  /** What a knapsack may choose from. */
-  private enum Family {
-    BITS("bits"),
-    ZEROS("zeros and bits"),
-    RANK("rank and bits"),
-    ALL("all of them");
+  /** What is chosen from: each family, all, and all again with each choice measured. */
+  private enum Way {
+    BITS("bits", EnumSet.of(Family.BITS)),
+    ZEROS("zeros", EnumSet.of(Family.ZEROS)),
+    FACTORS("factors", EnumSet.of(Family.FACTORS)),
+    ALL("all of them", EnumSet.allOf(Family.class)),
+    MEASURED("all, measured", EnumSet.allOf(Family.class));
 
     private final String label;
+    private final Set<Family> families;
 
-    Family(String label) {
+    Way(String label, Set<Family> families) {
       this.label = label;
+      this.families = families;
     }
 
-    boolean has(String level) {
-      return this == ALL || level.equals(LevelStore.ORIGINAL) || of(level) == this;
-    }
-
-    private static Family of(String level) {
-      var modifiers = LevelSpec.of(level).recipe().modifiers();
-      if (modifiers.stream().anyMatch(Modifier.Factorization.class::isInstance)) {
-        return RANK;
-      }
-      return modifiers.stream().anyMatch(Modifier.Pruning.class::isInstance) ? ZEROS : BITS;
+    Allocator allocator() {
+      return Allocators.named(this == MEASURED ? "families" : "knapsack", Map.of());
     }
   }
 
@@ -70,82 +67,73 @@ public final class MixedBudgets {
   public static void main(String[] arguments) {
     try (var model = Checkpoints.open(arguments[0]);
         var database = LevelDatabase.open(Path.of(arguments[1]), model)) {
-      var table = database.table();
-      var sequences =
-          AllocationFigures.heldOut(
-              model, arguments[2], Integer.parseInt(arguments[3]), Integer.parseInt(arguments[4]));
-      var measure = Measure.valueOf(arguments[5].toUpperCase(Locale.ROOT));
+      int length = Integer.parseInt(arguments[4]);
+      var searched =
+          AllocationFigures.drawn(model, arguments[2], length, Integer.parseInt(arguments[5]));
+      var heldOut =
+          AllocationFigures.heldOut(model, arguments[3], length, Integer.parseInt(arguments[6]));
+      var measure = Measure.valueOf(arguments[7].toUpperCase(Locale.ROOT));
       var points = new ArrayList<Scatter.Point>();
-      try (var judge = new ModelFitness(model, database, sequences, FitnessSettings.divergence());
+      var settings = FitnessSettings.divergence();
+      try (var fitness = new ModelFitness(model, database, searched, settings);
+          var judge = new ModelFitness(model, database, heldOut, settings);
           var text = judge.all()) {
-        System.out.printf("held-out KL on %,d tokens, losses by %s%n%n", judge.tokens(), measure);
-        System.out.println(
-            "| budget, bytes | bits | "
-                + Arrays.stream(Family.values())
-                    .map(family -> family.label)
-                    .collect(Collectors.joining(" | "))
-                + " | of the best one | chosen from all |");
-        System.out.println("|---:|---:|" + "---:|".repeat(Family.values().length) + "---:|---|");
-        for (var budget : arguments[6].split(",")) {
-          long bytes = AllocationFigures.bytes(table, budget);
-          var choices = new EnumMap<Family, Allocation>(Family.class);
-          for (var family : Family.values()) {
-            choose(table, family, measure, bytes)
-                .ifPresent(allocation -> choices.put(family, allocation));
+        System.out.printf(
+            "measured on %,d tokens, judged on %,d; losses by %s%n%n",
+            fitness.tokens(), judge.tokens(), measure);
+        System.out.printf(
+            "| bytes | bits | %s | of the best family | chosen |%n",
+            Arrays.stream(Way.values()).map(way -> way.label).collect(Collectors.joining(" | ")));
+        System.out.println("|---:|---:|" + "---:|".repeat(Way.values().length) + "---:|---|");
+        for (var budget : arguments[8].split(",")) {
+          var table = database.table();
+          var problem =
+              new Problem(
+                  table,
+                  table.bytes(),
+                  AllocationFigures.bytes(table, budget),
+                  table.losses(measure),
+                  Optional.of(fitness),
+                  SEED,
+                  Progress.NONE);
+          var choices = new EnumMap<Way, Allocation>(Way.class);
+          var losses = new EnumMap<Way, Double>(Way.class);
+          for (var way : Way.values()) {
+            var one = Families.only(problem, way.families);
+            if (one.least() <= one.budget()) {
+              var allocation = way.allocator().allocate(one).allocation();
+              choices.put(way, allocation);
+              losses.put(way, text.loss(allocation));
+              points.add(point(table, way, allocation, losses.get(way)));
+            }
           }
-          var losses = new EnumMap<Family, Double>(Family.class);
-          choices.forEach((family, allocation) -> losses.put(family, text.loss(allocation)));
-          print(table, bytes, choices, losses);
-          choices.forEach(
-              (family, allocation) ->
-                  points.add(point(table, family, allocation, losses.get(family))));
+          print(problem, losses, choices.get(Way.MEASURED));
         }
       }
-      if (arguments.length > 7) {
-        page(table, arguments[0], points).write(Path.of(arguments[7]));
+      if (arguments.length > 9) {
+        page(database.table(), arguments[0], points).write(Path.of(arguments[9]));
       }
     }
   }
 
-  /** Empty where the family has nothing as small as that. */
-  private static Optional<Allocation> choose(
-      LevelTable table, Family family, Measure measure, long budget) {
-    var losses = table.losses(measure);
-    for (int unit = 0; unit < losses.length; unit++) {
-      var options = table.units().get(unit).options();
-      for (int option = 0; option < losses[unit].length; option++) {
-        if (!family.has(options.get(option).level())) {
-          // What is not finite is not chosen where there is something else.
-          losses[unit][option] = Double.POSITIVE_INFINITY;
-        }
-      }
-    }
-    var problem =
-        new Problem(table, table.bytes(), budget, losses, Optional.empty(), SEED, Progress.NONE);
-    return problem.least() > budget
-        ? Optional.empty()
-        : Optional.of(Allocators.named("knapsack", Map.of()).allocate(problem).allocation());
-  }
-
-  private static void print(
-      LevelTable table, long budget, Map<Family, Allocation> choices, Map<Family, Double> losses) {
+  private static void print(Problem problem, Map<Way, Double> losses, Allocation chosen) {
     var cells =
-        Arrays.stream(Family.values())
-            .map(family -> losses.containsKey(family) ? "%.5f".formatted(losses.get(family)) : "")
+        Arrays.stream(Way.values())
+            .map(way -> losses.containsKey(way) ? "%.5f".formatted(losses.get(way)) : "")
             .collect(Collectors.joining(" | "));
     double best =
         losses.entrySet().stream()
-            .filter(entry -> entry.getKey() != Family.ALL)
+            .filter(entry -> entry.getKey().families.size() == 1)
             .mapToDouble(Map.Entry::getValue)
             .min()
             .orElse(Double.NaN);
     System.out.printf(
         "| %d | %.2f | %s | %.3f | %s |%n",
-        budget,
-        8.0 * budget / table.weights(),
+        problem.budget(),
+        8.0 * problem.budget() / problem.table().weights(),
         cells,
-        losses.get(Family.ALL) / best,
-        shares(table, choices.get(Family.ALL)));
+        losses.get(Way.MEASURED) / best,
+        shares(problem.table(), chosen));
   }
 
   /** Weights at each level, in per cent. */
@@ -164,10 +152,10 @@ public final class MixedBudgets {
   }
 
   private static Scatter.Point point(
-      LevelTable table, Family family, Allocation allocation, double loss) {
+      LevelTable table, Way way, Allocation allocation, double loss) {
     long bytes = allocation.cost(table.bytes());
     return new Scatter.Point(
-        family.label,
+        way.label,
         "%.2f bits".formatted(8.0 * bytes / table.weights()),
         false,
         bytes,

@@ -26,6 +26,7 @@ public final class Allocators {
     all.put("llama.cpp", new Entry(LlamaCpp.KEYS, LlamaCpp::read));
     all.put("greedy", new Entry(List.of(), _ -> new Greedy()));
     all.put("knapsack", new Entry(Knapsack.KEYS, Knapsack::read));
+    all.put("families", new Entry(Families.KEYS, Families::read));
     all.put("lgreco", new Entry(LGreco.KEYS, LGreco::read));
     all.put("spdy", new Entry(Spdy.KEYS, Spdy::read));
     all.put("slq", new Entry(Slq.KEYS, Slq::read));

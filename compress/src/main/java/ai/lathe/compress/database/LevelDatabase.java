@@ -167,7 +167,7 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
     var name = members.getFirst().name();
     var options = new ArrayList<Option>();
     for (var spec : plans.specs()) {
-      option(name, members, spec.name()).ifPresent(options::add);
+      option(name, members, spec).ifPresent(options::add);
     }
     options.sort(Comparator.comparingLong(Option::bytes));
     options.add(original(members, options));
@@ -180,14 +180,14 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
   }
 
   /** Empty where not all of the members can have the level. */
-  private Optional<Option> option(String unit, List<Plan.Entry> members, String level) {
+  private Optional<Option> option(String unit, List<Plan.Entry> members, LevelSpec spec) {
     long bytes = 0;
     double zeros = 0;
     long weights = 0;
     var losses = new EnumMap<Measure, Double>(Measure.class);
     var encoding = "";
     for (var member : members) {
-      var made = layers.get(member.address()).level(level);
+      var made = layers.get(member.address()).level(spec.name());
       if (made.isEmpty()) {
         return Optional.empty();
       }
@@ -197,11 +197,12 @@ public final class LevelDatabase implements LevelStore, AutoCloseable {
       weights += member.weights();
       made.get().losses().forEach((measure, loss) -> losses.merge(measure, loss, Double::sum));
     }
-    var measured = manifest.sensitivity().getOrDefault(unit, Map.of()).get(level);
+    var measured = manifest.sensitivity().getOrDefault(unit, Map.of()).get(spec.name());
     if (measured != null) {
       losses.put(Measure.KL, measured);
     }
-    return Optional.of(new Option(level, encoding, bytes, zeros / weights, losses));
+    return Optional.of(
+        new Option(spec.name(), encoding, bytes, zeros / weights, losses, spec.family()));
   }
 
   private Option original(List<Plan.Entry> members, List<Option> others) {

@@ -1,5 +1,6 @@
 package ai.lathe.compress.database;
 
+import ai.lathe.compress.allocation.Option;
 import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.factorization.Removal;
@@ -8,6 +9,7 @@ import ai.lathe.compress.pruning.Pruners;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.QuantizationMethod;
 import ai.lathe.compress.quantization.Quantizers;
+import ai.lathe.compress.recipe.Modifier;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.tensor.BlockType;
@@ -89,6 +91,16 @@ public record LevelSpec(String name, Recipe recipe) {
         target == Target.GGUF
             ? List.of("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0")
             : List.of("W2A16", "W3A16", "W4A16", "W5A16", "W6A16", "W8A16"));
+  }
+
+  /** What it saves bytes by. */
+  public Option.Family family() {
+    if (recipe.modifiers().stream().anyMatch(Modifier.Factorization.class::isInstance)) {
+      return Option.Family.FACTORS;
+    }
+    return recipe.modifiers().stream().anyMatch(Modifier.Pruning.class::isInstance)
+        ? Option.Family.ZEROS
+        : Option.Family.BITS;
   }
 
   /** Whether it can stand in a GGUF file alone. */
