@@ -126,6 +126,26 @@ public record JsonFields(ObjectNode object, String where, Map<String, String> na
     return List.copyOf(numbers);
   }
 
+  /** An array of {@code size} whole numbers from 1 to {@code most}. */
+  public List<Integer> counts(String name, int size, int most) {
+    var value = get(name);
+    var counts = new ArrayList<Integer>();
+    if (value.isPresent() && value.get().isArray()) {
+      value
+          .get()
+          .forEach(
+              element ->
+                  counts.add(
+                      element.isIntegralNumber() && element.canConvertToInt()
+                          ? element.intValue()
+                          : 0));
+    }
+    if (counts.size() != size || !counts.stream().allMatch(n -> n >= 1 && n <= most)) {
+      throw wrong(name, "an array of " + size + " whole numbers from 1 to " + most);
+    }
+    return List.copyOf(counts);
+  }
+
   public Optional<Boolean> flag(String name) {
     return get(name)
         .map(

@@ -50,7 +50,7 @@ public record RotaryPairs(List<List<Integer>> kept) {
    * Those that a tensor holds.
    *
    * @param stored {@code [key-value heads, key size / 2]} I32
-   * @param name of the tensor in messages
+   * @param name what messages call the tensor
    * @throws FormatException where a block of this model cannot have kept these
    */
   public static RotaryPairs read(Tensor stored, ModelConfig config, int block, String name) {
@@ -59,7 +59,7 @@ public record RotaryPairs(List<List<Integer>> kept) {
     int all = config.headSize() / 2;
     if (stored.dtype() != DType.I32 || !Arrays.equals(stored.shape(), new long[] {heads, each})) {
       throw new FormatException(
-          "'%s' should be I32[%d, %d], not %s".formatted(name, heads, each, stored));
+          "%s should be I32[%d, %d], not %s".formatted(name, heads, each, stored));
     }
     var kept = new ArrayList<List<Integer>>();
     for (int head = 0; head < heads; head++) {
@@ -69,7 +69,7 @@ public record RotaryPairs(List<List<Integer>> kept) {
         long pair = stored.getLong((long) head * each + i);
         if (pair <= last || pair >= all) {
           throw new FormatException(
-              "'%s' should hold ascending rotary pairs from 0 to %d for each head, not %d after %d"
+              "%s should hold ascending rotary pairs from 0 to %d for each head, not %d after %d"
                   .formatted(name, all - 1, pair, last));
         }
         pairs.add((int) pair);

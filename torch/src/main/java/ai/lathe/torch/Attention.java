@@ -1,7 +1,9 @@
 package ai.lathe.torch;
 
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.RotaryPairs;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -18,21 +20,35 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class Attention implements AutoCloseable {
 
   private final ModelConfig config;
+  private final long keySize;
+  private final long valueSize;
   private final boolean causal;
   private final OptionalInt window;
   private final TorchNorm queryNorm;
   private final TorchNorm keyNorm;
   private final Rotary rotary;
 
-  /** Norms are null where the architecture has none. */
-  Attention(ModelConfig config, int block, ModelKind kind, TorchNorm queryNorm, TorchNorm keyNorm) {
+  /**
+   * Norms are null where the architecture has none.
+   *
+   * @param pairs that narrower query and key heads keep
+   */
+  Attention(
+      ModelConfig config,
+      int block,
+      ModelKind kind,
+      TorchNorm queryNorm,
+      TorchNorm keyNorm,
+      Optional<RotaryPairs> pairs) {
     this.config = config;
+    this.keySize = config.widths(block).keySize();
+    this.valueSize = config.widths(block).valueSize();
     this.causal = kind == ModelKind.DECODER;
     this.window = config.window(block);
     this.queryNorm = queryNorm;
     this.keyNorm = keyNorm;
     var rope = config.rope(block);
-    this.rotary = rope == null ? null : new Rotary(rope);
+    this.rotary = rope == null ? null : new Rotary(rope, pairs);
   }
 
   /**
@@ -45,43 +61,43 @@ final class Attention implements AutoCloseable {
     return Torch.scoped(
         () -> {
           if (byHead) {
-            long head = config.headSize();
-            var heads = fused.view(fused.size(0), fused.size(1), config.heads(), 3 * head);
+            long all = 2 * keySize + valueSize;
+            var heads = fused.view(fused.size(0), fused.size(1), config.heads(), all);
             return forward(
-                heads.narrow(3, 0, head).flatten(2, 3),
-                heads.narrow(3, head, head).flatten(2, 3),
-                heads.narrow(3, 2 * head, head).flatten(2, 3),
+                heads.narrow(3, 0, keySize).flatten(2, 3),
+                heads.narrow(3, keySize, keySize).flatten(2, 3),
+                heads.narrow(3, 2 * keySize, valueSize).flatten(2, 3),
                 padding);
           }
-          long query = (long) config.heads() * config.headSize();
-          long key = (long) config.keyValueHeads() * config.headSize();
+          long query = config.heads() * keySize;
+          long key = config.keyValueHeads() * keySize;
+          long value = config.keyValueHeads() * valueSize;
           return forward(
               fused.narrow(2, 0, query),
               fused.narrow(2, query, key),
-              fused.narrow(2, query + key, key),
+              fused.narrow(2, query + key, value),
               padding);
         });
   }
 
   /**
-   * @param query {@code [batch, tokens, heads * head]}
-   * @param key {@code [batch, tokens, key-value heads * head]}
+   * @param query {@code [batch, tokens, heads * key size]}
+   * @param key {@code [batch, tokens, key-value heads * key size]}
+   * @param value {@code [batch, tokens, key-value heads * value size]}
    * @param padding {@code [batch, tokens]} boolean, true for real tokens; or null
-   * @return {@code [batch, tokens, heads * head]}
+   * @return {@code [batch, tokens, heads * value size]}
    */
   Tensor forward(Tensor query, Tensor key, Tensor value, Tensor padding) {
     return Torch.scoped(
         () -> {
           long batch = query.size(0);
           long tokens = query.size(1);
-          var q = position(heads(query, config.heads()), queryNorm);
-          var k = repeat(position(heads(key, config.keyValueHeads()), keyNorm));
-          var v = repeat(heads(value, config.keyValueHeads()));
+          var q = position(heads(query, config.heads(), keySize), queryNorm);
+          var k = repeat(position(heads(key, config.keyValueHeads(), keySize), keyNorm));
+          var v = repeat(heads(value, config.keyValueHeads(), valueSize));
           var mask = mask(tokens, padding);
-          var mixed = mix(q, k, v, mask(tokens, padding));
-          return mixed
-              .transpose(1, 2)
-              .reshape(batch, tokens, (long) config.heads() * config.headSize());
+          var mixed = mix(q, k, v, mask);
+          return mixed.transpose(1, 2).reshape(batch, tokens, config.heads() * valueSize);
         });
   }
 
@@ -117,8 +133,8 @@ final class Attention implements AutoCloseable {
   }
 
   /** {@code [batch, heads, tokens, head]} */
-  private Tensor heads(Tensor x, int count) {
-    return x.reshape(x.size(0), x.size(1), count, config.headSize()).transpose(1, 2);
+  private static Tensor heads(Tensor x, int count, long size) {
+    return x.reshape(x.size(0), x.size(1), count, size).transpose(1, 2);
   }
 
   private Tensor position(Tensor heads, TorchNorm norm) {
@@ -136,8 +152,8 @@ final class Attention implements AutoCloseable {
     long tokens = heads.size(2);
     return heads
         .unsqueeze(2)
-        .expand(batch, config.keyValueHeads(), group, tokens, config.headSize())
-        .reshape(batch, config.heads(), tokens, config.headSize());
+        .expand(batch, config.keyValueHeads(), group, tokens, heads.size(3))
+        .reshape(batch, config.heads(), tokens, heads.size(3));
   }
 
   /**

@@ -2,6 +2,7 @@ package ai.lathe.torch;
 
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.RotaryPairs;
 import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
@@ -33,6 +34,8 @@ final class BlockFrame implements AutoCloseable {
       if (parameter.kind() == Kind.NORM) {
         var address = Address.weight(index, parameter.role());
         norms.put(parameter.role(), TorchBlock.norm(checkpoint, address));
+      }
+      if (!parameter.isMatrix()) {
         continue;
       }
       for (int copy = 0; copy < config.copies(parameter); copy++) {
@@ -50,7 +53,8 @@ final class BlockFrame implements AutoCloseable {
             index,
             checkpoint.architecture().kind(),
             norms.get(Role.QUERY_NORM),
-            norms.get(Role.KEY_NORM));
+            norms.get(Role.KEY_NORM),
+            RotaryPairs.of(checkpoint, index));
   }
 
   /**

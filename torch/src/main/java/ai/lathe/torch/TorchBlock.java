@@ -3,6 +3,7 @@ package ai.lathe.torch;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.RotaryPairs;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Role;
@@ -37,7 +38,8 @@ public final class TorchBlock implements AutoCloseable {
       ModelConfig config,
       int index,
       Function<Address, TorchLinear> linear,
-      Function<Address, TorchNorm> norm) {
+      Function<Address, TorchNorm> norm,
+      Optional<RotaryPairs> pairs) {
     this.architecture = architecture;
     this.config = config;
     this.index = index;
@@ -52,7 +54,9 @@ public final class TorchBlock implements AutoCloseable {
           }
         }
         case NORM -> norms.put(role, norm.apply(Address.weight(index, role)));
-        case INDICES -> {}
+        case INDICES -> {
+          // The caller read them.
+        }
         case EMBEDDING ->
             throw new LatheException("block " + index + " cannot hold " + parameter.role());
       }
@@ -63,7 +67,8 @@ public final class TorchBlock implements AutoCloseable {
             index,
             architecture.kind(),
             norms.get(Role.QUERY_NORM),
-            norms.get(Role.KEY_NORM));
+            norms.get(Role.KEY_NORM),
+            pairs);
   }
 
   /** Of parts that somebody else owns. */
@@ -106,7 +111,8 @@ public final class TorchBlock implements AutoCloseable {
           var bias = checkpoint.vector(address.bias()).orElse(null);
           return TorchLinear.of(checkpoint.matrix(address), bias, precision);
         },
-        address -> norm(checkpoint, address));
+        address -> norm(checkpoint, address),
+        RotaryPairs.of(checkpoint, block));
   }
 
   /** A norm of a checkpoint, inside a block or outside. */
@@ -135,6 +141,12 @@ public final class TorchBlock implements AutoCloseable {
       int block,
       Precision precision,
       Function<Address, Optional<Tensor>> parameters) {
+    if (config.keepsPairs(block)) {
+      throw new LatheException(
+          "block "
+              + block
+              + " keeps a part of its rotary pairs and is not trained from parameters");
+    }
     return new TorchBlock(
         architecture,
         config,
@@ -151,7 +163,8 @@ public final class TorchBlock implements AutoCloseable {
                 parameters.apply(address).orElseThrow(),
                 parameters.apply(address.bias()).orElse(null),
                 architecture.normOffset(),
-                config.normEpsilon()));
+                config.normEpsilon()),
+        Optional.empty());
   }
 
   public int index() {

@@ -50,7 +50,7 @@ class AttentionTest {
     }
     float[] actual;
     try (var _ = new PointerScope();
-        var attention = new Attention(config, 0, kind, null, null)) {
+        var attention = new Attention(config, 0, kind, null, null, Optional.empty())) {
       actual =
           Torch.floats(
               attention.forward(

@@ -62,6 +62,11 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
             OptionalInt.empty(),
             OptionalInt.empty(),
             null);
+    return random(architecture, config, seed);
+  }
+
+  /** A tied one of these sizes. */
+  static TinyModel random(Architecture architecture, ModelConfig config, long seed) {
     var random = new SplittableRandom(seed);
     var tensors = new LinkedHashMap<Address, Tensor>();
     for (var parameter : architecture.outer().values()) {

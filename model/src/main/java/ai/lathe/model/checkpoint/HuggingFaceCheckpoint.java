@@ -14,6 +14,7 @@ import ai.lathe.model.Address;
 import ai.lathe.model.Address.Part;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.RotaryPairs;
 import ai.lathe.model.Tokenizer;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architectures;
@@ -177,6 +178,12 @@ final class HuggingFaceCheckpoint implements Checkpoint {
       boolean turned = stored.isEmpty() && transposed(address);
       var expected = turned ? new long[] {place.shape()[1], place.shape()[0]} : place.shape();
       Inventory.requireShape(place.tensor(), expected, actual, where);
+    }
+    for (var address : inventory.addresses()) {
+      if (address.role() == Role.ROTARY_PAIRS) {
+        var stored = tensors.tensor(inventory.place(address).tensor());
+        RotaryPairs.read(stored, config, address.block(), where + ": '" + name(address) + "'");
+      }
     }
   }
 

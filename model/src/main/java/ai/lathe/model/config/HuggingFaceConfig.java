@@ -139,7 +139,7 @@ public final class HuggingFaceConfig {
             token(fields, "bos_token_id"),
             token(fields, "eos_token_id"),
             own);
-    return Limits.check(read, where);
+    return HuggingFaceWidths.read(fields, Limits.check(read, where), architecture);
   }
 
   /** The text model's fields, where they are a part of the file's. */
@@ -288,9 +288,12 @@ public final class HuggingFaceConfig {
 
   /** A copy of the {@code config.json} that describes a model to other tools. */
   public static ObjectNode of(ModelConfig config, Architecture architecture) {
-    return config.huggingFace() == null
-        ? write(config, architecture)
-        : config.huggingFace().deepCopy();
+    var json =
+        config.huggingFace() == null
+            ? write(config, architecture)
+            : config.huggingFace().deepCopy();
+    HuggingFaceWidths.write(config, json);
+    return json;
   }
 
   /** The {@code config.json} of a model that came without one. */

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.format.Json;
+import ai.lathe.model.BlockWidths;
 import ai.lathe.model.ModelConfig;
+import ai.lathe.model.architecture.Width;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import java.nio.charset.StandardCharsets;
@@ -59,7 +61,8 @@ class HostileConfigTest {
           "num_experts_per_tok",
           "moe_intermediate_size",
           "decoder_sparse_step",
-          "mlp_only_layers");
+          "mlp_only_layers",
+          "block_widths");
 
   @Provide
   Arbitrary<String> configs() {
@@ -103,7 +106,9 @@ class HostileConfigTest {
             "{\"type\":\"linear\",\"factor\":2}",
             "{\"full\":{}}",
             "{\"rope_type\":\"yarn\"}",
-            "[\"sliding_attention\",\"full_attention\"]");
+            "[\"sliding_attention\",\"full_attention\"]",
+            "{\"feed_forward\":[1,2],\"query_key\":[2,4],\"value\":[3,1]}",
+            "{\"feed_forward\":[64,64],\"query_key\":[-2,4],\"value\":[3]}");
     var field =
         Combinators.combine(Arbitraries.of(KEYS), value).as((key, v) -> "\"" + key + "\":" + v);
     return field
@@ -158,6 +163,55 @@ class HostileConfigTest {
   void whatWouldComputeAnotherFunctionIsRefusedByName(String type, String field, String message) {
     assertThatThrownBy(() -> read(type, field))
         .isInstanceOf(LatheException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void widthsOfBlocks() {
+    var config = read("llama", widths("[128,5]", "[16,2]", "[7,16]"));
+    assertThat(config.widths(0)).isEqualTo(new BlockWidths(128, 16, 7));
+    assertThat(config.widths(1)).isEqualTo(new BlockWidths(5, 2, 16));
+    assertThat(config.headSize()).isEqualTo(16);
+    assertThat(config.size(Width.MIXED_VALUES, 0)).isEqualTo(4 * 7);
+    assertThat(config.keepsPairs(0)).isFalse();
+    assertThat(config.keepsPairs(1)).isTrue();
+    var whole = read("llama", widths("[128,128]", "[16,16]", "[16,16]"));
+    assertThat(whole.widths()).isEmpty();
+    assertThat(read("bert", widths("[9,1]", "[3,1]", "[5,16]")).widths(0).keySize()).isEqualTo(3);
+  }
+
+  private static String widths(String feedForward, String queryKey, String value) {
+    return "\"block_widths\":{\"feed_forward\":%s,\"query_key\":%s,\"value\":%s}"
+        .formatted(feedForward, queryKey, value);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "llama | [128]        | [16,16]    | [16,16] | 'feed_forward' should be an array of 2 whole",
+        "llama | [128,128,9]  | [16,16]    | [16,16] | 'feed_forward' should be an array of 2 whole",
+        "llama | [128,129]    | [16,16]    | [16,16] | whole numbers from 1 to 128",
+        "llama | [128,0]      | [16,16]    | [16,16] | whole numbers from 1 to 128",
+        "llama | [128,-1]     | [16,16]    | [16,16] | whole numbers from 1 to 128",
+        "llama | [128,1.5]    | [16,16]    | [16,16] | whole numbers from 1 to 128",
+        "llama | [128,\"1\"]  | [16,16]    | [16,16] | whole numbers from 1 to 128",
+        "llama | 128          | [16,16]    | [16,16] | 'feed_forward' should be an array of 2 whole",
+        "llama | null         | [16,16]    | [16,16] | 'feed_forward' should be an array of 2 whole",
+        "llama | [128,9]      | [16,18]    | [16,16] | 'query_key' should be an array of 2 whole",
+        "llama | [128,9]      | [16,4294967298] | [16,16] | whole numbers from 1 to 16",
+        "llama | [128,9]      | [16,3]     | [16,16] | block 1 cannot be so narrow: a query or key",
+        "llama | [128,9]      | [16,4]     | [17,16] | 'value' should be an array of 2 whole numbers",
+        "llama | [128,9]      | [16,4]     | [16],\"keys\":[1,2] | 'keys' is no width of a block",
+        "qwen3 | [128,9]      | [16,4]     | [16,16] | block 1 cannot be so narrow: a qwen3 has norms",
+        "phi3  | [128,9]      | [16,16]    | [2,16]  | block 0 cannot be so narrow: a phi3 has one",
+        "gpt_neox | [128,9]   | [4,16]     | [16,16] | block 0 cannot be so narrow: a gptneox has one"
+      })
+  void impossibleWidthsAreRefused(
+      String type, String feedForward, String queryKey, String value, String message) {
+    assertThatThrownBy(() -> read(type, widths(feedForward, queryKey, value)))
+        .isInstanceOf(LatheException.class)
+        .hasMessageStartingWith("config.json.block_widths: ")
         .hasMessageContaining(message);
   }
 
