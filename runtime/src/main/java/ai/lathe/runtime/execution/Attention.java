@@ -18,10 +18,19 @@ final class Attention {
   private final Norm queryNorm;
   private final Norm keyNorm;
   private final Rotary rotary;
+
+  /** That heads keep, {@code [key-value heads][pairs]}; null where they have all. */
+  private final int[][] pairs;
+
   private final RowMath math;
   private final AttentionWork work;
 
-  /** Norms and rotation are null where the architecture has none. */
+  /**
+   * Norms and rotation are null where the architecture has none.
+   *
+   * @param pairs {@code [key-value heads][pairs]} of the rotation that narrower heads keep; null
+   *     where they are whole
+   */
   Attention(
       int block,
       ModelConfig config,
@@ -29,6 +38,7 @@ final class Attention {
       Norm queryNorm,
       Norm keyNorm,
       Rotary rotary,
+      int[][] pairs,
       RowMath math,
       AttentionWork work) {
     this.block = block;
@@ -36,6 +46,7 @@ final class Attention {
     this.queryNorm = queryNorm;
     this.keyNorm = keyNorm;
     this.rotary = rotary;
+    this.pairs = pairs;
     this.math = math;
     this.work = work;
   }
@@ -71,28 +82,37 @@ final class Attention {
     return queryNorm != null || keyNorm != null || rotary != null;
   }
 
-  /** Norm and rotation of one key-value head, and the query heads that read it, of some tokens. */
-  void turn(Batch.Chunk chunk, int from, int to, Heads query, Heads key, int head) {
-    var turns = rotary == null ? null : turns(chunk);
+  /**
+   * Norm and rotation of one key-value head, and the query heads that read it, of some tokens.
+   *
+   * @param turns the calling thread's
+   */
+  void turn(
+      Batch.Chunk chunk, int from, int to, Heads query, Heads key, int head, Rotary.Row turns) {
+    var all = rotary == null ? null : turns(chunk);
     int group = shape.group();
     for (int t = from; t < to; t++) {
       int row = chunk.row() + t;
       int position = chunk.position() + t;
-      for (int h = head * group; h < (head + 1) * group; h++) {
-        turn(query, queryNorm, turns, row, h, position);
+      if (pairs != null) {
+        turns.of(all, position, pairs[head]);
+      } else if (all != null) {
+        turns.of(all, position);
       }
-      turn(key, keyNorm, turns, row, head, position);
+      for (int h = head * group; h < (head + 1) * group; h++) {
+        turn(query, queryNorm, turns, row, h);
+      }
+      turn(key, keyNorm, turns, row, head);
     }
   }
 
-  private void turn(Heads heads, Norm norm, Rotary.Turns turns, int row, int head, int position) {
+  private void turn(Heads heads, Norm norm, Rotary.Row turns, int row, int head) {
     long at = heads.at(row, head);
     if (norm != null) {
       norm.row(math, heads.memory(), at, heads.memory(), at);
     }
-    if (turns != null) {
-      int half = turns.half();
-      math.rotate(heads.memory(), at, turns.cosines(), turns.sines(), (long) position * half, half);
+    if (rotary != null) {
+      turns.turn(math, heads.memory(), at);
     }
   }
 }

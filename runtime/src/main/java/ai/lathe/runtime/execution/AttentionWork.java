@@ -46,8 +46,9 @@ final class AttentionWork {
 
   private final Map<AttentionShape, AttentionKernel[]> kernels = new HashMap<>();
   private final AttentionTask[] tasks;
+  private final Rotary.Row[] turns;
   private final AtomicInteger next = new AtomicInteger();
-  private final Workers.Task placing = (_, _) -> placeAll();
+  private final Workers.Task placing = (part, _) -> placeAll(part);
   private final Workers.Task attending = this::attendAll;
   private final Workers.Task merging = (_, _) -> mergeAll();
 
@@ -80,6 +81,8 @@ final class AttentionWork {
     inPages = cache.blocks() > 0;
     tasks = new AttentionTask[workers.count()];
     Arrays.setAll(tasks, _ -> new AttentionTask());
+    turns = new Rotary.Row[workers.count()];
+    Arrays.setAll(turns, _ -> new Rotary.Row());
   }
 
   /**
@@ -119,7 +122,7 @@ final class AttentionWork {
     unfit = false;
     next.set(0);
     if (batch.count() < SHARED) {
-      placeAll();
+      placeAll(0);
     } else {
       workers.run(placing);
     }
@@ -197,30 +200,30 @@ final class AttentionWork {
     return i;
   }
 
-  private void placeAll() {
+  private void placeAll(int part) {
     int heads = heads();
     int all = runs[batch.chunks()] * heads;
     for (int piece = next.getAndIncrement(); piece < all; piece = next.getAndIncrement()) {
       int i = chunkOf(runs, piece / heads);
       var chunk = batch.chunk(i);
       int page = chunk.position() / POSITIONS + piece / heads - runs[i];
-      place(chunk, page, piece % heads);
+      place(chunk, page, piece % heads, turns[part]);
     }
   }
 
   /** What of a chunk belongs into one page. */
-  private void place(Batch.Chunk chunk, int page, int head) {
+  private void place(Batch.Chunk chunk, int page, int head, Rotary.Row row) {
     int from = Math.max(chunk.position(), page * POSITIONS);
     int to = Math.min(chunk.position() + chunk.count(), (page + 1) * POSITIONS);
     int first = from - chunk.position();
-    attention.turn(chunk, first, to - chunk.position(), query, key, head);
+    attention.turn(chunk, first, to - chunk.position(), query, key, head, row);
     if (!inPages) {
       return;
     }
     var target = pages[table(chunk)[page]];
-    int row = chunk.row() + first;
     var layout = cache.layout(attention.block());
-    if (!layout.store(key, value, row, to - from, head, target, from % POSITIONS)) {
+    int token = chunk.row() + first;
+    if (!layout.store(key, value, token, to - from, head, target, from % POSITIONS)) {
       unfit = true;
     }
   }

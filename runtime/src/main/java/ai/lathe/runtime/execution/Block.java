@@ -5,11 +5,11 @@ import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Width;
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.RowMath;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.attention.Heads;
-import ai.lathe.tensor.LatheException;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.Map;
@@ -36,6 +36,11 @@ final class Block {
   private final Heads key;
   private final Heads value;
 
+  /** Features that attention hands to its output. */
+  private final int mixed;
+
+  private final int feedForward;
+
   Block(
       int index,
       Loader loader,
@@ -46,10 +51,6 @@ final class Block {
       Probe probe) {
     this.architecture = loader.checkpoint().architecture();
     this.config = loader.checkpoint().config();
-    if (!config.widths(index).equals(config.widths(Address.OUTSIDE))) {
-      throw new LatheException(
-          "block " + index + " is narrower than the model, which the runtime does not execute yet");
-    }
     this.workers = workers;
     this.math = loader.kernels().rows();
     this.buffers = buffers;
@@ -64,7 +65,9 @@ final class Block {
             linears.put(parameter.role(), loader.linear(address));
           }
         }
-        case INDICES -> {}
+        case INDICES -> {
+          // Of rotary pairs, which attention has.
+        }
         case EMBEDDING -> throw new IllegalStateException(parameter.role() + " in a block");
       }
     }
@@ -79,24 +82,32 @@ final class Block {
             norms.get(Role.QUERY_NORM),
             norms.get(Role.KEY_NORM),
             rope == null ? null : rotary.apply(rope),
+            loader.rotaryPairs(index),
             math,
             attentionWork);
-    int head = config.headSize();
-    long queries = (long) config.heads() * head;
-    long keys = (long) config.keyValueHeads() * head;
+    int heads = config.heads();
+    int keyHeads = config.keyValueHeads();
+    int size = config.widths(index).keySize();
+    int valueSize = config.widths(index).valueSize();
+    feedForward = config.size(Width.FEED_FORWARD, index);
+    mixed = config.size(Width.MIXED_VALUES, index);
+    long queries = config.size(Width.QUERY_HEADS, index);
+    long keys = config.size(Width.KEY_HEADS, index);
+    long all = config.size(Width.QUERY_KEY_VALUE, index);
     if (!architecture.has(Role.QUERY_KEY_VALUE)) {
-      query = new Heads(buffers.query, 0, queries, head, config.heads());
-      key = new Heads(buffers.key, 0, keys, head, config.keyValueHeads());
-      value = new Heads(buffers.value, 0, keys, head, config.keyValueHeads());
+      long values = config.size(Width.VALUE_HEADS, index);
+      query = new Heads(buffers.query, 0, queries, size, heads);
+      key = new Heads(buffers.key, 0, keys, size, keyHeads);
+      value = new Heads(buffers.value, 0, values, valueSize, keyHeads);
     } else if (architecture.parameter(Role.QUERY_KEY_VALUE).groupedByHead()) {
-      query = new Heads(buffers.query, 0, 3 * queries, 3 * head, config.heads());
-      key = new Heads(buffers.query, head, 3 * queries, 3 * head, config.heads());
-      value = new Heads(buffers.query, 2L * head, 3 * queries, 3 * head, config.heads());
+      int each = 2 * size + valueSize;
+      query = new Heads(buffers.query, 0, all, each, heads);
+      key = new Heads(buffers.query, size, all, each, heads);
+      value = new Heads(buffers.query, 2L * size, all, each, heads);
     } else {
-      long all = queries + 2 * keys;
-      query = new Heads(buffers.query, 0, all, head, config.heads());
-      key = new Heads(buffers.query, queries, all, head, config.keyValueHeads());
-      value = new Heads(buffers.query, queries + keys, all, head, config.keyValueHeads());
+      query = new Heads(buffers.query, 0, all, size, heads);
+      key = new Heads(buffers.query, queries, all, size, keyHeads);
+      value = new Heads(buffers.query, queries + keys, all, valueSize, keyHeads);
     }
   }
 
@@ -159,9 +170,8 @@ final class Block {
           .run();
     }
     attention.forward(batch, query, key, value, buffers.mixed);
-    var mixed =
-        input(buffers.mixedInput, buffers.mixed, tokens, config.heads() * config.headSize());
-    products.of(mixed).with(linears.get(Role.ATTENTION_OUTPUT), buffers.result).run();
+    var values = input(buffers.mixedInput, buffers.mixed, tokens, mixed);
+    products.of(values).with(linears.get(Role.ATTENTION_OUTPUT), buffers.result).run();
   }
 
   /** From {@code x} to {@link Buffers#result}. */
@@ -186,7 +196,7 @@ final class Block {
       products.of(input).with(linears.get(Role.UP), buffers.inner).run();
       activate(tokens);
     }
-    var inner = input(buffers.innerInput, buffers.inner, tokens, config.feedForward());
+    var inner = input(buffers.innerInput, buffers.inner, tokens, feedForward);
     products.of(inner).with(linears.get(Role.DOWN), buffers.result).run();
   }
 
@@ -235,7 +245,7 @@ final class Block {
   }
 
   private void gate(int from, int to) {
-    int width = config.feedForward();
+    int width = feedForward;
     for (int t = from; t < to; t++) {
       long at = (long) t * width;
       math.gate(activation, buffers.inner, at, buffers.up, at, width);
@@ -252,7 +262,7 @@ final class Block {
 
   /** Gate and up of one product: the gate's half moves to where it is activated. */
   private void split(int from, int to) {
-    int width = config.feedForward();
+    int width = feedForward;
     for (int t = from; t < to; t++) {
       long at = (long) t * width;
       MemorySegment.copy(
@@ -274,7 +284,7 @@ final class Block {
   }
 
   private void activate(int from, int to) {
-    int width = config.feedForward();
+    int width = feedForward;
     math.activate(activation, buffers.inner, (long) from * width, (to - from) * width);
   }
 

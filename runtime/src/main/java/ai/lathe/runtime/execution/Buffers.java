@@ -3,15 +3,17 @@ package ai.lathe.runtime.execution;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
+import ai.lathe.model.architecture.Width;
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.memory.Pages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.stream.IntStream;
 
 /**
  * The activations of one pass, float32, {@code [tokens, ..]} without gaps; the same memory for all
- * blocks.
+ * blocks, as much as the widest needs.
  */
 final class Buffers {
 
@@ -52,19 +54,18 @@ final class Buffers {
 
   Buffers(Architecture architecture, ModelConfig config, int tokens, Workers workers, Arena arena) {
     this.tokens = tokens;
-    int queries = config.heads() * config.headSize();
-    int keys = config.keyValueHeads() * config.headSize();
     boolean fused = architecture.has(Role.QUERY_KEY_VALUE);
     int wide =
         Math.max(
-            config.feedForward(), config.experts().map(ModelConfig.Experts::feedForward).orElse(0));
+            widest(config, Width.FEED_FORWARD),
+            config.experts().map(ModelConfig.Experts::feedForward).orElse(0));
     hidden = floats(arena, config.hidden());
     normed = floats(arena, config.hidden());
     result = floats(arena, config.hidden());
-    query = floats(arena, fused ? queries + 2 * keys : queries);
-    key = fused ? query : floats(arena, keys);
-    value = fused ? query : floats(arena, keys);
-    mixed = floats(arena, queries);
+    query = floats(arena, widest(config, fused ? Width.QUERY_KEY_VALUE : Width.QUERY_HEADS));
+    key = fused ? query : floats(arena, widest(config, Width.KEY_HEADS));
+    value = fused ? query : floats(arena, widest(config, Width.VALUE_HEADS));
+    mixed = floats(arena, widest(config, Width.MIXED_VALUES));
     inner = floats(arena, wide);
     up = floats(arena, architecture.has(Role.GATE_UP) ? 2 * wide : wide);
     scores = floats(arena, config.experts().map(ModelConfig.Experts::count).orElse(0));
@@ -78,6 +79,10 @@ final class Buffers {
   /** Most tokens of a pass. */
   int tokens() {
     return tokens;
+  }
+
+  private static int widest(ModelConfig config, Width width) {
+    return IntStream.range(0, config.blocks()).map(b -> config.size(width, b)).max().orElse(0);
   }
 
   private MemorySegment floats(Arena arena, int width) {

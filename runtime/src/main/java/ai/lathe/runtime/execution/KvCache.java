@@ -89,10 +89,11 @@ public final class KvCache implements AutoCloseable {
 
   private static List<KeyValueLayout> layouts(ModelConfig config, DType type) {
     return IntStream.range(0, config.blocks())
-        .<KeyValueLayout>mapToObj(
-            block ->
+        .mapToObj(config::widths)
+        .<KeyValueLayout>map(
+            widths ->
                 new FloatKeyValues(
-                    type, config.keyValueHeads(), config.headSize(), config.headSize()))
+                    type, config.keyValueHeads(), widths.keySize(), widths.valueSize()))
         .toList();
   }
 

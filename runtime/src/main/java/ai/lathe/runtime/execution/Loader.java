@@ -2,6 +2,7 @@ package ai.lathe.runtime.execution;
 
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.RotaryPairs;
 import ai.lathe.model.architecture.Architecture.NormKind;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.runtime.kernel.KernelProvider;
@@ -11,7 +12,9 @@ import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /** Reads parameters of a checkpoint into the form that they are executed in, each once. */
@@ -61,6 +64,17 @@ final class Loader {
 
   private Linear readLinear(Address address) {
     var weight = checkpoint.matrix(address);
+    // Machine code writes where widths say that there is room.
+    var shape = checkpoint.config().shape(checkpoint.architecture(), address);
+    if (weight.rows() != shape[0] || weight.columns() != shape[1]) {
+      throw new LatheException(
+          "%s is [%d, %d]; this model's is %s"
+              .formatted(
+                  checkpoint.name(address),
+                  weight.rows(),
+                  weight.columns(),
+                  Arrays.toString(shape)));
+    }
     var bias = checkpoint.vector(address.bias()).map(b -> vector(b, 0)).orElse(null);
     if (bias != null && bias.byteSize() != (long) weight.rows() * Float.BYTES) {
       throw new LatheException(
@@ -84,6 +98,20 @@ final class Loader {
       share = (double) experts.perToken() / experts.count();
     }
     work = work.plusBlock(share * packed.bytes(), share * operations);
+  }
+
+  /**
+   * The rotary pairs that a block's heads keep, {@code [key-value heads][pairs]}; null where they
+   * are whole, or nothing turns.
+   */
+  int[][] rotaryPairs(int block) {
+    return RotaryPairs.of(checkpoint, block)
+        .map(pairs -> pairs.kept().stream().map(Loader::array).toArray(int[][]::new))
+        .orElse(null);
+  }
+
+  private static int[] array(List<Integer> values) {
+    return values.stream().mapToInt(Integer::intValue).toArray();
   }
 
   Norm norm(Address address) {

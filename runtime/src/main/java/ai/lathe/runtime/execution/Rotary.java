@@ -1,6 +1,7 @@
 package ai.lathe.runtime.execution;
 
 import ai.lathe.model.ModelConfig.Rope;
+import ai.lathe.runtime.kernel.RowMath;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -22,9 +23,14 @@ final class Rotary {
 
   /** The turns of one kind of sequences; grows as positions are asked for. */
   static final class Turns {
+
+    /** Pairs of features that turn. */
     private final int half;
+
     private final double stretch;
     private final double[] frequencies;
+
+    /** {@code [positions, half]} */
     private MemorySegment cosines = MemorySegment.NULL;
     private MemorySegment sines = MemorySegment.NULL;
     private int positions;
@@ -33,20 +39,6 @@ final class Rotary {
       half = rope.dimensions() / 2;
       stretch = rope.stretch();
       frequencies = rope.frequencies(length);
-    }
-
-    /** {@code [positions, half]} */
-    MemorySegment cosines() {
-      return cosines;
-    }
-
-    MemorySegment sines() {
-      return sines;
-    }
-
-    /** Pairs of features that turn. */
-    int half() {
-      return half;
     }
 
     private void reach(int length) {
@@ -70,6 +62,54 @@ final class Rotary {
 
     private static MemorySegment grown(MemorySegment old, long bytes) {
       return Arena.ofAuto().allocate(bytes, 64).copyFrom(old);
+    }
+  }
+
+  /**
+   * The turns of one position, all of them, or those of the pairs that a narrower head still has:
+   * frequencies stay what they were in the whole head. Set anew for each, by one thread.
+   */
+  static final class Row {
+    private MemorySegment cosines = MemorySegment.NULL;
+    private MemorySegment sines = MemorySegment.NULL;
+    private long at;
+    private int half;
+
+    private MemorySegment keptCosines = MemorySegment.NULL;
+    private MemorySegment keptSines = MemorySegment.NULL;
+
+    void of(Turns turns, int position) {
+      cosines = turns.cosines;
+      sines = turns.sines;
+      half = turns.half;
+      at = (long) position * half;
+    }
+
+    /**
+     * @param pairs that are kept, of the whole head's
+     */
+    void of(Turns turns, int position, int[] pairs) {
+      long bytes = (long) pairs.length * Float.BYTES;
+      if (keptCosines.byteSize() < bytes) {
+        keptCosines = Arena.ofAuto().allocate(bytes, 64);
+        keptSines = Arena.ofAuto().allocate(bytes, 64);
+      }
+      long first = (long) position * turns.half;
+      for (int i = 0; i < pairs.length; i++) {
+        long from = first + pairs[i];
+        keptCosines.setAtIndex(
+            ValueLayout.JAVA_FLOAT, i, turns.cosines.getAtIndex(ValueLayout.JAVA_FLOAT, from));
+        keptSines.setAtIndex(
+            ValueLayout.JAVA_FLOAT, i, turns.sines.getAtIndex(ValueLayout.JAVA_FLOAT, from));
+      }
+      cosines = keptCosines;
+      sines = keptSines;
+      half = pairs.length;
+      at = 0;
+    }
+
+    void turn(RowMath math, MemorySegment head, long headAt) {
+      math.rotate(head, headAt, cosines, sines, at, half);
     }
   }
 

@@ -43,8 +43,8 @@ public record AttentionShape(
     return new AttentionShape(
         config.heads(),
         config.keyValueHeads(),
-        config.headSize(),
-        config.headSize(),
+        config.widths(block).keySize(),
+        config.widths(block).valueSize(),
         config.arithmetic().attentionScale(),
         config.arithmetic().attentionCap().orElse(0),
         causal,
