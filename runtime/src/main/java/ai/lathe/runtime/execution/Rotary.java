@@ -32,6 +32,7 @@ final class Rotary {
 
     /** {@code [positions, half]} */
     private MemorySegment cosines = MemorySegment.NULL;
+
     private MemorySegment sines = MemorySegment.NULL;
     private int positions;
 

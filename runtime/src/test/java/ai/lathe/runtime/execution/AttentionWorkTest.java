@@ -97,6 +97,7 @@ class AttentionWorkTest {
               null,
               null,
               new Rotary(ROPE),
+              null,
               provider.rows(),
               new AttentionWork(provider, cache, workers));
     }

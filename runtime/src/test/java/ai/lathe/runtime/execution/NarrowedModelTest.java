@@ -8,6 +8,7 @@ import ai.lathe.model.BlockWidths;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointView;
 import ai.lathe.model.EmbeddedModel;
+import ai.lathe.model.LanguageModel;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.Checkpoints;
@@ -20,6 +21,7 @@ import ai.lathe.runtime.provider.Providers;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.Torch;
 import ai.lathe.torch.TorchEncoder;
@@ -87,9 +89,12 @@ class NarrowedModelTest {
         new Narrow("bert", new BlockWidths(80, 5, 8), new BlockWidths(19, 3, 7)));
   }
 
+  /** The scalar one first. */
   private static List<KernelProvider> providers() {
-    var providers = new ArrayList<KernelProvider>(List.of(new ScalarProvider(), new VectorProvider()));
-    if (Providers.offers().stream().anyMatch(o -> o.name().equals("emitted") && o.refusal().isEmpty())) {
+    var providers =
+        new ArrayList<KernelProvider>(List.of(new ScalarProvider(), new VectorProvider()));
+    if (Providers.offers().stream()
+        .anyMatch(o -> o.name().equals("emitted") && o.refusal().isEmpty())) {
       providers.add(Providers.choose("emitted"));
     }
     return providers;
@@ -104,10 +109,11 @@ class NarrowedModelTest {
       var sliced = SlicedModel.of(source, widths, 7);
       var texts = texts(source);
       boolean encoder = source.architecture().kind() == ModelKind.ENCODER;
-      var torch = encoder ? torchStates(sliced.narrow(), texts) : torch(sliced.narrow(), texts);
+      var torch = encoder ? torchStates(sliced.zeroed(), texts) : torch(sliced.zeroed(), texts);
       for (var provider : providers()) {
         for (var checkpoint : List.of(sliced.narrow(), sliced.zeroed())) {
-          var ours = encoder ? states(checkpoint, provider, texts) : run(checkpoint, provider, texts, 5);
+          var ours =
+              encoder ? states(checkpoint, provider, texts) : run(checkpoint, provider, texts, 5);
           assertClose(ours, torch);
         }
         if (!encoder) {
@@ -123,5 +129,146 @@ class NarrowedModelTest {
     return List.of(
         random.ints(7, 0, checkpoint.config().vocabulary()).toArray(),
         random.ints(24, 0, checkpoint.config().vocabulary()).toArray());
+  }
+
+  private static List<float[]> torch(Checkpoint checkpoint, List<int[]> texts) {
+    try (var model = TorchModel.of(checkpoint)) {
+      return texts.stream().map(text -> logits(model, text)).toList();
+    }
+  }
+
+  private static List<float[]> torchStates(Checkpoint checkpoint, List<int[]> texts) {
+    try (var encoder = TorchEncoder.of(checkpoint)) {
+      return encoder.encode(texts).stream().map(Matrix::values).toList();
+    }
+  }
+
+  private static List<float[]> states(
+      Checkpoint checkpoint, KernelProvider provider, List<int[]> texts) {
+    try (var encoder = RuntimeEncoder.load(checkpoint, provider, WORKERS, Progress.NONE)) {
+      return encoder.encode(texts).stream().map(Matrix::values).toList();
+    }
+  }
+
+  /** In passes of so many tokens. */
+  private static List<float[]> run(
+      Checkpoint checkpoint, KernelProvider provider, List<int[]> texts, int pass) {
+    try (var model =
+        new RuntimeModel(Decoder.load(checkpoint, provider, WORKERS, pass, EXACT, Progress.NONE))) {
+      return texts.stream().map(text -> logits(model, text)).toList();
+    }
+  }
+
+  private static float[] logits(LanguageModel model, int[] text) {
+    var all = new float[text.length * model.vocabularySize()];
+    try (var logits = model.forward(text)) {
+      logits.rows(0, text.length, all);
+    }
+    return all;
+  }
+
+  /** Relative to the largest. */
+  private static void assertClose(List<float[]> actual, List<float[]> expected) {
+    for (int i = 0; i < expected.size(); i++) {
+      double largest = 0;
+      double error = 0;
+      for (int j = 0; j < expected.get(i).length; j++) {
+        largest = Math.max(largest, Math.abs(expected.get(i)[j]));
+        error = Math.max(error, Math.abs(actual.get(i)[j] - expected.get(i)[j]));
+      }
+      assertThat(largest).isPositive();
+      assertThat(error / largest).isLessThan(TOLERANCE);
+    }
+  }
+
+  /** Of the model that Lathe brings with it: other widths in each block. */
+  private static SlicedModel embedded(Checkpoint source) {
+    int head = source.config().headSize();
+    var widths =
+        SlicedModel.cycled(
+            source.config().blocks(),
+            new BlockWidths(256, head, head - 7),
+            new BlockWidths(400, head - 10, 5),
+            new BlockWidths(11, 2, head));
+    return SlicedModel.of(source, widths, 11);
+  }
+
+  /**
+   * Sequences read together, one that begins with another's pages, one that was taken back and one
+   * that forked: all as if read alone.
+   */
+  @Test
+  void sequencesDoNotMatterToEachOther() {
+    var location = EmbeddedModel.extract(folder.resolve("together")).directory();
+    try (var source = Checkpoints.open(location)) {
+      var narrow = embedded(source).narrow();
+      var first = new SplittableRandom(1).ints(90, 0, source.config().vocabulary()).toArray();
+      var second = first.clone();
+      second[80] = 3;
+      for (var provider : providers().subList(1, providers().size())) {
+        var settings = EXACT.withPrefixes();
+        try (var decoder = Decoder.load(narrow, provider, WORKERS, 200, settings, Progress.NONE)) {
+          var alone = new ArrayList<float[]>();
+          for (var text : List.of(first, second)) {
+            try (var sequence = decoder.newSequence(0)) {
+              alone.add(next(decoder, List.of(sequence), List.of(text)).getFirst());
+            }
+          }
+          var again = decoder.newSequence(first, 0);
+          assertThat(again.length()).isEqualTo(64);
+          var other = decoder.newSequence(0);
+          var together = next(decoder, List.of(other, again), List.of(second, first));
+          assertThat(together.get(0)).isEqualTo(alone.get(1));
+          assertClose(together.subList(1, 2), alone.subList(0, 1));
+          // As speculation does: some tokens that turn out to be others.
+          again.truncate(79);
+          try (var fork = again.fork()) {
+            var both = next(decoder, List.of(again, fork), List.of(second, first));
+            assertClose(both, List.of(alone.get(1), alone.get(0)));
+          }
+          again.close();
+          other.close();
+        }
+      }
+    }
+  }
+
+  /** The rest of some texts in one pass; logits of the last token of each. */
+  private static List<float[]> next(Decoder decoder, List<Sequence> sequences, List<int[]> texts) {
+    var batch = new Batch();
+    for (int i = 0; i < texts.size(); i++) {
+      int from = sequences.get(i).length();
+      batch.add(sequences.get(i), texts.get(i), from, texts.get(i).length, Wanted.LAST);
+    }
+    decoder.forward(batch);
+    var rows = new ArrayList<float[]>();
+    for (int i = 0; i < texts.size(); i++) {
+      var row = decoder.logits(i, i + 1);
+      rows.add(row.asSlice(0, 4L * decoder.config().vocabulary()).toArray(ValueLayout.JAVA_FLOAT));
+    }
+    return rows;
+  }
+
+  /** Machine code would write beyond its room. */
+  @Test
+  void aMatrixOfAnotherWidthIsRefused() {
+    try (var source = Checkpoints.open(MODELS.resolve("llama"))) {
+      var sliced =
+          SlicedModel.of(
+              source,
+              SlicedModel.cycled(2, new BlockWidths(80, 8, 8), new BlockWidths(80, 8, 5)),
+              1);
+      var wide =
+          new CheckpointView(sliced.narrow()) {
+            @Override
+            public LinearWeight matrix(Address address) {
+              return (address.role() == Role.VALUE ? sliced.zeroed() : source).matrix(address);
+            }
+          };
+      assertThatThrownBy(
+              () -> Decoder.load(wide, new VectorProvider(), WORKERS, 8, EXACT, Progress.NONE))
+          .isInstanceOf(LatheException.class)
+          .hasMessage("model.layers.1.self_attn.v_proj is [16, 48]; this model's is [10, 48]");
+    }
   }
 }

@@ -16,7 +16,7 @@ import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -77,7 +77,13 @@ record SlicedModel(Checkpoint narrow, Checkpoint zeroed) {
 
   /** Features of a block that stay, of all heads; null where all of them do. */
   private record Kept(
-      int[] queries, int[] keys, int[] values, int[] mixed, int[] inner, RotaryPairs pairs) {
+      int[] queries,
+      int[] keys,
+      int[] values,
+      int[] mixed,
+      int[] inner,
+      int[] gateAndUp,
+      RotaryPairs pairs) {
 
     static Kept of(ModelConfig config, BlockWidths widths, int block, Random random) {
       int size = config.headSize();
@@ -104,14 +110,21 @@ record SlicedModel(Checkpoint narrow, Checkpoint zeroed) {
         }
       }
       var inner = some(config.feedForward(), widths.feedForward(), random);
+      var gateAndUp = new ArrayList<>(inner);
+      put(gateAndUp, inner, config.feedForward());
       return new Kept(
-          array(queries), array(keys), array(values), array(mixed), array(inner),
+          array(queries),
+          array(keys),
+          array(values),
+          array(mixed),
+          array(inner),
+          array(gateAndUp),
           new RotaryPairs(pairs));
     }
 
     private static List<Integer> some(int of, int count, Random random) {
       var all = new ArrayList<>(IntStream.range(0, of).boxed().toList());
-      java.util.Collections.shuffle(all, random);
+      Collections.shuffle(all, random);
       return all.subList(0, count).stream().sorted().toList();
     }
 
@@ -133,6 +146,7 @@ record SlicedModel(Checkpoint narrow, Checkpoint zeroed) {
         case KEY -> keys;
         case VALUE -> values;
         case GATE, UP -> inner;
+        case GATE_UP -> gateAndUp;
         default -> null;
       };
     }
@@ -217,9 +231,5 @@ record SlicedModel(Checkpoint narrow, Checkpoint zeroed) {
   /** Widths of all blocks, one of these after the other, and again. */
   static List<BlockWidths> cycled(int blocks, BlockWidths... widths) {
     return IntStream.range(0, blocks).mapToObj(block -> widths[block % widths.length]).toList();
-  }
-
-  static int most(int[] widths) {
-    return Arrays.stream(widths).max().orElseThrow();
   }
 }
