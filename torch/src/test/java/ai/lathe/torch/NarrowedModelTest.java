@@ -217,6 +217,18 @@ class NarrowedModelTest {
         .hasMessageEndingWith("'model.layers.0.self_attn.rotary_pairs' " + message);
   }
 
+  @Test
+  void noGgufHasNarrowerHeads() {
+    var wide = wide("llama");
+    var narrow = slices(wide).of(wide);
+    assertThatThrownBy(
+            () -> CheckpointWriters.gguf(folder.resolve("n.gguf"), narrow, plain(narrow)))
+        .isInstanceOf(LatheException.class)
+        .hasMessage(
+            "GGUF has no narrower heads: those of block 0 have 6 features of queries and keys and"
+                + " 8 of values, the model's have 8; the model can be written as a directory only");
+  }
+
   /** From the description of a narrower one: nothing of it may stay. */
   @Test
   void aWideModelSaysNothingOfWidths() {
@@ -287,13 +299,18 @@ class NarrowedModelTest {
         .hasMessageMatching(".* of the narrower model should be \\[24, 12], not \\[32, 12]");
   }
 
-  private static void write(Checkpoint model, Path directory) {
+  private static Map<Address, Encoding> plain(Checkpoint model) {
     var matrices = new LinkedHashMap<Address, Encoding>();
     for (var address : model.addresses()) {
       if (!address.isVector(model.architecture())) {
         matrices.put(address, new Encoding.Plain(DType.F32));
       }
     }
+    return matrices;
+  }
+
+  private static void write(Checkpoint model, Path directory) {
+    var matrices = plain(model);
     try (var writer = CheckpointWriters.huggingFace(directory, model, matrices).create()) {
       for (var address : model.addresses()) {
         if (matrices.containsKey(address)) {

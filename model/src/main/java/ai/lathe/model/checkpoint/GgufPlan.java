@@ -77,6 +77,7 @@ record GgufPlan(
     }
     var config = source.config();
     var naming = new Naming.Gguf(architecture);
+    var metadata = metadata(target, source, matrices);
     var destinations = new LinkedHashMap<Address, Destination>();
     var tensors = new LinkedHashMap<String, Planned>();
     var constants = new LinkedHashMap<String, Tensor>();
@@ -106,7 +107,7 @@ record GgufPlan(
     var plan =
         new GgufPlan(
             target,
-            metadata(target, source, matrices),
+            metadata,
             List.copyOf(tensors.values()),
             destinations,
             constants,

@@ -3,6 +3,7 @@ package ai.lathe.model.config;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.gguf.GgufMetadata;
 import ai.lathe.format.gguf.GgufValue;
+import ai.lathe.model.BlockWidths;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Arithmetic;
 import ai.lathe.model.ModelConfig.Experts;
@@ -98,8 +99,9 @@ public final class GgufConfig {
     if (keys.count("attention.value_length", Limits.WIDTH, headSize) != headSize) {
       throw new FormatException(where + ": values of another size than keys are not supported");
     }
-    int feedForward = keys.count("feed_forward_length", Limits.WIDTH);
     int blocks = keys.count("block_count", Limits.BLOCKS);
+    var feedForwards = keys.counts("feed_forward_length", Limits.WIDTH, blocks);
+    int feedForward = Collections.max(feedForwards);
     var rope =
         architecture.has(Role.POSITION_EMBEDDING)
             ? null
@@ -130,8 +132,12 @@ public final class GgufConfig {
             tensors.dtype(),
             keys.token("bos_token_id", tensors.vocabulary()),
             keys.token("eos_token_id", tensors.vocabulary()),
-            null);
+            null,
+            feedForwards.stream()
+                .map(width -> new BlockWidths(width, headSize, headSize))
+                .toList());
     Limits.check(config, where);
+    GgufWidths.check(config, architecture, where);
     return config.rope() != null && config.rope().scaling() instanceof Scaling.PerFrequency
         ? config
         : config.describedBy(HuggingFaceConfig.write(config, architecture));
@@ -249,7 +255,6 @@ public final class GgufConfig {
         .u32(prefix + "block_count", config.blocks())
         .u32(prefix + "context_length", config.context())
         .u32(prefix + "embedding_length", config.hidden())
-        .u32(prefix + "feed_forward_length", config.feedForward())
         .u32(prefix + "attention.head_count", config.heads())
         .f32(prefix + architecture.norm().ggufEpsilon(), config.normEpsilon());
     if (architecture.kind() == ModelKind.ENCODER) {
@@ -261,6 +266,7 @@ public final class GgufConfig {
           .u32(prefix + "attention.value_length", config.headSize())
           .u32(prefix + "vocab_size", config.vocabulary());
     }
+    GgufWidths.write(config, prefix + "feed_forward_length", metadata);
     config.experts().ifPresent(experts -> write(experts, architecture, metadata));
     architecture.variant().ifPresent(v -> metadata.bool(prefix + v.gguf(), v.value()));
     GgufRope.write(config, prefix, metadata);
@@ -443,6 +449,20 @@ public final class GgufConfig {
             where + ": '" + prefix + key + "' is " + value + "; expected 1 to " + most);
       }
       return (int) value;
+    }
+
+    /** One number for all blocks, or one for each. */
+    List<Integer> counts(String key, int most, int blocks) {
+      if (!has(key) || !(metadata.value(prefix + key) instanceof GgufValue.Array)) {
+        return Collections.nCopies(blocks, count(key, most));
+      }
+      var values = metadata.integers(prefix + key);
+      if (values.length != blocks || !Arrays.stream(values).allMatch(n -> n >= 1 && n <= most)) {
+        throw new FormatException(
+            "%s: '%s%s' should hold a number from 1 to %d for each of %d blocks"
+                .formatted(where, prefix, key, most, blocks));
+      }
+      return Arrays.stream(values).mapToObj(value -> (int) value).toList();
     }
 
     private Optional<Long> perBlock(String key) {

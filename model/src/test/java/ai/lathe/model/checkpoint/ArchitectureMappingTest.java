@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.lathe.format.FormatException;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Address;
+import ai.lathe.model.BlockWidths;
 import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.ModelConfig.Rope.Scaling;
+import ai.lathe.model.architecture.Architectures;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
@@ -70,6 +72,24 @@ class ArchitectureMappingTest {
         Models.config("mistral", ", \"num_key_value_heads\": 1, \"tie_word_embeddings\": true");
     var read = roundTrips("mistral", config, llama(8, 16), 20);
     assertThat(read.tiedEmbeddings()).isTrue();
+  }
+
+  /** GGUF states a number for each block too. */
+  @Test
+  void feedForwardsOfDifferentWidths() {
+    var names = llama(8, 16);
+    names.put("model.layers.1.mlp.gate_proj.weight", new long[] {10, 16});
+    names.put("model.layers.1.mlp.up_proj.weight", new long[] {10, 16});
+    names.put("model.layers.1.mlp.down_proj.weight", new long[] {16, 10});
+    var config =
+        Models.config(
+            "llama",
+            ", \"num_key_value_heads\": 1, \"tie_word_embeddings\": true, \"block_widths\":"
+                + " {\"feed_forward\": [24, 10], \"query_key\": [8, 8], \"value\": [8, 8]}");
+    var read = roundTrips("narrow", config, names, 20);
+    assertThat(read.widths(1)).isEqualTo(new BlockWidths(10, 8, 8));
+    assertThat(read.weights(Architectures.forModelType("llama"), 1))
+        .isEqualTo(2 * 16 * 16 + 2 * 8 * 16 + 3 * 10 * 16);
   }
 
   @Test

@@ -1,6 +1,7 @@
 package ai.lathe.model.checkpoint;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.format.FormatException;
@@ -118,6 +119,24 @@ class ContradictoryGgufTest {
     for (var address : model.addresses()) {
       Models.values(model, address);
     }
+  }
+
+  @Test
+  void widthsOfFeedForwardsThatNoBlockHas() {
+    for (var widths : List.of(new long[] {24}, new long[] {24, 0}, new long[] {24, 1L << 40})) {
+      refused(
+          feedForwards(widths),
+          "'llama.feed_forward_length' should hold a number from 1 to 1048576 for each of 2");
+    }
+    refused(feedForwards(24, 20), "'blk.1.ffn_gate.weight' should have shape [20, 16]", "[24, 16]");
+    assertThatCode(() -> Checkpoints.open(write(feedForwards(24, 24)).toString()).close())
+        .doesNotThrowAnyException();
+  }
+
+  private GgufMetadata feedForwards(long... widths) {
+    return metadata.toBuilder()
+        .put("llama.feed_forward_length", new GgufValue.Integers(IntegerType.I64, widths))
+        .build();
   }
 
   @Test
