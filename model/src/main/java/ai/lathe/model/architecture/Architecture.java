@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.stream.Stream;
 
 /**
  * A transformer described once, as data: the executors, calibration, checkpoints and exporters all
@@ -190,6 +191,12 @@ public record Architecture(
   /** What of a block can be scaled without changing its function, and what cannot. */
   public List<ScalingSet> scalingSets() {
     return ScalingSet.of(this);
+  }
+
+  /** What GGUF may call it: its name, and another for blocks of different widths. */
+  public List<String> ggufNames() {
+    var blockwise = llamaCpp.map(LlamaCpp::blockwise).map(List::of).orElse(List.of());
+    return Stream.concat(Stream.of(ggufName), blockwise.stream()).toList();
   }
 
   /** Whether the feed-forward multiplies by an activated gate. */

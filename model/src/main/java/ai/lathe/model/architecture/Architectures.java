@@ -50,7 +50,7 @@ public final class Architectures {
     var named =
         ALL.stream()
             .filter(architecture -> architecture.llamaCpp().isPresent())
-            .filter(architecture -> architecture.ggufName().equals(name))
+            .filter(architecture -> architecture.ggufNames().contains(name))
             .toList();
     return named.stream()
         .filter(architecture -> architecture.has(Role.ROUTER) == mixture)
@@ -63,7 +63,7 @@ public final class Architectures {
                     name,
                     ALL.stream()
                         .filter(architecture -> architecture.llamaCpp().isPresent())
-                        .map(Architecture::ggufName)
+                        .flatMap(architecture -> architecture.ggufNames().stream())
                         .distinct()
                         .toList()));
   }

@@ -35,7 +35,7 @@ final class Gemma2 {
                   .otherwise("attn_logit_softcapping", 50.0)
                   .otherwise("final_logit_softcapping", 30.0)
                   .otherwise("max_position_embeddings", 8192))
-          .llamaCpp(new LlamaCpp(true, 46, GELU_TANH, true, false))
+          .llamaCpp(new LlamaCpp(true, 46, GELU_TANH, true, false, null))
           .norms(RMS, SANDWICH)
           .normOffset(1)
           .activation(GELU_TANH)

@@ -27,7 +27,7 @@ final class Gemma3 {
                   .otherwise("rope_theta", 1_000_000.0)
                   .alsoReads("rope_local_base_freq", "sliding_window_pattern")
                   .nestedIn("text_config"))
-          .llamaCpp(new LlamaCpp(true, 62, GELU_TANH, false, false))
+          .llamaCpp(new LlamaCpp(true, 62, GELU_TANH, false, false, null))
           .norms(RMS, SANDWICH)
           .normOffset(1)
           .activation(GELU_TANH)

@@ -39,7 +39,7 @@ final class GptNeoX {
                 .alsoReads("partial_rotary_factor")
                 .requires("attention_bias", "true"))
         .variant("use_parallel_residual", "use_parallel_residual", parallel, true)
-        .llamaCpp(new LlamaCpp(false, 0, GELU_TANH, false, true))
+        .llamaCpp(new LlamaCpp(false, 0, GELU_TANH, false, true, null))
         .norms(LAYER, order)
         .activation(GELU)
         .biased()

@@ -21,6 +21,7 @@ final class Llama {
           .ignores("rotary_emb.inv_freq")
           .norms(RMS, PRE)
           .activation(SILU)
+          .llamaCpp(LlamaCpp.plain(SILU).blockwise("deci"))
           .embedding(TOKEN_EMBEDDING, "model.embed_tokens", "token_embd", VOCABULARY)
           .blocks("model.layers.{n}", "blk.{n}")
           .norm(ATTENTION_NORM, "input_layernorm", "attn_norm")

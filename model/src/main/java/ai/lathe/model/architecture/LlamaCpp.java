@@ -11,13 +11,25 @@ import ai.lathe.model.architecture.Architecture.Activation;
  * @param activation of the feed-forward that it computes
  * @param capped it always caps attention's scores and the logits
  * @param ownOutput it needs an output matrix even where that is the token embedding
+ * @param blockwise what it calls models of this architecture whose blocks have feed-forwards of
+ *     different widths, or null where it opens none
  */
 public record LlamaCpp(
-    boolean windowed, int widthScaled, Activation activation, boolean capped, boolean ownOutput) {
+    boolean windowed,
+    int widthScaled,
+    Activation activation,
+    boolean capped,
+    boolean ownOutput,
+    String blockwise) {
 
   /** It computes what the architecture says, without a window. */
   static LlamaCpp plain(Activation activation) {
-    return new LlamaCpp(false, 0, activation, false, false);
+    return new LlamaCpp(false, 0, activation, false, false, null);
+  }
+
+  /** The same, but blocks may differ under this name. */
+  LlamaCpp blockwise(String name) {
+    return new LlamaCpp(windowed, widthScaled, activation, capped, ownOutput, name);
   }
 
   /** The attention scale that it computes with. */

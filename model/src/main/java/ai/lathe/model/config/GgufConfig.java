@@ -40,6 +40,7 @@ public final class GgufConfig {
           "expert_shared_count",
           "expert_group_count");
 
+  private static final String ARCHITECTURE = "general.architecture";
   private static final String EXPERT_COUNT = "expert_count";
   private static final String EXPERTS_USED = "expert_used_count";
   private static final String EXPERT_WIDTH = "expert_feed_forward_length";
@@ -59,7 +60,7 @@ public final class GgufConfig {
 
   /** Which architecture the file holds. */
   public static Architecture architecture(GgufMetadata metadata) {
-    var name = metadata.string("general.architecture");
+    var name = metadata.string(ARCHITECTURE);
     boolean mixture = metadata.findInteger(name + "." + EXPERT_COUNT).orElse(0) != 0;
     return Architectures.choose(
         Architectures.forGguf(name, mixture),
@@ -73,7 +74,7 @@ public final class GgufConfig {
    */
   public static ModelConfig read(
       GgufMetadata metadata, Architecture architecture, Tensors tensors, String where) {
-    var keys = new Keys(metadata, architecture.ggufName() + ".", where);
+    var keys = new Keys(metadata, metadata.string(ARCHITECTURE) + ".", where);
     for (var key : REFUSED) {
       if (keys.number(key, 0) != 0) {
         throw keys.otherFunction(key);
@@ -162,8 +163,7 @@ public final class GgufConfig {
   }
 
   private static void write(
-      Experts experts, Architecture architecture, GgufMetadata.Builder metadata) {
-    var prefix = architecture.ggufName() + ".";
+      Experts experts, Architecture architecture, String prefix, GgufMetadata.Builder metadata) {
     if (!experts.normalized()) {
       throw new LatheException(
           "a GGUF "
@@ -249,9 +249,10 @@ public final class GgufConfig {
   /** Adds {@code general.architecture} and everything under the architecture's prefix. */
   public static void write(
       ModelConfig config, Architecture architecture, GgufMetadata.Builder metadata) {
-    var prefix = architecture.ggufName() + ".";
+    var name = GgufWidths.name(config, architecture);
+    var prefix = name + ".";
     metadata
-        .string("general.architecture", architecture.ggufName())
+        .string(ARCHITECTURE, name)
         .u32(prefix + "block_count", config.blocks())
         .u32(prefix + "context_length", config.context())
         .u32(prefix + "embedding_length", config.hidden())
@@ -267,19 +268,18 @@ public final class GgufConfig {
           .u32(prefix + "vocab_size", config.vocabulary());
     }
     GgufWidths.write(config, prefix + "feed_forward_length", metadata);
-    config.experts().ifPresent(experts -> write(experts, architecture, metadata));
+    config.experts().ifPresent(experts -> write(experts, architecture, prefix, metadata));
     architecture.variant().ifPresent(v -> metadata.bool(prefix + v.gguf(), v.value()));
     GgufRope.write(config, prefix, metadata);
-    writeWindow(config, architecture, metadata);
-    writeArithmetic(config, architecture, metadata);
+    writeWindow(config, architecture, prefix, metadata);
+    writeArithmetic(config, architecture, prefix, metadata);
     if (architecture.has(Role.TOKEN_TYPE_EMBEDDING)) {
       metadata.u32("tokenizer.ggml.token_type_count", config.tokenTypes());
     }
   }
 
   private static void writeWindow(
-      ModelConfig config, Architecture architecture, GgufMetadata.Builder metadata) {
-    var prefix = architecture.ggufName() + ".";
+      ModelConfig config, Architecture architecture, String prefix, GgufMetadata.Builder metadata) {
     if (config.window().isEmpty()) {
       // llama.cpp takes a window that is not stated for the one that such models usually have.
       if (architecture.windows().fullEvery() != 0) {
@@ -308,8 +308,7 @@ public final class GgufConfig {
   }
 
   private static void writeArithmetic(
-      ModelConfig config, Architecture architecture, GgufMetadata.Builder metadata) {
-    var prefix = architecture.ggufName() + ".";
+      ModelConfig config, Architecture architecture, String prefix, GgufMetadata.Builder metadata) {
     var arithmetic = config.arithmetic();
     if (!scaledAsAssumed(config, architecture)) {
       metadata.f32(prefix + "attention.scale", arithmetic.attentionScale());
@@ -361,6 +360,9 @@ public final class GgufConfig {
               + name
               + " has "
               + config.arithmetic().activation().huggingFace().getFirst());
+    }
+    if (!config.widths().isEmpty() && llamaCpp.blockwise() == null) {
+      notes.add("llama.cpp does not open a " + name + " whose feed-forwards differ in width");
     }
     if (llamaCpp.ownOutput() && config.tiedEmbeddings()) {
       notes.add("llama.cpp does not open a " + name + " without an output matrix of its own");

@@ -6,6 +6,7 @@ import ai.lathe.format.gguf.GgufValue;
 import ai.lathe.format.gguf.GgufValue.IntegerType;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
+import ai.lathe.model.architecture.LlamaCpp;
 import ai.lathe.tensor.LatheException;
 
 /** Widths of blocks in GGUF, which knows those of feed-forwards and of nothing else. */
@@ -22,6 +23,14 @@ final class GgufWidths {
             "%s: block %d cannot be so narrow: %s".formatted(where, block, why.get()));
       }
     }
+  }
+
+  /** What the file calls the architecture: for blocks that differ llama.cpp may have another. */
+  static String name(ModelConfig config, Architecture architecture) {
+    var blockwise = architecture.llamaCpp().map(LlamaCpp::blockwise);
+    return config.widths().isEmpty()
+        ? architecture.ggufName()
+        : blockwise.orElse(architecture.ggufName());
   }
 
   /**

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.format.FormatException;
+import ai.lathe.format.gguf.GgufFile;
 import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.model.Address;
 import ai.lathe.model.BlockWidths;
@@ -88,6 +89,11 @@ class ArchitectureMappingTest {
                 + " {\"feed_forward\": [24, 10], \"query_key\": [8, 8], \"value\": [8, 8]}");
     var read = roundTrips("narrow", config, names, 20);
     assertThat(read.widths(1)).isEqualTo(new BlockWidths(10, 8, 8));
+    // llama.cpp opens no llama like that.
+    try (var file = GgufFile.open(folder.resolve("narrow.gguf"))) {
+      assertThat(file.metadata().string("general.architecture")).isEqualTo("deci");
+      assertThat(file.metadata().integers("deci.feed_forward_length")).containsExactly(24, 10);
+    }
     assertThat(read.weights(Architectures.forModelType("llama"), 1))
         .isEqualTo(2 * 16 * 16 + 2 * 8 * 16 + 3 * 10 * 16);
   }
