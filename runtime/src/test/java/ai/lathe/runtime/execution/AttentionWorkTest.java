@@ -3,12 +3,14 @@ package ai.lathe.runtime.execution;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.lathe.model.BlockWidths;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Arithmetic;
 import ai.lathe.model.ModelConfig.Rope;
 import ai.lathe.model.ModelConfig.Window;
 import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Architecture.ModelKind;
+import ai.lathe.model.architecture.Width;
 import ai.lathe.runtime.execution.Batch.Wanted;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.Workers;
@@ -41,9 +43,11 @@ class AttentionWorkTest {
   private static final int SIZE = 8;
   private static final int WIDTH = (HEADS + 2 * KEY_HEADS) * SIZE;
 
-  /** Two blocks, the second with a window. */
   private static final Rope ROPE = new Rope(10_000, 6, new Rope.Scaling.None());
 
+  private static final Rope TURNED = new Rope(10_000, SIZE, new Rope.Scaling.None());
+
+  /** Two blocks, the second with a window. */
   private static final ModelConfig CONFIG =
       new ModelConfig(
           32,
@@ -66,6 +70,32 @@ class AttentionWorkTest {
           OptionalInt.empty(),
           null);
 
+  /** Fewer features of keys than of values, then more; heads keep other pairs. */
+  private static final ModelConfig NARROW =
+      new ModelConfig(
+          32,
+          2,
+          HEADS,
+          KEY_HEADS,
+          SIZE,
+          32,
+          Optional.empty(),
+          10,
+          10_000,
+          1e-5,
+          TURNED,
+          true,
+          0,
+          Optional.of(new Window(600, List.of(false, true), TURNED)),
+          Arithmetic.plain(Activation.SILU, SIZE),
+          DType.F32,
+          OptionalInt.empty(),
+          OptionalInt.empty(),
+          null,
+          List.of(new BlockWidths(32, 4, 7), new BlockWidths(32, 6, 3)));
+
+  private static final int[][][] PAIRS = {{{0, 2}, {1, 3}}, {{0, 1, 3}, {1, 2, 3}}};
+
   /** Queries, keys and values of a text, {@code [tokens, WIDTH]}. */
   private static float[] text(int tokens, int seed) {
     var random = new Random(seed);
@@ -81,23 +111,36 @@ class AttentionWorkTest {
     private final Workers workers;
     private final KvCache cache;
     private final Attention attention;
+    private final int mixed;
     private final Batch batch = new Batch();
 
     Run(KernelProvider provider, int block, ModelKind kind, DType type, int threads) {
+      this(CONFIG, null, provider, block, kind, type, threads);
+    }
+
+    Run(
+        ModelConfig config,
+        int[][] pairs,
+        KernelProvider provider,
+        int block,
+        ModelKind kind,
+        DType type,
+        int threads) {
       workers = new Workers(threads);
+      mixed = config.size(Width.MIXED_VALUES, block);
       cache =
           kind == ModelKind.ENCODER
-              ? KvCache.ofNone(CONFIG)
-              : KvCache.of(CONFIG, KvCache.Settings.DEFAULT.of(type));
+              ? KvCache.ofNone(config)
+              : KvCache.of(config, KvCache.Settings.DEFAULT.of(type));
       attention =
           new Attention(
               block,
-              CONFIG,
+              config,
               kind,
               null,
               null,
-              new Rotary(ROPE),
-              null,
+              new Rotary(config.rope(block)),
+              pairs,
               provider.rows(),
               new AttentionWork(provider, cache, workers));
     }
@@ -120,7 +163,7 @@ class AttentionWorkTest {
             chunk.count() * WIDTH);
         chunk.sequence().reserve(chunk.count());
       }
-      var out = Arena.ofAuto().allocate(4L * batch.count() * HEADS * SIZE, 64);
+      var out = Arena.ofAuto().allocate(4L * batch.count() * mixed, 64);
       attention.forward(
           batch,
           new Heads(rows, 0, WIDTH, SIZE, HEADS),
@@ -192,6 +235,25 @@ class AttentionWorkTest {
         assertThat(difference(once, scalar.read(text, 1288, 6, 5, 1))).isLessThan(5e-6);
       }
     }
+  }
+
+  @Test
+  void headsOfOtherSizesAreCutAsWell() {
+    var text = text(1100, 12);
+    for (int block = 0; block < 2; block++) {
+      try (var scalar = narrow(new ScalarProvider(), block);
+          var vector = narrow(new VectorProvider(), block)) {
+        var once = scalar.read(text, 1100);
+        assertThat(difference(once, vector.read(text, 1100))).isLessThan(5e-6);
+        assertThat(difference(once, vector.read(text, 1, 63, 2, 62, 500, 7, 463, 1, 1)))
+            .isLessThan(5e-6);
+        assertThat(difference(once, scalar.read(text, 1088, 6, 5, 1))).isLessThan(5e-6);
+      }
+    }
+  }
+
+  private static Run narrow(KernelProvider provider, int block) {
+    return new Run(NARROW, PAIRS[block], provider, block, ModelKind.DECODER, DType.F32, 2);
   }
 
   @Test

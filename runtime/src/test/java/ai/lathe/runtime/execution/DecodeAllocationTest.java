@@ -3,6 +3,7 @@ package ai.lathe.runtime.execution;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.model.Address;
+import ai.lathe.model.BlockWidths;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.CheckpointView;
 import ai.lathe.model.EmbeddedModel;
@@ -71,6 +72,17 @@ class DecodeAllocationTest {
   void aTokenThroughFactorsAllocatesNothing(String kernels) {
     var location = EmbeddedModel.extract(folder.resolve("factors")).directory().toString();
     allocatesNothing(location, Providers.choose(kernels), Factored::new);
+  }
+
+  @ParameterizedTest
+  @MethodSource("kernels")
+  void aTokenThroughNarrowBlocksAllocatesNothing(String kernels) {
+    var location = EmbeddedModel.extract(folder.resolve("narrow")).directory().toString();
+    allocatesNothing(
+        location,
+        Providers.choose(kernels),
+        source ->
+            RandomNarrow.of(source, 3, new BlockWidths(400, 22, 25), new BlockWidths(256, 32, 5)));
   }
 
   /**
