@@ -24,7 +24,7 @@ final class Names {
   /** Of {@code --factorize}. */
   static final class Factorizations extends ArrayList<String> {
     Factorizations() {
-      super(ai.lathe.compress.factorization.Factorizations.names());
+      super(ai.lathe.compress.recipe.Methods.factorizations());
     }
   }
 

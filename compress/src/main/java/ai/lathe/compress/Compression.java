@@ -2,6 +2,7 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
+import ai.lathe.compress.factorization.module.Narrowing;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
@@ -54,12 +55,37 @@ public final class Compression {
     PlannedRun.refuseToOverwrite(request);
     try (var source = Checkpoints.open(request.model(), progress)) {
       var original = request.target().fitting(source, note -> say("note: " + note));
+      var narrowing = BlockNarrowing.of(request.recipe());
       var global = GlobalPruning.of(request.recipe());
+      if (narrowing.isPresent()) {
+        if (global.isPresent()) {
+          throw new LatheException(
+              "a recipe narrows blocks or prunes all layers together: do one of them first, and the"
+                  + " other to what it wrote");
+        }
+        return run(original, narrowing.get());
+      }
       if (global.isEmpty()) {
         return run(original, original, request.recipe(), Optional.empty());
       }
       var report = run(source, original, global.get());
       GlobalPruning.delete(request.artifact());
+      return report;
+    }
+  }
+
+  /** Blocks are made narrower first; what comes after sees a model that is as narrow already. */
+  private Report run(Checkpoint original, BlockNarrowing narrowing) {
+    narrowing.require(original, request.target());
+    var texts = texts(original, true, request.samples());
+    try (var narrow =
+        narrowing.run(original, texts.calibration(), request, progress, this::say)) {
+      phases.end("narrow");
+      var report =
+          run(original, narrow.model(), narrowing.afterwards(), Optional.of(texts))
+              .with(narrowing.report(narrow));
+      PlannedRun.publish(report, request.artifact());
+      Narrowing.delete(request.artifact());
       return report;
     }
   }
@@ -92,7 +118,7 @@ public final class Compression {
    * @param drawn texts that there are already, perhaps more of them than statistics need
    */
   private Report run(Checkpoint original, Checkpoint source, Recipe recipe, Optional<Texts> drawn) {
-    var plan = Planner.plan(source, recipe, request.target());
+    var plan = BlockNarrowing.plan(source, recipe, request.target());
     var importance = importance(source, plan);
     boolean calibrates = plan.calibrates(known());
     var texts =

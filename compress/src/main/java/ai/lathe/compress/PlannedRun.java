@@ -2,6 +2,7 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
+import ai.lathe.compress.factorization.module.Narrowing;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.measure.Executor;
@@ -194,10 +195,12 @@ final class PlannedRun {
 
   private Journal open(Fingerprint fingerprint) {
     var file = Journal.fileFor(request.artifact());
-    // A run that was killed when its layers had been pruned together, and no sooner, has no
-    // journal.
-    boolean pruned = Files.exists(PrunedCheckpoint.fileFor(request.artifact()));
-    boolean begun = Files.isRegularFile(file) || !pruned;
+    // A run that was killed when its layers had been pruned together, or its blocks made narrower,
+    // and no sooner, has no journal.
+    boolean before =
+        Files.exists(PrunedCheckpoint.fileFor(request.artifact()))
+            || Files.exists(Narrowing.directoryFor(request.artifact()));
+    boolean begun = Files.isRegularFile(file) || !before;
     return request.resume() && begun
         ? Journal.resume(file, fingerprint)
         : Journal.start(file, fingerprint);
@@ -287,7 +290,8 @@ final class PlannedRun {
         Machine.peakMemory(),
         environment(),
         SizePart.of(source, written),
-        allocation.orElse(null));
+        allocation.orElse(null),
+        null);
   }
 
   private Map<String, Object> settings(Plan plan, Optional<AllocationReport> allocation) {

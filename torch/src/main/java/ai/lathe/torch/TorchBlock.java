@@ -216,7 +216,21 @@ public final class TorchBlock implements AutoCloseable {
    * @return {@code [batch, tokens, hidden]} in the caller's scope
    */
   public Tensor forward(Tensor hidden, Tensor padding, InputListener listener) {
-    var output = Torch.scoped(() -> new Run(padding, listener, null).block(hidden));
+    return forward(hidden, padding, listener, null);
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param outputs sees what each linear layer and each norm gives, {@code [batch, tokens, out]} by
+   *     weight, valid during the call; of an expert {@code [tokens, out]}. Null for nobody
+   */
+  public Tensor forward(
+      Tensor hidden,
+      Tensor padding,
+      InputListener listener,
+      BiConsumer<Address, Tensor> outputs) {
+    var output = Torch.scoped(() -> new Run(padding, listener, outputs).block(hidden));
     if (!Torch.finite(output)) {
       throw notFinite(hidden, padding);
     }

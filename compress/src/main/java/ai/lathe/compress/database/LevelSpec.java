@@ -4,6 +4,7 @@ import ai.lathe.compress.allocation.Option;
 import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.factorization.module.ModeGpt;
 import ai.lathe.compress.plan.Target;
 import ai.lathe.compress.pruning.Pruners;
 import ai.lathe.compress.pruning.Sparsity;
@@ -59,6 +60,13 @@ public record LevelSpec(String name, Recipe recipe) {
     var parts = Arrays.asList(name.split("\\+", -1));
     if (parts.size() > 2) {
       throw new LatheException("'%s' is no level: %s".formatted(name, EXAMPLES));
+    }
+    for (var part : parts) {
+      if (method(part).equals(ModeGpt.NAME)) {
+        throw new LatheException(
+            "'%s' is no level of a layer: %s narrows whole blocks; compress with --factorize %s first, and search what it wrote"
+                .formatted(name, ModeGpt.NAME, ModeGpt.NAME));
+      }
     }
     boolean removes = removes(parts.getFirst());
     if (parts.size() == 2 && (!removes || removes(parts.getLast()))) {

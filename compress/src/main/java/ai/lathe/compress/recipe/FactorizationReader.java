@@ -1,6 +1,7 @@
 package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.factorization.module.ModeGpt;
 import ai.lathe.compress.recipe.Modifier.Factorization;
 import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -27,6 +28,11 @@ final class FactorizationReader {
       throw new LatheException(
           NAME
               + " needs a method and a share to remove, for example 'method: svd-llm' and 'remove: 0.2'");
+    }
+    if (method.textValue().equals(ModeGpt.NAME) && (node.has("targets") || node.has("ignore"))) {
+      throw new LatheException(
+          "%s of %s takes no targets: it narrows whole blocks, of which 'modules: mlp' names a part"
+              .formatted(NAME, ModeGpt.NAME));
     }
     var settings = new TreeMap<String, Object>();
     for (var entry : node.properties()) {

@@ -1,5 +1,7 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.factorization.Factorizations;
+import ai.lathe.compress.factorization.module.ModeGpt;
 import ai.lathe.compress.pruning.Pruners;
 import ai.lathe.compress.pruning.fisher.GlobalMethods;
 import ai.lathe.compress.quantization.QuantizationMethod;
@@ -45,6 +47,13 @@ public final class Methods {
   public static List<String> pruning() {
     var names = new ArrayList<>(Pruners.names());
     names.addAll(GlobalMethods.names());
+    return names;
+  }
+
+  /** All names of factorization methods: those of single matrices, then that of whole blocks. */
+  public static List<String> factorizations() {
+    var names = new ArrayList<>(Factorizations.names());
+    names.add(ModeGpt.NAME);
     return names;
   }
 

@@ -1,7 +1,6 @@
 package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.compensation.Compensation.Method;
-import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
@@ -90,13 +89,15 @@ public record Recipe(List<Modifier> modifiers) {
   }
 
   /**
-   * Every linear layer of the blocks factorized alike.
+   * Every linear layer of the blocks factorized alike, or the blocks made narrower.
    *
    * @param method a factorization method by name
    * @param settings of the method, by the names that recipes use
    */
   public static Recipe factorization(String method, Removal removed, Map<String, Object> settings) {
-    Factorizations.named(method);
+    if (!Methods.factorizations().contains(method)) {
+      throw LatheException.unknown("factorization", method, Methods.factorizations());
+    }
     var targets = List.of(selector("Linear"));
     return new Recipe(
         List.of(new Modifier.Factorization(method, removed, targets, List.of(), settings)));

@@ -23,6 +23,7 @@ import java.util.Objects;
  * @param peakMemoryBytes most memory that the process held, native memory included
  * @param parts of which the sizes are made up
  * @param allocation how levels were chosen; null where the recipe gave them
+ * @param widths what became of the widths of blocks; null where they are the original's
  */
 @JsonInclude(Include.NON_NULL)
 public record Report(
@@ -42,7 +43,8 @@ public record Report(
     long peakMemoryBytes,
     Map<String, String> environment,
     List<SizePart> parts,
-    AllocationReport allocation) {
+    AllocationReport allocation,
+    WidthsReport widths) {
 
   public Report {
     // Files of older versions lack what came later.
@@ -59,6 +61,15 @@ public record Report(
 
   /** The same, and this of how levels were chosen. */
   public Report with(AllocationReport chosen) {
+    return with(chosen, widths);
+  }
+
+  /** The same, and this of the widths of blocks. */
+  public Report with(WidthsReport narrow) {
+    return with(allocation, narrow);
+  }
+
+  private Report with(AllocationReport chosen, WidthsReport narrow) {
     return new Report(
         version,
         model,
@@ -76,7 +87,8 @@ public record Report(
         peakMemoryBytes,
         environment,
         parts,
-        chosen);
+        chosen,
+        narrow);
   }
 
   private static <T> List<T> all(List<T> some) {

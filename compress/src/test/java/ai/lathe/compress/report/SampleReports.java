@@ -109,7 +109,8 @@ public final class SampleReports {
         report.peakMemoryBytes(),
         report.environment(),
         report.parts(),
-        report.allocation());
+        report.allocation(),
+        report.widths());
   }
 
   private static Report of(
@@ -134,7 +135,8 @@ public final class SampleReports {
             new SizePart("embeddings", 12_000_000, 6_000_000),
             new SizePart("feed-forward", 27_900_000, 3_900_000),
             new SizePart("headers, tokenizer, settings", 100_000, 100_000)),
-        allocation);
+        allocation,
+        null);
   }
 
   private static Measurement language(double kl, double ear) {
