@@ -38,6 +38,7 @@ import picocli.CommandLine.Parameters;
       "  lathe compress path/to/model -o sparse --prune sparsegpt --sparsity 0.5 --data text.txt",
       "  lathe compress path/to/model -o sparse --prune wanda --pattern 2:4 --scheme W8A16",
       "  lathe compress path/to/model -o small --factorize svd-llm --remove 0.2 --data text.txt",
+      "  lathe compress path/to/model -o narrow --factorize modegpt --remove 0.2 --scheme W8A16",
       "  lathe compress path/to/model -o small --scheme W3A16 --compensate eora --rank 32",
       "  lathe compress path/to/model -o small.gguf --gguf Q4_K --data text.txt",
       "  lathe compress path/to/model -o small --levels-db levels --target-bpw 3.8",

@@ -15,7 +15,8 @@ final class FactorizationOptions {
       paramLabel = "NAME",
       description =
           "Write each weight as a product of smaller matrices: ${COMPLETION-CANDIDATES}. Factors are"
-              + " stored in half precision, or as --scheme says.",
+              + " stored in half precision, or as --scheme says. modegpt makes blocks narrower"
+              + " instead: their matrices stay single ones, only smaller.",
       completionCandidates = Names.Factorizations.class)
   private Optional<String> method;
 

@@ -82,6 +82,13 @@ final class Lines {
                     Sizes.number(size.ratio(), 2),
                     Sizes.number(size.bitsPerWeight(), 2),
                     Sizes.number(size.quantizedBitsPerWeight(), 2))));
+    if (report.widths() != null) {
+      lines.add(
+          line(
+              "narrower blocks",
+              "%s %% of the weights of blocks removed"
+                  .formatted(Sizes.number(100 * report.widths().removed(), 2))));
+    }
     if (size.sparsity() > 0) {
       lines.add(line("sparsity", Sizes.number(100 * size.sparsity(), 2) + " % where compressed"));
     }

@@ -25,8 +25,11 @@ import org.bytedeco.pytorch.global.torch;
  */
 record ValueOutput(Matrix values, Matrix outputs) {
 
-  /** Of the mean diagonal, added to what values are on average. */
-  private static final double RIDGE = 1e-6;
+  /**
+   * Of the mean, added to what values are along each direction, so that all can be divided by it:
+   * little enough that a direction without values is the first to go.
+   */
+  private static final double RIDGE = 1e-10;
 
   /** A direction of less weight than this, of the greatest, has columns as if it had so much. */
   private static final double LEAST = 1e-6;
@@ -42,9 +45,8 @@ record ValueOutput(Matrix values, Matrix outputs) {
       int head = moments.rows();
       var m = Doubles.of(moments);
       double mean = m.diagonal().mean().item_double();
-      var damped = m.add(Doubles.identity(head).mul(Doubles.scalar(mean > 0 ? RIDGE * mean : 1)));
-      var ofValues = eigen(damped);
-      var s = ofValues.values().sqrt();
+      var ofValues = eigen(m);
+      var s = ofValues.values().add(Doubles.scalar(mean > 0 ? RIDGE * mean : 1)).sqrt();
       var q = ofValues.vectors();
       var inner = torch.zeros(head, head).to(torch.ScalarType.Double);
       for (var part : columns) {

@@ -28,21 +28,23 @@ public final class ReportPage {
    */
   public static Page of(List<Report> reports) {
     var runs = Run.of(reports);
+    var sections = new ArrayList<Section>();
+    sections.add(Fidelity.of(runs));
+    Widths.of(runs).ifPresent(sections::add);
+    sections.add(Levels.of(runs));
+    sections.add(Errors.of(runs));
+    sections.add(Search.of(runs));
+    sections.add(Positions.of(runs));
+    sections.add(Parts.of(runs));
+    sections.add(Remarks.of(runs));
+    sections.add(Making.of(runs));
     return new Page(
         Objects.requireNonNullElse(runs.getFirst().report().version(), "of an unknown version"),
         runs.size() == 1 ? "Compression report" : "Comparison of %d runs".formatted(runs.size()),
         title(runs),
         runs.size() == 1 ? Headline.of(runs.getFirst()) : Headline.of(runs),
         runs.size() == 1 ? Headline.summary(runs.getFirst()) : Headline.summary(runs),
-        List.of(
-            Fidelity.of(runs),
-            Levels.of(runs),
-            Errors.of(runs),
-            Search.of(runs),
-            Positions.of(runs),
-            Parts.of(runs),
-            Remarks.of(runs),
-            Making.of(runs)),
+        sections,
         reports);
   }
 
