@@ -78,8 +78,7 @@ public final class Compression {
   private Report run(Checkpoint original, BlockNarrowing narrowing) {
     narrowing.require(original, request.target());
     var texts = texts(original, true, request.samples());
-    try (var narrow =
-        narrowing.run(original, texts.calibration(), request, progress, this::say)) {
+    try (var narrow = narrowing.run(original, texts.calibration(), request, progress, this::say)) {
       phases.end("narrow");
       var report =
           run(original, narrow.model(), narrowing.afterwards(), Optional.of(texts))

@@ -119,8 +119,7 @@ final class PlannedRun {
     if (request.resume() || request.force()) {
       return;
     }
-    if (Files.exists(Journal.fileFor(artifact))
-        || Files.exists(Narrowing.directoryFor(artifact))) {
+    if (Files.exists(Journal.fileFor(artifact)) || Files.exists(Narrowing.directoryFor(artifact))) {
       throw new LatheException(
           "an unfinished run of "
               + artifact

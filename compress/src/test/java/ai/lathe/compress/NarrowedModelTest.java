@@ -157,8 +157,7 @@ class NarrowedModelTest {
         .isInstanceOf(LatheException.class)
         .hasMessageContaining("--resume");
     messages.clear();
-    var resumed =
-        Compression.run(request(artifact, recipe, true), Progress.NONE, messages::add);
+    var resumed = Compression.run(request(artifact, recipe, true), Progress.NONE, messages::add);
     assertThat(messages)
         .anyMatch(message -> message.startsWith("note: 4 of 4 blocks are used as an earlier run"));
     assertThat(kl(resumed)).isEqualTo(kl(whole));
@@ -253,9 +252,8 @@ class NarrowedModelTest {
         "a recipe narrows blocks once");
   }
 
-  private static void refused(org.assertj.core.api.ThrowableAssert.ThrowingCallable call, String message) {
-    assertThatThrownBy(call)
-        .isInstanceOf(LatheException.class)
-        .hasMessageContaining(message);
+  private static void refused(
+      org.assertj.core.api.ThrowableAssert.ThrowingCallable call, String message) {
+    assertThatThrownBy(call).isInstanceOf(LatheException.class).hasMessageContaining(message);
   }
 }

@@ -1,16 +1,19 @@
 package ai.lathe.torch;
 
 import ai.lathe.model.ModelConfig;
+import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
-/** Turns queries or keys by their positions, as a block's attention does before it compares them. */
+/**
+ * Turns queries or keys by their positions, as a block's attention does before it compares them.
+ */
 public final class HeadPositions implements AutoCloseable {
 
   private final Rotary rotary;
 
   public HeadPositions(ModelConfig config, int block) {
     var rope = config.rope(block);
-    rotary = rope == null ? null : new Rotary(rope);
+    rotary = rope == null ? null : new Rotary(rope, Optional.empty());
   }
 
   /**

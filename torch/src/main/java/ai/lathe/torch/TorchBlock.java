@@ -226,10 +226,7 @@ public final class TorchBlock implements AutoCloseable {
    *     weight, valid during the call; of an expert {@code [tokens, out]}. Null for nobody
    */
   public Tensor forward(
-      Tensor hidden,
-      Tensor padding,
-      InputListener listener,
-      BiConsumer<Address, Tensor> outputs) {
+      Tensor hidden, Tensor padding, InputListener listener, BiConsumer<Address, Tensor> outputs) {
     var output = Torch.scoped(() -> new Run(padding, listener, outputs).block(hidden));
     if (!Torch.finite(output)) {
       throw notFinite(hidden, padding);

@@ -49,8 +49,7 @@ record BlockSizes(
 
   /** Weights that widths can take away at all. */
   long narrowable() {
-    return feedForwardUnit * whole.feedForward()
-        + headUnit * (whole.keySize() + whole.valueSize());
+    return feedForwardUnit * whole.feedForward() + headUnit * (whole.keySize() + whole.valueSize());
   }
 
   /** Weights that these widths take away. */

@@ -80,7 +80,8 @@ public record ModeGpt(Removal removed, Modules modules, double temperature, doub
         var other =
             List.of(Modules.MLP, Modules.ATTENTION).stream()
                 .filter(some -> refusal(model.architecture(), config, 0, some).isEmpty())
-                .map(some -> "; --factor-option modules=%s leaves that alone".formatted(label(some)))
+                .map(
+                    some -> "; --factor-option modules=%s leaves that alone".formatted(label(some)))
                 .findFirst()
                 .filter(_ -> modules == Modules.ALL)
                 .orElse("");
@@ -106,7 +107,8 @@ public record ModeGpt(Removal removed, Modules modules, double temperature, doub
             modules.feedForward() ? 1 : whole.feedForward(),
             modules.attention() ? least : whole.keySize(),
             modules.attention() ? 1 : whole.valueSize());
-    if (!whole.equals(new BlockWidths(config.feedForward(), config.headSize(), config.headSize()))) {
+    if (!whole.equals(
+        new BlockWidths(config.feedForward(), config.headSize(), config.headSize()))) {
       return Optional.of("it has been narrowed before; take the original model");
     }
     return narrow.obstacle(config, architecture, block);

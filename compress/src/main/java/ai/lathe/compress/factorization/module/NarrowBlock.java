@@ -22,7 +22,9 @@ import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 
-/** The weights and biases of one block in smaller widths. What keeps its width keeps its weights. */
+/**
+ * The weights and biases of one block in smaller widths. What keeps its width keeps its weights.
+ */
 final class NarrowBlock {
 
   private final Checkpoint model;
@@ -200,8 +202,7 @@ final class NarrowBlock {
   }
 
   private static void putRows(Matrix from, Matrix to, int row) {
-    System.arraycopy(
-        from.values(), 0, to.values(), row * to.columns(), from.values().length);
+    System.arraycopy(from.values(), 0, to.values(), row * to.columns(), from.values().length);
   }
 
   private static void putColumns(Matrix from, Matrix to, int column) {

@@ -12,7 +12,6 @@ import ai.lathe.model.Address.Part;
 import ai.lathe.model.BlockWidths;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.NarrowedCheckpoint;
-import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.LatheException;
@@ -119,7 +118,9 @@ final class StagedBlocks implements AutoCloseable {
     }
   }
 
-  /** The model with all blocks that are here, which are read where they are until this is closed. */
+  /**
+   * The model with all blocks that are here, which are read where they are until this is closed.
+   */
   NarrowedCheckpoint model(Checkpoint source, List<BlockWidths> widths) {
     var matrices = new HashMap<Address, Dense>();
     var vectors = new HashMap<Address, Tensor>();

@@ -35,7 +35,13 @@ class BlockSizesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "ALL, 0.2", "ALL, 0.31", "ALL, 0.5", "ALL, 0", "MLP, 0.2", "MLP, 0.4", "ATTENTION, 0.1",
+    "ALL, 0.2",
+    "ALL, 0.31",
+    "ALL, 0.5",
+    "ALL, 0",
+    "MLP, 0.2",
+    "MLP, 0.4",
+    "ATTENTION, 0.1",
     "ATTENTION, 0.2"
   })
   void whatIsAskedForGoesAndHardlyMore(Modules modules, double removed) {

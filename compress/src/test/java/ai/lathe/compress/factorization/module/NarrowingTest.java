@@ -52,7 +52,11 @@ class NarrowingTest {
   }
 
   private static Narrowing narrow(
-      Checkpoint source, Path directory, boolean resume, List<String> messages, Object... settings) {
+      Checkpoint source,
+      Path directory,
+      boolean resume,
+      List<String> messages,
+      Object... settings) {
     var given = new HashMap<String, Object>();
     for (int i = 0; i < settings.length; i += 2) {
       given.put(settings[i].toString(), settings[i + 1]);
@@ -128,8 +132,7 @@ class NarrowingTest {
         encodings.put(address, new Encoding.Plain(DType.F32));
       }
     }
-    try (var writer =
-        Target.HUGGING_FACE.outline(directory, model, encodings, false).create()) {
+    try (var writer = Target.HUGGING_FACE.outline(directory, model, encodings, false).create()) {
       for (var address : model.addresses()) {
         if (address.isVector(model.architecture())) {
           model.vector(address).ifPresent(vector -> writer.write(address, vector));

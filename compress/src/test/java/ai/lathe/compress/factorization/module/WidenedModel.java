@@ -60,7 +60,8 @@ final class WidenedModel {
         writer.finish();
       }
       var json = config.huggingFace().deepCopy();
-      json.put("head_dim", 2 * config.headSize()).put("intermediate_size", 2 * config.feedForward());
+      json.put("head_dim", 2 * config.headSize())
+          .put("intermediate_size", 2 * config.feedForward());
       Files.write(directory.resolve("config.json"), Json.print(json.put("torch_dtype", "float32")));
     }
     Files.delete(weights);
