@@ -41,7 +41,8 @@ public record Fingerprint(Map<String, String> parts) {
    */
   public static String of(Checkpoint model) {
     var digest = sha256();
-    // What its own description says: a newer Lathe may know more of a model, and it is the same one.
+    // What its own description says: a newer Lathe may know more of a model, and it is the same
+    // one.
     var described = model.architecture().name() + model.config().huggingFace();
     digest.update(described.getBytes(StandardCharsets.UTF_8));
     for (var address : model.addresses()) {
