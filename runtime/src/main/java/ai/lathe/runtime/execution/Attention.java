@@ -3,6 +3,7 @@ package ai.lathe.runtime.execution;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.runtime.kernel.RowMath;
+import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.Heads;
 import java.lang.foreign.MemorySegment;
@@ -24,6 +25,7 @@ final class Attention {
 
   private final RowMath math;
   private final AttentionWork work;
+  private final AttentionKernel[] kernels;
 
   /**
    * Norms and rotation are null where the architecture has none.
@@ -49,6 +51,7 @@ final class Attention {
     this.pairs = pairs;
     this.math = math;
     this.work = work;
+    this.kernels = work.kernels(shape, block);
   }
 
   int block() {
@@ -57,6 +60,10 @@ final class Attention {
 
   AttentionShape shape() {
     return shape;
+  }
+
+  AttentionKernel[] kernels() {
+    return kernels;
   }
 
   /**

@@ -85,6 +85,17 @@ final class AttentionWork {
     Arrays.setAll(turns, _ -> new Rotary.Row());
   }
 
+  /** One for each thread; blocks of one shape have the same. */
+  AttentionKernel[] kernels(AttentionShape shape, int block) {
+    return kernels.computeIfAbsent(
+        shape,
+        _ -> {
+          var own = new AttentionKernel[tasks.length];
+          Arrays.setAll(own, _ -> provider.attention(shape, cache.layout(block)));
+          return own;
+        });
+  }
+
   /**
    * Norms and turns queries and keys where they stand, keeps keys and values, and mixes values.
    *
@@ -99,12 +110,7 @@ final class AttentionWork {
     value = values;
     out = mixed;
     pages = cache.pages();
-    kernel = kernels.get(block.shape());
-    if (kernel == null) {
-      kernel = new AttentionKernel[tasks.length];
-      Arrays.setAll(kernel, _ -> provider.attention(block.shape(), cache.layout(block.block())));
-      kernels.put(block.shape(), kernel);
-    }
+    kernel = block.kernels();
     block.prepare(tokens);
     cut();
     if (inPages || block.turns()) {
