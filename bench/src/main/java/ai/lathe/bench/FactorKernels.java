@@ -37,7 +37,7 @@ import java.util.Random;
  */
 final class FactorKernels {
 
-  private static final int ROUNDS = 15;
+  static final int ROUNDS = 15;
 
   /** Tokens from which products are bound by computing. */
   private static final int MANY = 32;
@@ -49,7 +49,7 @@ final class FactorKernels {
   private static final double SECONDS = 0.005;
 
   /** Of each side, before anything counts. */
-  private static final double WARM = 0.7;
+  private static final double WARM = 0.4;
 
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
@@ -145,6 +145,19 @@ final class FactorKernels {
     }
   }
 
+  /** The median of how many times as long the one takes, of so many rounds. */
+  static double ratio(int tokens, Side one, Side other, int rounds) {
+    one.start(tokens);
+    other.start(tokens);
+    var ratios = new double[rounds];
+    for (int round = 0; round < rounds; round++) {
+      other.sample(round);
+      one.sample(round);
+      ratios[round] = one.seconds[round] / other.seconds[round];
+    }
+    return median(ratios);
+  }
+
   static double median(double[] values) {
     return Arrays.stream(values).sorted().toArray()[values.length / 2];
   }
@@ -170,6 +183,10 @@ final class FactorKernels {
       this.layers = layers;
       this.workers = workers;
       this.input = new Input(workers);
+    }
+
+    String label() {
+      return layers.getFirst().label();
     }
 
     void start(int newTokens) {

@@ -1,16 +1,13 @@
-package ai.lathe.runtime.kernel.sparse;
+package ai.lathe.runtime.kernel;
 
-import ai.lathe.runtime.kernel.Input;
-import ai.lathe.runtime.kernel.PackedMatrix;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A weight that is held twice, because it is faster without its zeros for few tokens and with them
- * for many.
+ * A weight that is held twice, because one form is faster for few tokens and another for many.
  *
  * @param most tokens for which {@code few} computes
  */
-record ByTokens(PackedMatrix few, PackedMatrix many, int most) implements PackedMatrix {
+public record ByTokens(PackedMatrix few, PackedMatrix many, int most) implements PackedMatrix {
 
   private PackedMatrix of(Input input) {
     return input.tokens() <= most ? few : many;
@@ -26,10 +23,9 @@ record ByTokens(PackedMatrix few, PackedMatrix many, int most) implements Packed
     return few.columns();
   }
 
-  /** Both are powers of two, or one has no stripes. */
   @Override
   public int stripe() {
-    return Math.max(few.stripe(), many.stripe());
+    return PackedMatrix.commonStripe(few.stripe(), many.stripe());
   }
 
   /** Of a token. */

@@ -14,6 +14,18 @@ public interface PackedMatrix {
   /** Rows that threads share out come in multiples of this. */
   int stripe();
 
+  /** The stripe of two matrices that threads share out together: the least common multiple. */
+  static int commonStripe(int one, int other) {
+    int x = one;
+    int y = other;
+    while (y != 0) {
+      int rest = x % y;
+      x = y;
+      y = rest;
+    }
+    return one / x * other;
+  }
+
   /** Bytes that one pass over the matrix reads. */
   long bytes();
 

@@ -1,5 +1,6 @@
 package ai.lathe.runtime.kernel.composite;
 
+import ai.lathe.runtime.kernel.ByTokens;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.tensor.BilevelQuantized;
@@ -25,12 +26,17 @@ import java.util.Optional;
 /** Packs weights that are made of others: whatever provider it is, the same way. */
 public final class Composites {
 
+  /** Rows of a factor up to which lanes are rows: their sums would take longer than they do. */
+  public static final int SHORT = 128;
+
   private final KernelProvider provider;
   private final Arena arena;
+  private final ProductChoice choice;
 
-  private Composites(KernelProvider provider, Arena arena) {
+  private Composites(KernelProvider provider, Arena arena, ProductChoice choice) {
     this.provider = provider;
     this.arena = arena;
+    this.choice = choice;
   }
 
   /**
@@ -41,7 +47,15 @@ public final class Composites {
    */
   public static Optional<PackedMatrix> of(
       KernelProvider provider, LinearWeight weight, Arena arena) {
-    var composites = new Composites(provider, arena);
+    return of(provider, weight, arena, ProductChoice.MEASURED);
+  }
+
+  /**
+   * @param choice how products are executed, but for those that are parts of others
+   */
+  static Optional<PackedMatrix> of(
+      KernelProvider provider, LinearWeight weight, Arena arena, ProductChoice choice) {
+    var composites = new Composites(provider, arena, choice);
     return switch (weight) {
       case Product product -> Optional.of(composites.product(product));
       case Sum sum -> composites.sum(sum);
@@ -49,21 +63,34 @@ public final class Composites {
     };
   }
 
-  /**
-   * Factor by factor, from the last; multiplied out where that takes fewer multiplications, as with
-   * a rank of more than half the width.
-   */
+  /** Factor by factor, from the last, or multiplied out; or both, for few tokens and for many. */
   private PackedMatrix product(Product product) {
-    double factored = multiplications(product) / ((double) product.rows() * product.columns());
-    if (factored >= 1) {
-      var dense = provider.prepare(Dense.of(product.decode()), arena);
-      var why = "multiplied out, factors would take %.1f times the work".formatted(factored);
-      return new Named(dense, "%s (%s)".formatted(product.encoding().label(), why));
+    var verdict = choice.verdict(provider.name(), product);
+    if (verdict.heldTwice()) {
+      var factors = factors(product);
+      var dense = multipliedOut(product);
+      var both =
+          verdict.few()
+              ? new ByTokens(factors, dense, verdict.most())
+              : new ByTokens(dense, factors, verdict.most());
+      return new Named(both, "%s; because %s".formatted(both.label(), verdict.why()));
     }
+    var matrix = verdict.few() ? factors(product) : multipliedOut(product);
+    return new Named(matrix, "%s; because %s".formatted(matrix.label(), verdict.why()));
+  }
+
+  private PackedMatrix multipliedOut(Product product) {
+    var dense = provider.prepare(Dense.of(product.decode()), arena);
+    var label = "%s multiplied out: %s".formatted(product.encoding().label(), dense.label());
+    return new Named(dense, label);
+  }
+
+  private PackedMatrix factors(Product product) {
     var factors = product.factors();
     var packed = provider.prepare(factors.getLast(), arena);
     for (int i = factors.size() - 2; i >= 0; i--) {
-      packed = new ProductMatrix(provider.prepareFactor(factors.get(i), arena), packed);
+      var first = provider.prepareFactor(factors.get(i), arena);
+      packed = new ProductMatrix(first, packed, multiplications(factors.get(i + 1)));
     }
     return packed;
   }

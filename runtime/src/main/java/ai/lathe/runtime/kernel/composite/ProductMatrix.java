@@ -18,14 +18,22 @@ final class ProductMatrix implements PackedMatrix {
 
   private final PackedMatrix first;
   private final PackedMatrix rest;
+  private final double multiplications;
 
   /**
    * @param first {@code F [out, r]}
    * @param rest {@code G [r, in]}
+   * @param multiplications of the factor that {@code G} begins with, for one token
    */
-  ProductMatrix(PackedMatrix first, PackedMatrix rest) {
+  ProductMatrix(PackedMatrix first, PackedMatrix rest, double multiplications) {
     this.first = first;
     this.rest = rest;
+    this.multiplications = multiplications;
+  }
+
+  /** Whether all threads compute what this factor makes of so many tokens. */
+  static boolean shared(double multiplications, int tokens) {
+    return multiplications * tokens >= SHARED;
   }
 
   @Override
@@ -63,10 +71,10 @@ final class ProductMatrix implements PackedMatrix {
     rest.prepare(input);
     int tokens = input.tokens();
     var memory = place.memory(tokens, rest.rows());
-    if ((long) tokens * rest.rows() * rest.columns() < SHARED) {
-      rest.multiply(input, 0, rest.rows(), memory, 0, rest.rows());
-    } else {
+    if (shared(multiplications, tokens)) {
       share(input, memory);
+    } else {
+      rest.multiply(input, 0, rest.rows(), memory, 0, rest.rows());
     }
     place.values.set(memory, tokens, rest.rows());
     first.prepare(place.values);

@@ -25,19 +25,8 @@ final class SumMatrix implements PackedMatrix {
     this.first = parts.getFirst();
     this.others = parts.subList(1, parts.size()).toArray(PackedMatrix[]::new);
     this.math = math;
-    this.stripe = parts.stream().mapToInt(PackedMatrix::stripe).reduce(1, SumMatrix::multiple);
-  }
-
-  /** The least common one. */
-  private static int multiple(int a, int b) {
-    int x = a;
-    int y = b;
-    while (y != 0) {
-      int rest = x % y;
-      x = y;
-      y = rest;
-    }
-    return a / x * b;
+    this.stripe =
+        parts.stream().mapToInt(PackedMatrix::stripe).reduce(1, PackedMatrix::commonStripe);
   }
 
   @Override

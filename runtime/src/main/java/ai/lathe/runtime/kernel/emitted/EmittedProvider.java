@@ -55,9 +55,6 @@ public final class EmittedProvider implements KernelProvider {
   /** So that vectors of all numbers of codes are among those that are tested. */
   private static final double TESTED_ZEROS = 0.5;
 
-  /** Rows up to which another provider has a better order than the stored one. */
-  private static final int SHORT = 128;
-
   private final KernelProvider beside;
   private final Function<InputRule, Int8Input.Rounding> roundings;
   private final InputChanges changes = new InputChanges();
@@ -241,7 +238,7 @@ public final class EmittedProvider implements KernelProvider {
 
   @Override
   public PackedMatrix prepareFactor(LinearWeight weight, Arena arena) {
-    return weight instanceof Dense && weight.columns() <= SHORT
+    return weight instanceof Dense && weight.columns() <= Composites.SHORT
         ? beside.prepareFactor(weight, arena)
         : prepare(weight, arena);
   }

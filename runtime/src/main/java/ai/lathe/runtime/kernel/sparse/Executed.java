@@ -1,5 +1,6 @@
 package ai.lathe.runtime.kernel.sparse;
 
+import ai.lathe.runtime.kernel.ByTokens;
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.runtime.kernel.sparse.SparseChoice.Verdict;

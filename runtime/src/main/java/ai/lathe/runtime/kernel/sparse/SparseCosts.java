@@ -154,6 +154,16 @@ final class SparseCosts {
         why + " for one token; there is no memory to hold it with its zeros too, for more");
   }
 
+  /** For one token; 1 where {@link #verdict} is to execute it dense. */
+  static double times(String provider, Sparse weight, SparseForm form) {
+    return (long) weight.rows() * weight.columns() < LEAST
+        ? 1
+        : cost(provider, values(weight, form), form.share())
+            .map(Cost::one)
+            .filter(one -> one >= WORTH)
+            .orElse(1.0);
+  }
+
   private static Values values(Sparse weight, SparseForm form) {
     return switch (form.kind()) {
       case BLOCKS -> Values.BLOCKS;

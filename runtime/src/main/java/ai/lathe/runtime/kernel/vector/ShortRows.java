@@ -5,6 +5,7 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.PackedMatrix;
+import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.ModeMatrix;
 import java.lang.foreign.Arena;
@@ -20,9 +21,6 @@ import jdk.incubator.vector.VectorSpecies;
  * float32; a panel that a block does not fill ends with zeros.
  */
 final class ShortRows implements PackedMatrix {
-
-  /** Longer rows are worth a sum of lanes. */
-  static final int LONGEST = 128;
 
   private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
   private static final int LANES = SPECIES.length();
@@ -55,7 +53,7 @@ final class ShortRows implements PackedMatrix {
     this.data = arena.allocate(floats * Float.BYTES, 64);
   }
 
-  /** Of a matrix with at most {@link #LONGEST} columns. */
+  /** Of a matrix with at most {@link Composites#SHORT} columns. */
   static ShortRows of(Dense weight, Arena arena) {
     int rows = weight.rows();
     int depth = weight.columns();

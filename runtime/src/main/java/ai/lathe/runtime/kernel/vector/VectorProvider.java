@@ -127,7 +127,7 @@ public final class VectorProvider implements KernelProvider {
 
   @Override
   public PackedMatrix prepareFactor(LinearWeight weight, Arena arena) {
-    return weight instanceof Dense dense && dense.columns() <= ShortRows.LONGEST
+    return weight instanceof Dense dense && dense.columns() <= Composites.SHORT
         ? ShortRows.of(dense, arena)
         : prepare(weight, arena);
   }

@@ -35,7 +35,17 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class CompositesTest {
 
-  private static final int[] TOKENS = {1, 2, 5, 40};
+  private static final int[] TOKENS = {1, 3, 8, 40};
+
+  private static final ProductChoice FACTORS =
+      (_, _) -> new ProductChoice.Verdict(true, true, 8, "of a test");
+
+  private static final ProductChoice MULTIPLIED_OUT =
+      (_, _) -> new ProductChoice.Verdict(false, false, 8, "of a test");
+
+  /** The one for three tokens, the other for eight. */
+  private static final ProductChoice BOTH =
+      (_, _) -> new ProductChoice.Verdict(true, false, 3, "of a test");
 
   private final Workers workers = new Workers(2);
   private final Input input = new Input(workers);
@@ -155,24 +165,18 @@ class CompositesTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("providers")
-  void aProductIsRunFactorByFactor(KernelProvider provider) {
-    for (var weight :
-        List.of(
-            lowRank(DType.F16, 70, 90, 7),
-            lowRank(DType.BF16, 64, 130, 32),
-            lowRank(DType.F32, 33, 21, 1),
-            lowRank(DType.F16, 400, 500, 140),
-            armor(DType.BF16, 128, 160, 32),
-            armor(DType.F32, 100, 120, 20),
-            new Product(
-                List.of(
-                    diagonal(DType.F16, 5, 3),
-                    dense(DType.F16, 15, 4),
-                    dense(DType.F32, 4, 100))))) {
-      var matrix = provider.prepare(weight, Arena.ofAuto());
-      assertThat(matrix).isInstanceOf(ProductMatrix.class);
+  private Sparse halfOf(DType type, int rows, int columns) {
+    var matrix = dense(DType.F32, rows, columns).decode();
+    for (int i = 0; i < rows * columns; i++) {
+      matrix.values()[i] = random.nextBoolean() ? matrix.values()[i] : 0;
+    }
+    var dense = new Dense(Dense.of(matrix).tensor().to(type, Arena.ofAuto()));
+    return Sparse.of(dense, Mask.of(matrix), Pattern.UNSTRUCTURED);
+  }
+
+  private void assertRuns(KernelProvider provider, LinearWeight weight) {
+    for (var choice : List.of(FACTORS, MULTIPLIED_OUT, BOTH)) {
+      var matrix = Composites.of(provider, weight, Arena.ofAuto(), choice).orElseThrow();
       for (int tokens : TOKENS) {
         var x = gaussians(tokens * weight.columns());
         assertProducts(weight, x, tokens, multiply(matrix, x, tokens));
@@ -182,13 +186,56 @@ class CompositesTest {
 
   @ParameterizedTest
   @MethodSource("providers")
-  void aProductThatWouldTakeMoreWorkIsMultipliedOutAndSaysSo(KernelProvider provider) {
-    var weight = lowRank(DType.F16, 40, 60, 36);
+  void aProductIsRunFactorByFactorOrMultipliedOut(KernelProvider provider) {
+    for (var weight :
+        List.of(
+            lowRank(DType.F16, 70, 90, 7),
+            lowRank(DType.BF16, 64, 130, 32),
+            lowRank(DType.F32, 33, 21, 1),
+            lowRank(DType.F16, 300, 250, 140),
+            new Product(List.of(halfOf(DType.BF16, 90, 40), dense(DType.BF16, 40, 70))),
+            new Product(List.of(halfOf(DType.F16, 70, 33), dense(DType.F16, 33, 90))),
+            armor(DType.BF16, 128, 160, 32),
+            armor(DType.F32, 100, 120, 20),
+            new Product(
+                List.of(
+                    diagonal(DType.F16, 5, 3),
+                    dense(DType.F16, 15, 4),
+                    dense(DType.F32, 4, 100))))) {
+      assertRuns(provider, weight);
+    }
+  }
+
+  /** Inputs of each factor are rounded to codes, so this is held against the factors themselves. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void factorsInCodesReadWhatTheNextOneMade(KernelProvider provider) {
+    var first = Weights.groups(8, 0, true, Activations.NONE, DType.F16, 70, 48, random);
+    var last = Weights.groups(4, 16, true, Activations.NONE, DType.F16, 48, 96, random);
+    var product =
+        Composites.of(provider, Product.lowRank(first, last), Arena.ofAuto(), FACTORS)
+            .orElseThrow();
+    for (int tokens : TOKENS) {
+      var x = gaussians(tokens * 96);
+      var between = multiply(provider.prepare(last, Arena.ofAuto()), x, tokens);
+      var expected = multiply(provider.prepareFactor(first, Arena.ofAuto()), between, tokens);
+      assertThat(multiply(product, x, tokens)).isEqualTo(expected);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void theLabelSaysHowAProductIsExecutedAndWhy(KernelProvider provider) {
+    var weight = lowRank(DType.F32, 40, 60, 36);
     var matrix = provider.prepare(weight, Arena.ofAuto());
     assertThat(matrix.label())
-        .isEqualTo("rank 36 F16 (multiplied out, factors would take 1.5 times the work)");
-    var x = gaussians(3 * 60);
-    assertProducts(weight, x, 3, multiply(matrix, x, 3));
+        .startsWith("rank 36 F32 multiplied out: ")
+        .contains("; because with one token factors are 0.")
+        .endsWith(" times as fast as multiplied out");
+    var both = Composites.of(provider, weight, Arena.ofAuto(), BOTH).orElseThrow();
+    assertThat(both.label())
+        .contains(") * (", "; with more than 3 tokens rank 36 F32 multiplied out: ")
+        .endsWith("; because of a test");
   }
 
   @ParameterizedTest
@@ -265,12 +312,7 @@ class CompositesTest {
                 modes(new int[] {1, 1, 15, 7}, 48, 1),
                 modes(new int[] {1, 8 * 6 * 7, 1, 1}, 1, 8 * 6 * 7)));
     for (var weight : List.of(monarch, cores)) {
-      var matrix = provider.prepare(weight, Arena.ofAuto());
-      assertThat(matrix).isInstanceOf(ProductMatrix.class);
-      for (int tokens : TOKENS) {
-        var x = gaussians(tokens * weight.columns());
-        assertProducts(weight, x, tokens, multiply(matrix, x, tokens));
-      }
+      assertRuns(provider, weight);
     }
   }
 
