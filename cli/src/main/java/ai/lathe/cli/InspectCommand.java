@@ -1,5 +1,6 @@
 package ai.lathe.cli;
 
+import ai.lathe.model.BlockWidths;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.Tokenizer;
@@ -8,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.function.ToIntFunction;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -76,6 +78,7 @@ final class InspectCommand implements Callable<Integer> {
    * Those numbers of a {@link ModelConfig} that describe the network.
    *
    * @param experts null where there are none
+   * @param widths of each block, where some are narrower than these numbers say; else null
    */
   record Dimensions(
       int hidden,
@@ -85,6 +88,7 @@ final class InspectCommand implements Callable<Integer> {
       int headSize,
       int feedForward,
       Mixture experts,
+      List<BlockWidths> widths,
       int vocabulary,
       int context,
       boolean tiedEmbeddings,
@@ -99,6 +103,7 @@ final class InspectCommand implements Callable<Integer> {
           config.headSize(),
           config.feedForward(),
           config.experts().isPresent() ? Mixture.of(config) : null,
+          config.widths().isEmpty() ? null : config.widths(),
           config.vocabulary(),
           config.context(),
           config.tiedEmbeddings(),
@@ -166,6 +171,15 @@ final class InspectCommand implements Callable<Integer> {
                 config.heads(),
                 config.keyValueHeads(),
                 config.headSize()));
+    if (config.widths() != null) {
+      line(
+          "widths",
+          "feed-forward %s, query and key heads %s, value heads %s"
+              .formatted(
+                  range(config.widths(), BlockWidths::feedForward),
+                  range(config.widths(), BlockWidths::keySize),
+                  range(config.widths(), BlockWidths::valueSize)));
+    }
     if (config.experts() != null) {
       line(
           "experts",
@@ -205,6 +219,14 @@ final class InspectCommand implements Callable<Integer> {
     }
     console.print("");
     table(inventory).lines().forEach(console::print);
+  }
+
+  /** From the narrowest block to the widest. */
+  private static String range(List<BlockWidths> blocks, ToIntFunction<BlockWidths> width) {
+    var all = blocks.stream().mapToInt(width).summaryStatistics();
+    return all.getMin() == all.getMax()
+        ? "of " + all.getMin()
+        : "of %d to %d".formatted(all.getMin(), all.getMax());
   }
 
   private void line(String name, String value) {

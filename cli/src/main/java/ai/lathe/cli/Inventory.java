@@ -6,8 +6,10 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Parameter.Kind;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.tensor.Pattern;
+import ai.lathe.tensor.Tensor;
 import ai.lathe.tensor.Zeros;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -76,21 +78,27 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
       tensors.add(entry(checkpoint, address, count));
     }
     return new Inventory(
-        tensors,
-        tensors.stream().mapToLong(Entry::elements).sum(),
-        tensors.stream().mapToLong(Entry::bytes).sum());
+        tensors, parameters(checkpoint), tensors.stream().mapToLong(Entry::bytes).sum());
+  }
+
+  /** Which features a block has left is no number that was learned. */
+  private static long parameters(Checkpoint checkpoint) {
+    var architecture = checkpoint.architecture();
+    return checkpoint.addresses().stream()
+        .filter(address -> architecture.parameter(address.role()).kind() != Kind.INDICES)
+        .mapToLong(address -> Tensor.elements(checkpoint.config().shape(architecture, address)))
+        .sum();
   }
 
   private static Entry entry(Checkpoint checkpoint, Address address, boolean count) {
     var role = words(address.role()) + (address.part() == Part.BIAS ? " bias" : "");
     var name = checkpoint.name(address);
-    if (address.part() == Part.BIAS
-        || checkpoint.architecture().parameter(address.role()).kind() == Kind.NORM) {
+    if (address.isVector(checkpoint.architecture())) {
       var vector = checkpoint.vector(address).orElseThrow();
       return new Entry(
           name,
           role,
-          List.of(vector.elements()),
+          Arrays.stream(vector.shape()).boxed().toList(),
           vector.dtype().name(),
           vector.data().byteSize(),
           null,

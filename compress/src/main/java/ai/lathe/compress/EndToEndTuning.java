@@ -74,7 +74,8 @@ final class EndToEndTuning {
     var config = source.config();
     long copies = settings.objective() == EndToEnd.Objective.TEACHER ? 3 : 2;
     long ofToken =
-        config.blocks() * (16L * config.hidden() + 6L * config.feedForward())
+        config.blocks() * 16L * config.hidden()
+            + 6 * config.feedForwards()
             + 5L * config.vocabulary();
     return Float.BYTES * (copies * weights + settings.batchTokens() * ofToken);
   }

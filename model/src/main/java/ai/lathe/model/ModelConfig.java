@@ -226,6 +226,13 @@ public record ModelConfig(
         : widths.get(block);
   }
 
+  /** Inner features of the feed-forwards of all blocks together, experts aside. */
+  public long feedForwards() {
+    return widths.isEmpty()
+        ? (long) blocks * feedForward
+        : widths.stream().mapToLong(BlockWidths::feedForward).sum();
+  }
+
   /** Whether the query and key heads of a block keep a part of their rotary pairs only. */
   public boolean keepsPairs(int block) {
     return rope(block) != null && widths(block).keySize() != headSize;

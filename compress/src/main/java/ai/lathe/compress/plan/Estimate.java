@@ -63,7 +63,12 @@ public record Estimate(long memory, long disk, Duration time) {
             .orElse(0);
     long hidden = config.hidden();
     long wide =
-        Math.max(config.feedForward(), config.experts().map(Experts::feedForward).orElse(0));
+        Math.max(
+            IntStream.range(0, config.blocks())
+                .map(block -> config.widths(block).feedForward())
+                .max()
+                .orElse(0),
+            config.experts().map(Experts::feedForward).orElse(0));
     long statistics = 0;
     double products = 0;
     for (int block = 0; block < config.blocks(); block++) {

@@ -80,8 +80,8 @@ record PruningEstimate(List<int[]> groups, long memory, double seconds) {
             .max()
             .orElse(0);
     long perToken =
-        (long) config.blocks()
-                * (HIDDEN_COPIES * config.hidden() + INNER_COPIES * config.feedForward())
+        (long) config.blocks() * HIDDEN_COPIES * config.hidden()
+            + INNER_COPIES * config.feedForwards()
             + Math.round(LOGIT_COPIES * predicted * config.vocabulary());
     long pruned = Arrays.stream(weights).sum();
     // The model in float32, the matrices once more, a score for each weight, and their gradients.
