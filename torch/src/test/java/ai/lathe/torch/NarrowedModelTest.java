@@ -178,6 +178,27 @@ class NarrowedModelTest {
         .hasSize(directory.resolve("model.safetensors").toFile().length());
   }
 
+  /** Calibration reads the layers that were written so far. */
+  @Test
+  void opensBeforeItIsFinished() {
+    var wide = wide("llama");
+    var narrow = slices(wide).of(wide);
+    var plan = CheckpointWriters.huggingFace(folder.resolve("begun"), narrow, plain(narrow));
+    try (var writer = plan.create()) {
+      writer.flush();
+      assertPairs(writer.staging(), narrow);
+    }
+    try (var writer = plan.resume(List.of())) {
+      assertPairs(writer.staging(), narrow);
+    }
+  }
+
+  private static void assertPairs(Path path, Checkpoint expected) {
+    try (var read = Checkpoints.open(path)) {
+      assertThat(RotaryPairs.of(read, 0)).isPresent().isEqualTo(RotaryPairs.of(expected, 0));
+    }
+  }
+
   /** Two heads of keys keep three of the pairs 0 to 3 each. */
   @ParameterizedTest
   @CsvSource(

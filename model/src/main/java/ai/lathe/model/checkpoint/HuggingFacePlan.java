@@ -91,7 +91,12 @@ record HuggingFacePlan(
               format.name() + " compresses linear layers, not the embedding " + stem);
         }
       } else {
-        var dtype = source.vector(address).orElseThrow().dtype();
+        var vector = source.vector(address).orElseThrow();
+        if (parameter.kind() == Kind.INDICES) {
+          // Needed by whoever opens the unfinished model; zeros would make no sense of it.
+          constants.put(name, vector);
+        }
+        var dtype = vector.dtype();
         var plain = new Encoding.Plain(dtype);
         modules.put(address, new Module(stem, List.of(name), false, plain, false));
         infos.add(new TensorInfo(name, dtype, shape));

@@ -67,8 +67,9 @@ final class HuggingFaceWriter implements CheckpointWriter {
       }
     }
     var names = written.stream().flatMap(address -> plan.module(address).names().stream()).toList();
-    return new HuggingFaceWriter(
-        plan, SafetensorsWriter.resume(staging, plan.tensors(), names), true);
+    var tensors = SafetensorsWriter.resume(staging, plan.tensors(), names);
+    plan.constants().forEach(tensors::write);
+    return new HuggingFaceWriter(plan, tensors, true);
   }
 
   private static boolean holds(Path file, byte[] content) {
