@@ -18,8 +18,6 @@ import ai.lathe.compress.report.ReportFile;
 import ai.lathe.compress.report.SizePart;
 import ai.lathe.compress.report.page.ReportPage;
 import ai.lathe.model.Checkpoint;
-import ai.lathe.model.CheckpointWriter;
-import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.CheckpointPlan;
 import ai.lathe.model.checkpoint.CheckpointWriters;
 import ai.lathe.model.checkpoint.Checkpoints;
@@ -228,7 +226,7 @@ final class PlannedRun {
     }
     var addresses = source.addresses().stream().filter(steps::has).toList();
     // What was killed before its first step may have left half a beginning: it begins anew.
-    try (var writer = addresses.isEmpty() ? begun(outline, source) : outline.resume(addresses);
+    try (var writer = addresses.isEmpty() ? outline.create() : outline.resume(addresses);
         var written = Checkpoints.open(writer.staging())) {
       var run = new BlockwiseRun(source, plan, importance, writer, written, steps, progress);
       if (texts.calibration().isEmpty()) {
@@ -259,17 +257,6 @@ final class PlannedRun {
       writer.finish();
       return steps;
     }
-  }
-
-  /** What readers check when they open it is there from the beginning. */
-  private static CheckpointWriter begun(CheckpointPlan outline, Checkpoint source) {
-    var writer = outline.create();
-    for (var address : source.addresses()) {
-      if (address.role() == Role.ROTARY_PAIRS) {
-        source.vector(address).ifPresent(pairs -> writer.write(address, pairs));
-      }
-    }
-    return writer;
   }
 
   private Report report(
