@@ -262,7 +262,7 @@ final class InspectCommand implements Callable<Integer> {
           known,
           group.sparsity(),
           group.role(),
-          Sizes.shape(group.shape()),
+          group.shape(),
           group.encoding(),
           Integer.toString(group.tensors()),
           Sizes.count(group.bytes()));

@@ -48,17 +48,24 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
   }
 
   /**
-   * Tensors of one role that look the same.
+   * Tensors of one role that are stored the same way.
    *
+   * @param shape of all; of blocks that differ from the smallest to the largest of each dimension
+   * @param elements of all together
    * @param zeros of all; null where that is not known
    */
   record Group(
-      String role, List<Long> shape, String encoding, int tensors, long bytes, Long zeros) {
+      String role,
+      String shape,
+      String encoding,
+      int tensors,
+      long elements,
+      long bytes,
+      Long zeros) {
 
     /** From 0 to 1; NaN where it is not known. */
     double sparsity() {
-      double all = tensors * (double) shape.stream().reduce(1L, Math::multiplyExact);
-      return zeros == null ? Double.NaN : zeros / all;
+      return zeros == null ? Double.NaN : (double) zeros / elements;
     }
   }
 
@@ -145,12 +152,12 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
 
   /** In order of first appearance. */
   List<Group> groups() {
-    record Key(String role, List<Long> shape, String encoding) {}
+    record Key(String role, int dimensions, String encoding) {}
     var groups = new LinkedHashMap<Key, List<Entry>>();
     for (var tensor : tensors) {
       groups
           .computeIfAbsent(
-              new Key(tensor.role, tensor.shape, tensor.encoding), key -> new ArrayList<>())
+              new Key(tensor.role, tensor.shape.size(), tensor.encoding), key -> new ArrayList<>())
           .add(tensor);
     }
     var result = new ArrayList<Group>();
@@ -159,9 +166,10 @@ record Inventory(List<Entry> tensors, long parameters, long weightBytes) {
             result.add(
                 new Group(
                     key.role,
-                    key.shape,
+                    Sizes.shapes(members.stream().map(Entry::shape).toList()),
                     key.encoding,
                     members.size(),
+                    members.stream().mapToLong(Entry::elements).sum(),
                     members.stream().mapToLong(Entry::bytes).sum(),
                     members.stream().anyMatch(member -> member.zeros == null)
                         ? null

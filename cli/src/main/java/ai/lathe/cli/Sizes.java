@@ -5,6 +5,8 @@ import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** Sizes and shapes as people read them. */
 final class Sizes {
@@ -35,6 +37,19 @@ final class Sizes {
   /** {@code [384, 1536]}. */
   static String shape(List<Long> shape) {
     return shape.toString();
+  }
+
+  /** Of several with as many dimensions: {@code [384, 1024 to 1536]} where they differ. */
+  static String shapes(List<List<Long>> shapes) {
+    return IntStream.range(0, shapes.getFirst().size())
+        .mapToObj(
+            d -> {
+              var sizes = shapes.stream().mapToLong(shape -> shape.get(d)).summaryStatistics();
+              return sizes.getMin() == sizes.getMax()
+                  ? Long.toString(sizes.getMin())
+                  : sizes.getMin() + " to " + sizes.getMax();
+            })
+        .collect(Collectors.joining(", ", "[", "]"));
   }
 
   /** With so many decimals whatever the machine's language. */

@@ -87,7 +87,8 @@ class InspectCommandTest {
     assertThat(Invocation.of("inspect", path).out())
         .contains(
             "widths        feed-forward of 100 to 172, query and key heads of 6 to 8, value heads of 5 to 8")
-        .containsPattern("rotary pairs +\\[4, 3\\] +I32 +1 +48");
+        .containsPattern("rotary pairs +\\[4, 3\\] +I32 +1 +48")
+        .containsPattern("attention output +\\[64, 40 to 64\\] +F32 +5 +75,776");
     var json = Invocation.of("inspect", path, "--json").json();
     assertThat(json.at("/config/widths/0/key_size").asInt()).isEqualTo(6);
     // What is gone of the feed-forward, of queries and keys, of values and what reads them.
