@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.Optional;
+import java.util.function.BiFunction;
 
 /**
  * One model and one pair of texts that recipes are tried on: each is written, opened again,
@@ -38,6 +39,13 @@ record Trial(
   }
 
   Report run(Recipe recipe) throws IOException {
+    return run(recipe, (report, _) -> report);
+  }
+
+  /**
+   * @param look at the artifact before it is removed
+   */
+  <T> T run(Recipe recipe, BiFunction<Report, Path, T> look) throws IOException {
     var folder = Files.createTempDirectory("lathe-trial");
     try {
       var request =
@@ -53,7 +61,8 @@ record Trial(
               seed,
               false,
               false);
-      return Compression.run(request, Progress.NONE, _ -> {});
+      var report = Compression.run(request, Progress.NONE, _ -> {});
+      return look.apply(report, request.artifact());
     } finally {
       delete(folder);
     }

@@ -39,6 +39,7 @@ import picocli.CommandLine.Parameters;
       "  lathe compress path/to/model -o sparse --prune wanda --pattern 2:4 --scheme W8A16",
       "  lathe compress path/to/model -o small --factorize svd-llm --remove 0.2 --data text.txt",
       "  lathe compress path/to/model -o narrow --factorize modegpt --remove 0.2 --scheme W8A16",
+      "  lathe compress path/to/model -o small --factorize rocket --remove 0.2 --allocator knapsack",
       "  lathe compress path/to/model -o small --scheme W3A16 --compensate eora --rank 32",
       "  lathe compress path/to/model -o small.gguf --gguf Q4_K --data text.txt",
       "  lathe compress path/to/model -o small --levels-db levels --target-bpw 3.8",
@@ -148,7 +149,7 @@ final class CompressCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var report =
-        target.given()
+        target.given(factorization.given())
             ? target.run(request(targeted(), kind()), console)
             : Compression.run(request(recipe(), kind()), console.progress(), console::say);
     if (json) {
@@ -164,7 +165,7 @@ final class CompressCommand implements Callable<Integer> {
 
   /** By the name of the result; with a target, --gguf says it too. */
   private Target kind() {
-    boolean gguf = target.given() && how.blocks != null;
+    boolean gguf = target.given(factorization.given()) && how.blocks != null;
     return gguf ? Target.GGUF : Target.of(output, format.map(Quantizations::named));
   }
 
@@ -176,11 +177,13 @@ final class CompressCommand implements Callable<Integer> {
         || groupSize.isPresent()
         || imatrix.isPresent()
         || pruning.given()
+        || factorization.given()
         || compensation.given()) {
       throw new LatheException(
           "a --target chooses among the levels of a database: --scheme, --recipe, --method,"
-              + " --group-size, --imatrix, --prune and --compensate have no place beside it; name"
-              + " levels with --levels, for example W4A16:g32 or sparse:0.5+W4A16");
+              + " --group-size, --imatrix, --prune, --factorize and --compensate have no place beside"
+              + " it; name levels with --levels, for example W4A16:g32, sparse:0.5+W4A16 or"
+              + " rocket:0.2");
     }
     return new Recipe(List.of());
   }
@@ -227,7 +230,10 @@ final class CompressCommand implements Callable<Integer> {
           "a weight is pruned or factorized: give --prune or --factorize, or a --recipe with targets"
               + " of each");
     }
-    var first = pruning.given() ? pruning.recipe() : factorization.recipe();
+    var first =
+        pruning.given()
+            ? pruning.recipe()
+            : factorization.recipe(target.allocator(), target.settings());
     if (how.scheme != null || how.blocks != null) {
       return first.then(quantization());
     }

@@ -1,6 +1,7 @@
 package ai.lathe.cli;
 
 import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.tensor.LatheException;
 import java.util.Map;
@@ -23,7 +24,9 @@ final class FactorizationOptions {
   @Option(
       names = "--remove",
       paramLabel = "SHARE",
-      description = "Share of the parameters that --factorize saves: 0.2 for a fifth.")
+      description =
+          "Share of the parameters that --factorize saves: 0.2 for a fifth. Of each matrix, or, with"
+              + " --allocator knapsack, of all together.")
   private Optional<String> removed;
 
   @Option(
@@ -42,13 +45,20 @@ final class FactorizationOptions {
     return method.isPresent();
   }
 
-  Recipe recipe() {
+  /**
+   * @param allocator by name; empty for the same share of each matrix
+   * @param options of the allocator
+   */
+  Recipe recipe(Optional<String> allocator, Map<String, ?> options) {
     var share =
         removed.orElseThrow(
             () ->
                 new LatheException(
                     "--factorize needs the share of parameters to --remove, for example 0.2"));
     return Recipe.factorization(
-        method.orElseThrow(), new Removal(PruningOptions.share("--remove", share)), settings);
+        method.orElseThrow(),
+        new Removal(PruningOptions.share("--remove", share)),
+        RemovalKnapsack.named(allocator.orElse(RemovalKnapsack.UNIFORM), options),
+        settings);
   }
 }

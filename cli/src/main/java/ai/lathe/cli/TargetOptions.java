@@ -110,14 +110,18 @@ final class TargetOptions {
   @Option(
       names = "--allocator",
       paramLabel = "NAME",
-      description = "How levels are chosen: ${COMPLETION-CANDIDATES}. Default: knapsack.",
+      description =
+          "How levels are chosen: ${COMPLETION-CANDIDATES}. Default: knapsack. Beside --factorize, how"
+              + " what is removed is spread over layers: uniform, as by default, or knapsack.",
       completionCandidates = Names.Allocators.class)
   private Optional<String> allocator;
 
   @Option(
       names = "--allocator-option",
       paramLabel = "KEY=VALUE",
-      description = "A setting of the allocator; may be given several times.")
+      description =
+          "A setting of the allocator; may be given several times. Beside --factorize:"
+              + " measure=fisher|output|weight, cap=true|false.")
   private Map<String, Object> settings = new HashMap<>();
 
   @Option(
@@ -141,7 +145,20 @@ final class TargetOptions {
               + " instead of taking them as they are stored.")
   private boolean recalibrate;
 
-  boolean given() {
+  /** Of {@code --allocator}. */
+  Optional<String> allocator() {
+    return allocator;
+  }
+
+  /** Of {@code --allocator-option}. */
+  Map<String, Object> settings() {
+    return settings;
+  }
+
+  /**
+   * @param factorizes whether an allocator has something to do without a target
+   */
+  boolean given(boolean factorizes) {
     boolean one =
         targets.bits != null
             || targets.size != null
@@ -154,8 +171,7 @@ final class TargetOptions {
         database.isPresent()
             || !names.isEmpty()
             || keep
-            || allocator.isPresent()
-            || !settings.isEmpty()
+            || !factorizes && (allocator.isPresent() || !settings.isEmpty())
             || minutes.isPresent()
             || measure.isPresent()
             || recalibrate;
@@ -163,7 +179,8 @@ final class TargetOptions {
       throw new LatheException(
           "--levels-db, --levels, --allocator, --measure and --recalibrate need to know what the"
               + " result is to come to: give --target-bpw, --target-size, --target-kl, --target-ear,"
-              + " --target-ppl or --target-speedup");
+              + " --target-ppl or --target-speedup; or, for --allocator alone, --factorize with"
+              + " --remove");
     }
     return one;
   }

@@ -7,6 +7,8 @@ import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.removal.SharedRemoval;
+import ai.lathe.compress.report.AllocationReport;
 import ai.lathe.compress.report.Report;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.checkpoint.Checkpoints;
@@ -57,19 +59,21 @@ public final class Compression {
       var original = request.target().fitting(source, note -> say("note: " + note));
       var narrowing = BlockNarrowing.of(request.recipe());
       var global = GlobalPruning.of(request.recipe());
+      Report report;
       if (narrowing.isPresent()) {
         if (global.isPresent()) {
           throw new LatheException(
               "a recipe narrows blocks or prunes all layers together: do one of them first, and the"
                   + " other to what it wrote");
         }
-        return run(original, narrowing.get());
+        report = run(original, narrowing.get());
+      } else if (global.isPresent()) {
+        report = run(source, original, global.get());
+        GlobalPruning.delete(request.artifact());
+      } else {
+        report = run(original, original, request.recipe(), Optional.empty());
       }
-      if (global.isEmpty()) {
-        return run(original, original, request.recipe(), Optional.empty());
-      }
-      var report = run(source, original, global.get());
-      GlobalPruning.delete(request.artifact());
+      SharedRemoval.delete(request.artifact());
       return report;
     }
   }
@@ -117,6 +121,40 @@ public final class Compression {
    * @param drawn texts that there are already, perhaps more of them than statistics need
    */
   private Report run(Checkpoint original, Checkpoint source, Recipe recipe, Optional<Texts> drawn) {
+    var shared = SharedRemoval.of(recipe);
+    return shared.isPresent()
+        ? run(original, source, shared.get(), drawn)
+        : run(original, source, recipe, drawn, Optional.empty());
+  }
+
+  /** How much of which layer goes is found out first. */
+  private Report run(
+      Checkpoint original, Checkpoint source, SharedRemoval shared, Optional<Texts> drawn) {
+    var rehearsed = Planner.plan(source, shared.uniform(), request.target());
+    var texts = drawn.orElseGet(() -> texts(source, true, request.samples()));
+    var chosen =
+        shared.run(
+            source,
+            rehearsed,
+            texts.first(request.samples()).calibration(),
+            request.artifact(),
+            request.resume(),
+            progress,
+            messages);
+    chosen.notes().forEach(note -> say("note: " + note));
+    phases.end("profile");
+    return run(original, source, chosen.recipe(), Optional.of(texts), Optional.of(chosen.report()));
+  }
+
+  /**
+   * @param allocation how levels were chosen, where they were
+   */
+  private Report run(
+      Checkpoint original,
+      Checkpoint source,
+      Recipe recipe,
+      Optional<Texts> drawn,
+      Optional<AllocationReport> allocation) {
     var plan = BlockNarrowing.plan(source, recipe, request.target());
     var importance = importance(source, plan);
     boolean calibrates = plan.calibrates(known());
@@ -125,7 +163,7 @@ public final class Compression {
             .map(all -> all.first(calibrates ? request.samples() : 0))
             .orElseGet(() -> texts(source, calibrates, request.samples()));
     return new PlannedRun(request, progress, messages, phases)
-        .run(original, source, plan, importance, texts, said, Optional.empty());
+        .run(original, source, plan, importance, texts, said, allocation);
   }
 
   private Texts texts(Checkpoint source, boolean calibrates, int samples) {

@@ -11,6 +11,7 @@ import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.pruning.fisher.PrunedCheckpoint;
+import ai.lathe.compress.removal.SharedRemoval;
 import ai.lathe.compress.report.AllocationReport;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
@@ -119,7 +120,9 @@ final class PlannedRun {
     if (request.resume() || request.force()) {
       return;
     }
-    if (Files.exists(Journal.fileFor(artifact)) || Files.exists(Narrowing.directoryFor(artifact))) {
+    if (Files.exists(Journal.fileFor(artifact))
+        || Files.exists(Narrowing.directoryFor(artifact))
+        || Files.exists(SharedRemoval.fileFor(artifact))) {
       throw new LatheException(
           "an unfinished run of "
               + artifact
@@ -195,11 +198,12 @@ final class PlannedRun {
 
   private Journal open(Fingerprint fingerprint) {
     var file = Journal.fileFor(request.artifact());
-    // A run that was killed when its layers had been pruned together, or its blocks made narrower,
-    // and no sooner, has no journal.
+    // A run that was killed when its layers had been pruned or profiled together, or its blocks made
+    // narrower, and no sooner, has no journal.
     boolean before =
         Files.exists(PrunedCheckpoint.fileFor(request.artifact()))
-            || Files.exists(Narrowing.directoryFor(request.artifact()));
+            || Files.exists(Narrowing.directoryFor(request.artifact()))
+            || Files.exists(SharedRemoval.fileFor(request.artifact()));
     boolean begun = Files.isRegularFile(file) || !before;
     return request.resume() && begun
         ? Journal.resume(file, fingerprint)
@@ -296,14 +300,16 @@ final class PlannedRun {
 
   private Map<String, Object> settings(Plan plan, Optional<AllocationReport> allocation) {
     var settings = new LinkedHashMap<String, Object>();
-    allocation.ifPresentOrElse(
+    var database = allocation.flatMap(chosen -> Optional.ofNullable(chosen.database()));
+    database.ifPresentOrElse(
+        levels -> settings.put("levels", levels),
+        () -> settings.put("recipe", request.recipe().toString()));
+    allocation.ifPresent(
         chosen -> {
-          settings.put("levels", chosen.database());
           settings.put("budget", chosen.target());
           settings.put("allocator", chosen.allocator());
           settings.put("measure", chosen.measure());
-        },
-        () -> settings.put("recipe", request.recipe().toString()));
+        });
     settings.put("target", plan.target().name());
     settings.put("calibration", request.calibration().map(Path::toString).orElse("built in"));
     settings.put("evaluation", request.evaluation().map(Path::toString).orElse("held out"));

@@ -220,7 +220,7 @@ final class DatabaseBuilder {
   /** An encoder tells no tokens apart, and has no such gradients. */
   private Map<Address, float[]> fisher(LevelPlans plans, BlockFiles files) {
     return source.architecture().kind() == ModelKind.DECODER
-        ? FisherFile.get(
+        ? FisherFile.in(
             request.directory(), files.fingerprint(), source, plans.layers(), sequences, progress)
         : Map.of();
   }

@@ -26,7 +26,7 @@ import java.util.Map;
  * The mean squares of gradients by the outputs of layers, kept beside the levels: a run that goes
  * on, or adds levels, weighs them alike.
  */
-final class FisherFile {
+public final class FisherFile {
 
   static final String NAME = "fisher.safetensors";
 
@@ -41,14 +41,31 @@ final class FisherFile {
   private FisherFile() {}
 
   /** By weight; read where they are there already, else computed and written. */
-  static Map<Address, float[]> get(
+  static Map<Address, float[]> in(
       Path directory,
       String fingerprint,
       Checkpoint source,
       List<Plan.Entry> layers,
       List<int[]> sequences,
       Progress progress) {
-    var path = directory.resolve(NAME);
+    return get(directory.resolve(NAME), fingerprint, source, layers, sequences, progress);
+  }
+
+  /**
+   * By weight; read where they are there already, else computed and written.
+   *
+   * @param path of the file; large intermediate results stand beside it for a while
+   * @param fingerprint of model and text: a file of others is replaced
+   * @param layers whose outputs are meant
+   */
+  public static Map<Address, float[]> get(
+      Path path,
+      String fingerprint,
+      Checkpoint source,
+      List<Plan.Entry> layers,
+      List<int[]> sequences,
+      Progress progress) {
+    var directory = path.toAbsolutePath().getParent();
     if (Files.isRegularFile(path)) {
       try (var file = SafetensorsFile.open(path)) {
         if (fingerprint.equals(file.metadata().get(FINGERPRINT)) && holds(file, layers)) {
@@ -105,7 +122,7 @@ final class FisherFile {
 
   private static void write(
       Path path, String fingerprint, List<Plan.Entry> layers, Map<Address, float[]> values) {
-    var part = path.resolveSibling(NAME + ".part");
+    var part = path.resolveSibling(path.getFileName() + ".part");
     var infos = layers.stream().map(FisherFile::info).toList();
     var plan =
         SafetensorsPlan.single(

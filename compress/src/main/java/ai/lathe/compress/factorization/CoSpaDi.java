@@ -24,15 +24,24 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
   private static final String ITERATIONS_KEY = "iterations";
   private static final String TOLERANCE_KEY = "tolerance";
   private static final String SEED = "seed";
+  private static final String SECONDS_KEY = "seconds";
 
   /**
    * @param ratio of atoms to those of an output
    * @param iterations at most
    * @param tolerance ends them where one takes less than this share off the squared error
    * @param seed of the order in which atoms are brought up to date
+   * @param seconds that a matrix is learned for at most, though each row is coded once: another run
+   *     then has another result. Infinite for no limit
    */
   public record Config(
-      Removal removed, Factors factors, double ratio, int iterations, double tolerance, long seed)
+      Removal removed,
+      Factors factors,
+      double ratio,
+      int iterations,
+      double tolerance,
+      long seed,
+      double seconds)
       implements DictionaryMethod.Config {
 
     public Config {
@@ -44,6 +53,11 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
       if (!(tolerance >= 0 && tolerance < 1)) {
         throw new LatheException(
             "CoSpaDi's tolerance is from 0 up to, but not, 1 (0.001 is usual), not " + tolerance);
+      }
+      if (!(seconds >= 0)) {
+        throw new LatheException(
+            "CoSpaDi's seconds are 0 or more for each matrix, or left out for no limit, not "
+                + seconds);
       }
     }
 
@@ -62,14 +76,18 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
   @Override
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
     var given =
-        new Settings("CoSpaDi", settings, List.of(RATIO_KEY, ITERATIONS_KEY, TOLERANCE_KEY, SEED));
+        new Settings(
+            "CoSpaDi",
+            settings,
+            List.of(RATIO_KEY, ITERATIONS_KEY, TOLERANCE_KEY, SEED, SECONDS_KEY));
     return new Config(
         removed,
         factors,
         given.number(RATIO_KEY, RATIO),
         given.integer(ITERATIONS_KEY, ITERATIONS),
         given.number(TOLERANCE_KEY, TOLERANCE),
-        given.integer(SEED, 0));
+        given.integer(SEED, 0),
+        given.number(SECONDS_KEY, Double.POSITIVE_INFINITY));
   }
 
   @Override
@@ -81,20 +99,31 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
         target[i][j] = coordinates.at(i, j);
       }
     }
-    return (size, config, notes) -> learned(target, size, config);
+    return (size, config, notes) -> learned(target, size, config, notes);
   }
 
   /** Begins with the singular vectors of the greatest values. */
-  private static Coefficients learned(double[][] target, DictionarySize size, Config config) {
+  private static Coefficients learned(
+      double[][] target, DictionarySize size, Config config, List<String> notes) {
+    long start = System.nanoTime();
     var dictionary = new double[size.atoms()][target[0].length];
     for (int k = 0; k < size.atoms(); k++) {
       dictionary[k][k] = 1;
     }
     int each = (int) (size.kept() / size.rows());
     var learner = new KSvd(target, dictionary, each, config.seed());
+    if (Double.isFinite(config.seconds())) {
+      learner.endBy(start + (long) (1e9 * Math.min(config.seconds(), 1e9)));
+    }
     double before = Double.POSITIVE_INFINITY;
     for (int i = 0; i < config.iterations(); i++) {
       learner.iterate();
+      if (learner.ended()) {
+        notes.add(
+            "learned for %s s, which ended iteration %d of at most %d"
+                .formatted(config.seconds(), i + 1, config.iterations()));
+        break;
+      }
       double error = learner.error();
       if (error == 0 || before - error < config.tolerance() * before) {
         break;

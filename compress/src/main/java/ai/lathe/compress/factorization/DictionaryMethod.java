@@ -107,6 +107,20 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     return solutions;
   }
 
+  /**
+   * Of singular vectors, in closed form: for a dictionary that is learned, which loses less, a
+   * bound that costs no learning.
+   */
+  @Override
+  default List<RelativeErrors> errors(Layer layer, LayerStatistics statistics, List<C> levels) {
+    layer.requireFinite();
+    statistics.requireFinite(layer.name());
+    var weight = layer.weight();
+    var spectrum = Spectrum.of(weight, metric(statistics, new ArrayList<>()));
+    var sizes = levels.stream().map(level -> level.size(weight.rows(), weight.columns())).toList();
+    return DictionaryProfile.errors(weight, spectrum, sizes);
+  }
+
   /** Of the outputs, where inputs are known. */
   private Metric metric(LayerStatistics statistics, List<String> notes) {
     if (statistics.gram().isEmpty()) {

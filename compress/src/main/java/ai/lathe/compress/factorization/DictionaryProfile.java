@@ -7,6 +7,7 @@ import ai.lathe.tensor.linalg.Parallel;
 import ai.lathe.torch.Torch;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -66,8 +67,22 @@ public record DictionaryProfile(List<Point> points) {
         }
       }
     }
+    var errors = errors(weight, spectrum, asked.stream().map(Point::size).toList());
+    var points = new ArrayList<Point>();
+    for (int i = 0; i < errors.size(); i++) {
+      var point = asked.get(i);
+      var lost = errors.get(i);
+      points.add(
+          new Point(point.removed(), point.ratio(), point.size(), lost.output(), lost.weight()));
+    }
+    return new DictionaryProfile(points);
+  }
+
+  /** What is lost at each of these sizes; one that stands there several times is looked at once. */
+  static List<RelativeErrors> errors(Matrix weight, Spectrum spectrum, List<DictionarySize> asked) {
+    var sizes = List.copyOf(new LinkedHashSet<>(asked));
     var basis = new RocketBasis(spectrum);
-    var points = new Point[asked.size()];
+    var errors = new RelativeErrors[sizes.size()];
     try (var _ = new PointerScope();
         var _ = new NoGradGuard()) {
       var targets = new Targets(Doubles.of(basis.coordinates()), Doubles.of(weight));
@@ -75,22 +90,22 @@ public record DictionaryProfile(List<Point> points) {
       Torch.oneThreadAProduct(
           () -> {
             Parallel.forEach(
-                points.length, i -> points[i] = measured(asked.get(i), basis, targets));
-            return points;
+                errors.length, i -> errors[i] = measured(sizes.get(i), basis, targets));
+            return errors;
           });
     }
-    return new DictionaryProfile(List.of(points));
+    return asked.stream().map(size -> errors[sizes.indexOf(size)]).toList();
   }
 
-  private static Point measured(Point asked, RocketBasis basis, Targets targets) {
+  private static RelativeErrors measured(DictionarySize size, RocketBasis basis, Targets targets) {
     try (var _ = new PointerScope();
         var _ = new NoGradGuard()) {
-      var c = Doubles.of(basis.sparsified(asked.size()).values());
+      var c = Doubles.of(basis.sparsified(size).values());
       var unit = c.mul(Doubles.reciprocalNorms(c));
       var root = Doubles.innerRoot(unit);
       var z = torch.linalg_solve_triangular(root, unit.t(), false, true, false);
       var errors = targets.errors(z);
-      return new Point(asked.removed(), asked.ratio(), asked.size(), errors[0], errors[1]);
+      return new RelativeErrors(errors[0], errors[1]);
     }
   }
 
@@ -117,7 +132,9 @@ public record DictionaryProfile(List<Point> points) {
       for (int i = 0; i < errors.length; i++) {
         double explained =
             projected ? product(projection, targets.get(i)) : energy(z.mm(targets.get(i)));
-        errors[i] = Math.sqrt(Math.max(0, 1 - explained / energies[i]));
+        // What gives nothing loses nothing.
+        double left = energies[i] == 0 ? 0 : 1 - explained / energies[i];
+        errors[i] = Math.sqrt(Math.max(0, left));
       }
       return errors;
     }

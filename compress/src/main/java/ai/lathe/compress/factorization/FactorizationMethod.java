@@ -1,8 +1,11 @@
 package ai.lathe.compress.factorization;
 
+import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerSolver;
+import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.tensor.Encoding;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -35,4 +38,22 @@ public interface FactorizationMethod<C extends SolverConfig> extends LayerSolver
 
   /** How a level's result is stored: usually {@link Encoding.Product}. */
   Encoding encoding(C config, int rows, int columns);
+
+  /**
+   * Settings between which an allocation over layers may choose at one removal, for example
+   * ROCKET's ratios: the given ones where the method has no such choice, or the user made it.
+   */
+  default List<Map<String, Object>> alternatives(Map<String, Object> settings) {
+    return List.of(settings);
+  }
+
+  /**
+   * What a layer loses at each of these levels. Methods that know it without making the levels say
+   * so here.
+   */
+  default List<RelativeErrors> errors(Layer layer, LayerStatistics statistics, List<C> levels) {
+    return solve(layer, statistics, levels).stream()
+        .map(solution -> RelativeErrors.of(layer.weight(), solution.weight(), statistics))
+        .toList();
+  }
 }

@@ -36,6 +36,12 @@ final class KSvd {
   private final double energy;
   private final SplittableRandom random;
 
+  /** By {@link System#nanoTime}; all rows are coded once even after it. */
+  private long deadline;
+
+  private boolean limited;
+  private boolean coded;
+
   /**
    * @param target {@code A [rows][width]}, not changed
    * @param dictionary {@code D [atoms][width]} to begin with, of any lengths but 0; changed
@@ -63,6 +69,21 @@ final class KSvd {
   void iterate() {
     code();
     updateAtoms();
+  }
+
+  /**
+   * From when on rows and atoms stay as they are: the error is then what it had come to. Every row
+   * is coded once in any case.
+   *
+   * @param nanoTime by {@link System#nanoTime}
+   */
+  void endBy(long nanoTime) {
+    deadline = nanoTime;
+    limited = true;
+  }
+
+  boolean ended() {
+    return limited && System.nanoTime() - deadline >= 0;
   }
 
   /** {@code ||A - C D||^2 / ||A||^2}. */
@@ -96,11 +117,15 @@ final class KSvd {
     Parallel.forEach(
         Math.ceilDiv(rows, CHUNK),
         chunk -> {
+          if (coded && ended()) {
+            return;
+          }
           var pursuit = new OrthogonalPursuit(gram, atoms, each);
           for (int i = chunk * CHUNK; i < Math.min(rows, (chunk + 1) * CHUNK); i++) {
             code(i, pursuit, products);
           }
         });
+    coded = true;
   }
 
   private void code(int row, OrthogonalPursuit pursuit, double[] products) {
@@ -122,6 +147,9 @@ final class KSvd {
     var users = users();
     var replaced = new boolean[rows];
     for (int atom : order()) {
+      if (ended()) {
+        return;
+      }
       if (users[atom].length == 0) {
         replace(atom, replaced);
       } else {

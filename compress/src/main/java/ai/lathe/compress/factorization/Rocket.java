@@ -5,6 +5,8 @@ import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.linalg.LowRankFit.Metric;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -78,6 +80,21 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
         "refined by %d steps of Adam: relative output error %.4g, %.4g before"
             .formatted(config.steps(), refined.after(), refined.before()));
     return refined.coefficients();
+  }
+
+  /** The ratios of the profile. */
+  @Override
+  public List<Map<String, Object>> alternatives(Map<String, Object> settings) {
+    if (settings.containsKey(RATIO_KEY)) {
+      return List.of(settings);
+    }
+    var alternatives = new ArrayList<Map<String, Object>>();
+    for (double ratio : DictionaryProfile.RATIOS) {
+      var one = new LinkedHashMap<>(settings);
+      one.put(RATIO_KEY, ratio);
+      alternatives.add(one);
+    }
+    return alternatives;
   }
 
   /** Errors of one layer at every removal and ratio of a grid, from one decomposition. */

@@ -76,6 +76,11 @@ public final class Planner {
     return new Planner(model, recipe, target).plan();
   }
 
+  /** What {@link #plan} has of single matrices, even where none of them would be compressed. */
+  public static List<Plan.Entry> entries(Checkpoint model, Recipe recipe, Target target) {
+    return new Planner(model, recipe, target).entries();
+  }
+
   /** Every matrix as an artifact of this kind keeps it where nobody compresses it. */
   public static Plan original(Checkpoint model, Target target) {
     var planner = new Planner(model, new Recipe(List.of()), target);
@@ -98,11 +103,15 @@ public final class Planner {
         .toList();
   }
 
-  private Plan plan() {
+  private List<Plan.Entry> entries() {
     var slots = slots();
     var pruning = new PruningPlan(model, recipe, target, halfType(), slots, notes::add);
     var factorization = new FactorizationPlan(recipe, target, halfType(), notes::add);
-    var entries = slots.stream().map(slot -> entry(slot, pruning, factorization)).toList();
+    return slots.stream().map(slot -> entry(slot, pruning, factorization)).toList();
+  }
+
+  private Plan plan() {
+    var entries = entries();
     Compensated.requireAny(entries, recipe);
     var transforms = transforms();
     if (transforms.isEmpty() && entries.stream().allMatch(entry -> entry.level().isEmpty())) {

@@ -1,23 +1,27 @@
 package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.factorization.module.ModeGpt;
 import ai.lathe.compress.recipe.Modifier.Factorization;
 import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 
 /**
  * {@code FactorizationModifier}: its {@code method}, the share of parameters to {@code remove},
- * targets, and settings of the method.
+ * targets, settings of the method, and its {@code allocator} with {@code allocator_options} where
+ * the share is one of all layers together.
  */
 final class FactorizationReader {
 
   static final String NAME = "FactorizationModifier";
 
-  private static final Set<String> COMMON = Set.of("method", "remove", "targets", "ignore");
+  private static final Set<String> COMMON =
+      Set.of("method", "remove", "allocator", "allocator_options", "targets", "ignore");
 
   private FactorizationReader() {}
 
@@ -44,8 +48,18 @@ final class FactorizationReader {
     return new Factorization(
         method.textValue(),
         new Removal(remove.doubleValue()),
+        knapsack(node),
         RecipeReader.selectors(node.path("targets"), NAME + ".targets", List.of("Linear")),
         RecipeReader.selectors(node.path("ignore"), NAME + ".ignore", List.of()),
         settings);
+  }
+
+  private static Optional<RemovalKnapsack> knapsack(JsonNode node) {
+    var allocator = node.path("allocator").asText(RemovalKnapsack.UNIFORM);
+    var options = new TreeMap<String, Object>();
+    node.path("allocator_options")
+        .properties()
+        .forEach(entry -> options.put(entry.getKey(), entry.getValue().asText()));
+    return RemovalKnapsack.named(allocator, options);
   }
 }

@@ -1,6 +1,7 @@
 package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.transform.BlockTransform;
@@ -93,6 +94,8 @@ public sealed interface Modifier {
    * Quantization} of the same module, the factors are stored in its codes.
    *
    * @param method short name of the factorization method, for example {@code svd-llm}
+   * @param removed share that goes: of each matrix, or of all together
+   * @param knapsack how it is spread over the matrices; empty for the same share of each
    * @param targets modules that are factorized
    * @param ignore modules left as they are
    * @param settings of the method, by the names that recipes use; absent ones take its defaults
@@ -100,10 +103,21 @@ public sealed interface Modifier {
   record Factorization(
       String method,
       Removal removed,
+      Optional<RemovalKnapsack> knapsack,
       List<Selector> targets,
       List<Selector> ignore,
       Map<String, Object> settings)
       implements Modifier {
+
+    /** The same share of each matrix. */
+    public Factorization(
+        String method,
+        Removal removed,
+        List<Selector> targets,
+        List<Selector> ignore,
+        Map<String, Object> settings) {
+      this(method, removed, Optional.empty(), targets, ignore, settings);
+    }
 
     public boolean factorizes(String module, String moduleClass) {
       return ignore.stream().noneMatch(selector -> selector.matches(module, moduleClass))

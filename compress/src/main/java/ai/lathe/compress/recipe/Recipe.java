@@ -2,6 +2,7 @@ package ai.lathe.compress.recipe;
 
 import ai.lathe.compress.compensation.Compensation.Method;
 import ai.lathe.compress.factorization.Removal;
+import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.pruning.Sparsity;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.compress.recipe.Modifier.Group;
@@ -95,12 +96,28 @@ public record Recipe(List<Modifier> modifiers) {
    * @param settings of the method, by the names that recipes use
    */
   public static Recipe factorization(String method, Removal removed, Map<String, Object> settings) {
+    return factorization(method, removed, Optional.empty(), settings);
+  }
+
+  /**
+   * Every linear layer of the blocks factorized by one method.
+   *
+   * @param method a factorization method by name
+   * @param knapsack spreads what is removed over the layers; empty for the same share of each
+   * @param settings of the method, by the names that recipes use
+   */
+  public static Recipe factorization(
+      String method,
+      Removal removed,
+      Optional<RemovalKnapsack> knapsack,
+      Map<String, Object> settings) {
     if (!Methods.factorizations().contains(method)) {
       throw LatheException.unknown("factorization", method, Methods.factorizations());
     }
     var targets = List.of(selector("Linear"));
     return new Recipe(
-        List.of(new Modifier.Factorization(method, removed, targets, List.of(), settings)));
+        List.of(
+            new Modifier.Factorization(method, removed, knapsack, targets, List.of(), settings)));
   }
 
   /**
