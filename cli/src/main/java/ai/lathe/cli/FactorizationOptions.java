@@ -1,5 +1,6 @@
 package ai.lathe.cli;
 
+import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.recipe.Recipe;
@@ -25,8 +26,8 @@ final class FactorizationOptions {
       names = "--remove",
       paramLabel = "SHARE",
       description =
-          "Share of the parameters that --factorize saves: 0.2 for a fifth. Of each matrix, or, with"
-              + " --allocator knapsack, of all together.")
+          "Share of the parameters that --factorize saves: 0.2 for a fifth. Of all matrices together"
+              + " with --allocator knapsack, rocket's own way; else of each.")
   private Optional<String> removed;
 
   @Option(
@@ -46,7 +47,7 @@ final class FactorizationOptions {
   }
 
   /**
-   * @param allocator by name; empty for the same share of each matrix
+   * @param allocator by name; empty for the method's own
    * @param options of the allocator
    */
   Recipe recipe(Optional<String> allocator, Map<String, ?> options) {
@@ -55,10 +56,11 @@ final class FactorizationOptions {
             () ->
                 new LatheException(
                     "--factorize needs the share of parameters to --remove, for example 0.2"));
+    var named = Factorizations.named(method.orElseThrow());
     return Recipe.factorization(
-        method.orElseThrow(),
+        named.name(),
         new Removal(PruningOptions.share("--remove", share)),
-        RemovalKnapsack.named(allocator.orElse(RemovalKnapsack.UNIFORM), options),
+        RemovalKnapsack.named(allocator.orElse(named.allocator()), options),
         settings);
   }
 }

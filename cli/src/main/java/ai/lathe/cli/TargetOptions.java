@@ -112,7 +112,8 @@ final class TargetOptions {
       paramLabel = "NAME",
       description =
           "How levels are chosen: ${COMPLETION-CANDIDATES}. Default: knapsack. Beside --factorize, how"
-              + " what is removed is spread over layers: uniform, as by default, or knapsack.",
+              + " what is removed is spread over layers: knapsack (default of rocket) or uniform (of"
+              + " all others).",
       completionCandidates = Names.Allocators.class)
   private Optional<String> allocator;
 

@@ -40,6 +40,14 @@ public interface FactorizationMethod<C extends SolverConfig> extends LayerSolver
   Encoding encoding(C config, int rows, int columns);
 
   /**
+   * How a removal is spread over layers where nobody says: {@link RemovalKnapsack#UNIFORM}, or what
+   * the method itself does.
+   */
+  default String allocator() {
+    return RemovalKnapsack.UNIFORM;
+  }
+
+  /**
    * Settings between which an allocation over layers may choose at one removal, for example
    * ROCKET's ratios: the given ones where the method has no such choice, or the user made it.
    */

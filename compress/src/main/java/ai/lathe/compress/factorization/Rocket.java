@@ -82,6 +82,12 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
     return refined.coefficients();
   }
 
+  /** As it was published. */
+  @Override
+  public String allocator() {
+    return RemovalKnapsack.NAME;
+  }
+
   /** The ratios of the profile. */
   @Override
   public List<Map<String, Object>> alternatives(Map<String, Object> settings) {

@@ -1,5 +1,6 @@
 package ai.lathe.compress.recipe;
 
+import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.factorization.module.ModeGpt;
@@ -48,14 +49,15 @@ final class FactorizationReader {
     return new Factorization(
         method.textValue(),
         new Removal(remove.doubleValue()),
-        knapsack(node),
+        knapsack(method.textValue(), node),
         RecipeReader.selectors(node.path("targets"), NAME + ".targets", List.of("Linear")),
         RecipeReader.selectors(node.path("ignore"), NAME + ".ignore", List.of()),
         settings);
   }
 
-  private static Optional<RemovalKnapsack> knapsack(JsonNode node) {
-    var allocator = node.path("allocator").asText(RemovalKnapsack.UNIFORM);
+  private static Optional<RemovalKnapsack> knapsack(String method, JsonNode node) {
+    var usual = Factorizations.named(method).allocator();
+    var allocator = node.path("allocator").asText(usual);
     var options = new TreeMap<String, Object>();
     node.path("allocator_options")
         .properties()

@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -290,6 +291,54 @@ class DictionaryMethodTest {
 
   private static ai.lathe.tensor.Mask mask(Solution solution) {
     return ((Sparse) ((Product) solution.weight()).factors().getFirst()).mask();
+  }
+
+  @Test
+  void aLimitOfTimeEndsLearningWithWhatThereIs() {
+    var w = structured(96, 48, 40, 6);
+    var statistics = statistics(48);
+    var h = statistics.gram().orElseThrow();
+    // None at all: each row is coded once, by singular vectors.
+    var hasty = solve(new CoSpaDi(), w, statistics, 0.3, Map.of("seconds", 0));
+    var patient = solve(new CoSpaDi(), w, statistics, 0.3, Map.of("seconds", 1e9));
+    assertThat(hasty.fallbacks())
+        .containsExactly("learned for 0.0 s, which ended iteration 1 of at most 60");
+    assertThat(patient.fallbacks()).isEmpty();
+    assertThat(hasty.weight().encoding()).isEqualTo(patient.weight().encoding());
+    assertThat(OutputError.relative(w, patient.weight(), h))
+        .isLessThan(OutputError.relative(w, hasty.weight(), h));
+    assertThat(OutputError.relative(w, hasty.weight(), h))
+        .isLessThan(error(new SvdLlm(), w, statistics, 0.3, Map.of()));
+  }
+
+  /** What an allocation goes by is what the levels lose once they are made. */
+  @ParameterizedTest
+  @ValueSource(strings = {"svd", "rocket", "cospadi"})
+  void errorsAreKnownBeforeLevelsAreMade(String name) {
+    errorsAreKnown(Factorizations.named(name));
+  }
+
+  private static <C extends SolverConfig> void errorsAreKnown(FactorizationMethod<C> method) {
+    var w = structured(48, 40, 30, 6);
+    var statistics = statistics(40);
+    var levels =
+        Stream.of(0.2, 0.4)
+            .map(removed -> method.config(new Removal(removed), EXACT, Map.of()))
+            .toList();
+    var errors = method.errors(new Layer("layer", w), statistics, levels);
+    for (int i = 0; i < levels.size(); i++) {
+      var made = method.solve(new Layer("layer", w), statistics, List.of(levels.get(i)));
+      var lost = RelativeErrors.of(w, made.getFirst().weight(), statistics);
+      if (method instanceof CoSpaDi) {
+        // Learned from what the errors are of.
+        assertThat(lost.output()).isLessThan(errors.get(i).output());
+      } else {
+        assertThat(errors.get(i).output()).isCloseTo(lost.output(), within(1e-4));
+        assertThat(errors.get(i).weight()).isCloseTo(lost.weight(), within(1e-4));
+      }
+      var encoding = method.encoding(levels.get(i), 48, 40);
+      assertThat(Parameters.of(encoding, 48, 40)).isBetween(1L, new Removal(i == 0 ? 0.2 : 0.4).left(48, 40));
+    }
   }
 
   @ParameterizedTest
