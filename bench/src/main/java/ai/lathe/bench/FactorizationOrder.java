@@ -1,8 +1,15 @@
 package ai.lathe.bench;
 
+import ai.lathe.compress.factorization.CoSpaDi;
+import ai.lathe.compress.factorization.FactorizationMethod;
+import ai.lathe.compress.factorization.Factors;
 import ai.lathe.compress.factorization.Parameters;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.RemovalKnapsack;
+import ai.lathe.compress.factorization.Rocket;
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.recipe.Modifier;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.report.LayerReport;
@@ -10,7 +17,10 @@ import ai.lathe.compress.report.Report;
 import ai.lathe.format.compressed.Selector;
 import ai.lathe.model.Address;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.linalg.Parallel;
+import ai.lathe.torch.Torch;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -83,6 +93,7 @@ public final class FactorizationOrder {
             arguments[2],
             Integer.parseInt(arguments[3]),
             Integer.parseInt(arguments[4]));
+    warmUp();
     System.out.println(
         "| removed | method | KL | bytes | parameters fewer | solvers, s | profile, s | all, s |\n"
             + "|---|---|---|---|---|---|---|---|");
@@ -93,6 +104,23 @@ public final class FactorizationOrder {
         order.run(new Removal(Double.parseDouble(removed)), Way.of(text));
       }
     }
+  }
+
+  /** What is timed first should not wait for the compiler. */
+  private static void warmUp() {
+    Torch.threads(Parallel.threads());
+    var layer = new Layer("warm-up", GptqBench.random(192, 192, 1));
+    var statistics = LayerStatistics.of(192, GptqBench.gram(192));
+    for (int i = 0; i < 4; i++) {
+      warmUp(new Rocket(), layer, statistics);
+      warmUp(new CoSpaDi(), layer, statistics);
+    }
+  }
+
+  private static <C extends SolverConfig> void warmUp(
+      FactorizationMethod<C> method, Layer layer, LayerStatistics statistics) {
+    var config = method.config(new Removal(0.3), Factors.plain(DType.BF16), Map.of());
+    method.solve(layer, statistics, List.of(config));
   }
 
   private void run(Removal removed, Way way) throws IOException {

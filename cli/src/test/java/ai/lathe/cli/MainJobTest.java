@@ -181,6 +181,31 @@ class MainJobTest {
   }
 
   @Test
+  void anAllocatorBesideAFactorizationIsOneThatSpreadsRemovals() {
+    var model = embedded.directory().toString();
+    var out = folder.resolve("spread").toString();
+    assertMistake(
+        Invocation.of("compress", model, "-o", out, "--allocator", "knapsack"),
+        "or, for --allocator alone, --factorize with --remove");
+    assertMistake(
+        Invocation.of(
+            "compress", model, "-o", out, "--factorize", "svd", "--remove", "0.2", "--allocator",
+            "greedy"),
+        "unknown allocator of --factorize 'greedy'");
+    assertMistake(
+        Invocation.of(
+            "compress", model, "-o", out, "--factorize", "svd", "--remove", "0.9", "--allocator",
+            "knapsack", "--allocator-option", "measure=outputs"),
+        "did you mean 'output'");
+    assertMistake(
+        Invocation.of(
+            "compress", model, "-o", out, "--factorize", "svd", "--remove", "0.2", "--target-bpw",
+            "4"),
+        "have no place beside it");
+    assertThat(Path.of(out)).doesNotExist();
+  }
+
+  @Test
   void mistakesNameWhatWouldBeRight() {
     var out = folder.resolve("never");
     assertMistake(compress(out, "--scheme", "W4A61"), "did you mean 'W4A16'?");

@@ -114,7 +114,7 @@ class SharedRemovalTest {
 
     var chosen = whole.allocation();
     assertThat(chosen.allocator()).isEqualTo("knapsack");
-    assertThat(chosen.target()).isEqualTo("30 % fewer parameters");
+    assertThat(chosen.target()).isEqualTo("0.3 of the parameters removed");
     assertThat(chosen.choices().stream().map(choice -> choice.level()).distinct())
         .hasSizeGreaterThan(2)
         .allMatch(level -> level.matches("rocket:0\\.[0-9]+:ratio=2|original"));
@@ -149,35 +149,21 @@ class SharedRemovalTest {
   }
 
   @Test
-  void otherMethodsAreProfiledByTheirSolversAndStayInCodes() {
-    var low = run("low", recipe("svd", Map.of()), false, Progress.NONE);
-    assertThat(removed("low")).isBetween(0.3, 0.32);
-    assertThat(low.allocation().choices())
-        .anySatisfy(choice -> assertThat(choice.level()).isEqualTo("svd:0.3"));
-    var codes = recipe("svd-llm", Map.of()).then(Recipe.preset("rtn", "W8A16", Optional.of(32)));
-    run("codes", codes, false, Progress.NONE);
-    assertThat(removed("codes")).isGreaterThanOrEqualTo(0.3);
-  }
-
-  @Test
-  void gradientsTellWhichLayersTheModelMinds() {
-    var fisher =
-        Recipe.factorization(
-            "svd-llm",
-            new Removal(0.3),
-            RemovalKnapsack.named("knapsack", Map.of("measure", "fisher")),
-            Map.of());
-    var report = run("fisher", fisher, false, Progress.NONE);
+  void gradientsTellWhichLayersTheModelMindsAndFactorsAreStoredInCodes() {
+    var fisher = RemovalKnapsack.named("knapsack", Map.of("measure", "fisher"));
+    var recipe =
+        Recipe.factorization("svd-llm", new Removal(0.3), fisher, Map.of())
+            .then(Recipe.preset("rtn", "W8A16", Optional.of(32)));
+    var report = run("fisher", recipe, false, Progress.NONE);
     assertThat(report.allocation().measure()).isEqualTo("FISHER");
+    assertThat(report.allocation().choices())
+        .anySatisfy(choice -> assertThat(choice.encoding()).startsWith("int8 g").contains(" * "))
+        .allSatisfy(
+            choice ->
+                assertThat(choice.options().getFirst().losses().get("fisher")).isPositive());
     assertThat(report.settings()).containsEntry("allocator", "knapsack");
+    assertThat(removed("fisher")).isBetween(0.3, 0.32);
     assertThat(folder.resolve("fisher.profile.fisher.safetensors")).doesNotExist();
-    var even =
-        run(
-            "even",
-            Recipe.factorization("svd-llm", new Removal(0.3), Map.of()),
-            false,
-            Progress.NONE);
-    assertThat(kl(report)).isLessThan(kl(even));
   }
 
   @Test
@@ -191,12 +177,13 @@ class SharedRemovalTest {
               allocator: knapsack
               allocator_options: {measure: output}
             """);
-    assertThat(recipe)
+    assertThat(recipe.toString())
         .isEqualTo(
             RecipeReader.parse(
-                """
+                    """
             FactorizationModifier: {method: rocket, remove: 0.3, allocator: knapsack, allocator_options: {measure: output, cap: true}}
-            """));
+            """)
+                .toString());
     assertThat(SharedRemoval.of(recipe)).isPresent();
     assertThat(SharedRemoval.of(Recipe.factorization("rocket", new Removal(0.3), Map.of())))
         .isEmpty();

@@ -190,7 +190,7 @@ public record Apportionment(
     }
     return new AllocationReport(
         RemovalKnapsack.NAME,
-        String.format(Locale.ROOT, "%.4g %% fewer parameters", 100 * removed.share()),
+        removed.share() + " of the parameters removed",
         how.measure().name(),
         found.loss(),
         found.bound(),

@@ -337,7 +337,8 @@ class DictionaryMethodTest {
         assertThat(errors.get(i).weight()).isCloseTo(lost.weight(), within(1e-4));
       }
       var encoding = method.encoding(levels.get(i), 48, 40);
-      assertThat(Parameters.of(encoding, 48, 40)).isBetween(1L, new Removal(i == 0 ? 0.2 : 0.4).left(48, 40));
+      assertThat(Parameters.of(encoding, 48, 40))
+          .isBetween(1L, new Removal(i == 0 ? 0.2 : 0.4).left(48, 40));
     }
   }
 
