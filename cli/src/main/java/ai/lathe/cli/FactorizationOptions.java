@@ -1,6 +1,5 @@
 package ai.lathe.cli;
 
-import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.recipe.Recipe;
@@ -56,11 +55,10 @@ final class FactorizationOptions {
             () ->
                 new LatheException(
                     "--factorize needs the share of parameters to --remove, for example 0.2"));
-    var named = Factorizations.named(method.orElseThrow());
     return Recipe.factorization(
-        named.name(),
+        method.orElseThrow(),
         new Removal(PruningOptions.share("--remove", share)),
-        RemovalKnapsack.named(allocator.orElse(named.allocator()), options),
+        RemovalKnapsack.of(method.orElseThrow(), allocator, options),
         settings);
   }
 }

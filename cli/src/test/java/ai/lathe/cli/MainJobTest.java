@@ -189,17 +189,43 @@ class MainJobTest {
         "or, for --allocator alone, --factorize with --remove");
     assertMistake(
         Invocation.of(
-            "compress", model, "-o", out, "--factorize", "svd", "--remove", "0.2", "--allocator",
+            "compress",
+            model,
+            "-o",
+            out,
+            "--factorize",
+            "svd",
+            "--remove",
+            "0.2",
+            "--allocator",
             "greedy"),
         "unknown allocator of --factorize 'greedy'");
     assertMistake(
         Invocation.of(
-            "compress", model, "-o", out, "--factorize", "svd", "--remove", "0.9", "--allocator",
-            "knapsack", "--allocator-option", "measure=outputs"),
+            "compress",
+            model,
+            "-o",
+            out,
+            "--factorize",
+            "svd",
+            "--remove",
+            "0.9",
+            "--allocator",
+            "knapsack",
+            "--allocator-option",
+            "measure=outputs"),
         "did you mean 'output'");
     assertMistake(
         Invocation.of(
-            "compress", model, "-o", out, "--factorize", "svd", "--remove", "0.2", "--target-bpw",
+            "compress",
+            model,
+            "-o",
+            out,
+            "--factorize",
+            "svd",
+            "--remove",
+            "0.2",
+            "--target-bpw",
             "4"),
         "have no place beside it");
     assertThat(Path.of(out)).doesNotExist();

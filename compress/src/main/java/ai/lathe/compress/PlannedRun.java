@@ -198,7 +198,8 @@ final class PlannedRun {
 
   private Journal open(Fingerprint fingerprint) {
     var file = Journal.fileFor(request.artifact());
-    // A run that was killed when its layers had been pruned or profiled together, or its blocks made
+    // A run that was killed when its layers had been pruned or profiled together, or its blocks
+    // made
     // narrower, and no sooner, has no journal.
     boolean before =
         Files.exists(PrunedCheckpoint.fileFor(request.artifact()))

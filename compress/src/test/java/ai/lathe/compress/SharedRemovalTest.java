@@ -159,8 +159,7 @@ class SharedRemovalTest {
     assertThat(report.allocation().choices())
         .anySatisfy(choice -> assertThat(choice.encoding()).startsWith("int8 g").contains(" * "))
         .allSatisfy(
-            choice ->
-                assertThat(choice.options().getFirst().losses().get("fisher")).isPositive());
+            choice -> assertThat(choice.options().getFirst().losses().get("fisher")).isPositive());
     assertThat(report.settings()).containsEntry("allocator", "knapsack");
     assertThat(removed("fisher")).isBetween(0.3, 0.32);
     assertThat(folder.resolve("fisher.profile.fisher.safetensors")).doesNotExist();

@@ -31,8 +31,8 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
    * @param iterations at most
    * @param tolerance ends them where one takes less than this share off the squared error
    * @param seed of the order in which atoms are brought up to date
-   * @param seconds that a matrix is learned for at most, though each row is coded once: another run
-   *     then has another result. Infinite for no limit
+   * @param seconds that a matrix may take, its decomposition included, though each row is coded once
+   *     in any case: another run then has another result. Infinite for no limit
    */
   public record Config(
       Removal removed,
@@ -91,7 +91,7 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
   }
 
   @Override
-  public Coder<Config> coder(Spectrum spectrum) {
+  public Coder<Config> coder(Spectrum spectrum, long spent) {
     var coordinates = spectrum.coordinates();
     var target = new double[coordinates.rows()][coordinates.columns()];
     for (int i = 0; i < target.length; i++) {
@@ -99,13 +99,13 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
         target[i][j] = coordinates.at(i, j);
       }
     }
-    return (size, config, notes) -> learned(target, size, config, notes);
+    return (size, config, notes) -> learned(target, size, config, spent, notes);
   }
 
   /** Begins with the singular vectors of the greatest values. */
   private static Coefficients learned(
-      double[][] target, DictionarySize size, Config config, List<String> notes) {
-    long start = System.nanoTime();
+      double[][] target, DictionarySize size, Config config, long spent, List<String> notes) {
+    long start = System.nanoTime() - spent;
     var dictionary = new double[size.atoms()][target[0].length];
     for (int k = 0; k < size.atoms(); k++) {
       dictionary[k][k] = 1;
@@ -120,7 +120,7 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
       learner.iterate();
       if (learner.ended()) {
         notes.add(
-            "learned for %s s, which ended iteration %d of at most %d"
+            "ended by the limit of %s s in iteration %d of at most %d"
                 .formatted(config.seconds(), i + 1, config.iterations()));
         break;
       }

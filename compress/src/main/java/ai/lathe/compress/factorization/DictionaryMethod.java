@@ -65,8 +65,12 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     Coefficients code(DictionarySize size, C config, List<String> notes);
   }
 
-  /** What all levels of a layer share is made here. */
-  Coder<C> coder(Spectrum spectrum);
+  /**
+   * What all levels of a layer share is made here.
+   *
+   * @param spent nanoseconds that the decomposition took, for methods that have a limit of time
+   */
+  Coder<C> coder(Spectrum spectrum, long spent);
 
   @Override
   default Set<Statistic> requires() {

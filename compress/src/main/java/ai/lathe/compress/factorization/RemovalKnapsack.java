@@ -56,4 +56,25 @@ public record RemovalKnapsack(Measure measure, boolean cap) {
         : Optional.of(
             new RemovalKnapsack(given.choice(MEASURE, Measure.FISHER), given.flag(CAP, true)));
   }
+
+  /**
+   * As {@code --factorize} and recipes ask for it.
+   *
+   * @param method that removes
+   * @param allocator by name; empty for the method's own
+   * @param settings of the allocator
+   */
+  public static Optional<RemovalKnapsack> of(
+      String method, Optional<String> allocator, Map<String, ?> settings) {
+    var factorization =
+        Factorizations.all().stream().filter(one -> one.name().equals(method)).findFirst();
+    if (factorization.isPresent()) {
+      return named(allocator.orElse(factorization.get().allocator()), settings);
+    }
+    if (allocator.isPresent() || !settings.isEmpty()) {
+      throw new LatheException(
+          method + " takes no allocator: it tells by itself how much goes of which block");
+    }
+    return Optional.empty();
+  }
 }

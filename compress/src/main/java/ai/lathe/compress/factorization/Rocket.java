@@ -64,7 +64,7 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
   }
 
   @Override
-  public Coder<Config> coder(Spectrum spectrum) {
+  public Coder<Config> coder(Spectrum spectrum, long spent) {
     var basis = new RocketBasis(spectrum);
     return (size, config, notes) -> coded(basis, size, config, notes);
   }

@@ -1,6 +1,5 @@
 package ai.lathe.compress.recipe;
 
-import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.factorization.module.ModeGpt;
@@ -56,12 +55,11 @@ final class FactorizationReader {
   }
 
   private static Optional<RemovalKnapsack> knapsack(String method, JsonNode node) {
-    var usual = Factorizations.named(method).allocator();
-    var allocator = node.path("allocator").asText(usual);
+    var allocator = Optional.ofNullable(node.path("allocator").textValue());
     var options = new TreeMap<String, Object>();
     node.path("allocator_options")
         .properties()
         .forEach(entry -> options.put(entry.getKey(), entry.getValue().asText()));
-    return RemovalKnapsack.named(allocator, options);
+    return RemovalKnapsack.of(method, allocator, options);
   }
 }

@@ -302,7 +302,7 @@ class DictionaryMethodTest {
     var hasty = solve(new CoSpaDi(), w, statistics, 0.3, Map.of("seconds", 0));
     var patient = solve(new CoSpaDi(), w, statistics, 0.3, Map.of("seconds", 1e9));
     assertThat(hasty.fallbacks())
-        .containsExactly("learned for 0.0 s, which ended iteration 1 of at most 60");
+        .containsExactly("ended by the limit of 0.0 s in iteration 1 of at most 60");
     assertThat(patient.fallbacks()).isEmpty();
     assertThat(hasty.weight().encoding()).isEqualTo(patient.weight().encoding());
     assertThat(OutputError.relative(w, patient.weight(), h))
