@@ -31,8 +31,8 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
    * @param iterations at most
    * @param tolerance ends them where one takes less than this share off the squared error
    * @param seed of the order in which atoms are brought up to date
-   * @param seconds that a matrix may take, its decomposition included, though each row is coded once
-   *     in any case: another run then has another result. Infinite for no limit
+   * @param seconds that a matrix may take, its decomposition included, though each row is coded
+   *     once in any case: another run then has another result. Infinite for no limit
    */
   public record Config(
       Removal removed,
