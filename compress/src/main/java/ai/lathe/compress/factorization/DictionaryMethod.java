@@ -99,7 +99,9 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     var unknown = new ArrayList<String>();
     // One decomposition serves all levels.
     var metric = metric(statistics, unknown);
-    var coder = coder(Spectrum.of(weight, metric));
+    long start = System.nanoTime();
+    var spectrum = Spectrum.of(weight, metric);
+    var coder = coder(spectrum, System.nanoTime() - start);
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<>(unknown);
