@@ -24,6 +24,11 @@ from safetensors import safe_open
 from transformers.quantizers import HfQuantizer, register_quantization_config, register_quantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
+TYPES = {
+    "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I8": torch.int8, "U8": torch.uint8,
+}  # fmt: skip
+
 
 @register_quantization_config("lathe")
 class LatheConfig(QuantizationConfigMixin):
@@ -146,8 +151,7 @@ class LatheQuantizer(HfQuantizer):
             with safe_open(file, "pt") as tensors:
                 for name in tensors.keys():
                     part = tensors.get_slice(name)
-                    # Integers are words of bits: their type is that of the file.
-                    stored[name] = part.get_shape(), tensors.get_tensor(name).dtype
+                    stored[name] = part.get_shape(), TYPES[part.get_dtype()]
         for name, module in list(model.named_modules()):
             names = [key for key in stored if key.startswith(name + ".") and key != name + ".bias"]
             if isinstance(module, torch.nn.Linear) and names and name + ".weight" not in stored:

@@ -233,7 +233,7 @@ final class FactorKernels {
 
     @Override
     public void run(int part, int parts) {
-      int stripe = layer.stripe();
+      int stripe = layer.stripe(tokens);
       int stripes = Math.ceilDiv(layer.rows(), stripe);
       int from = (int) ((long) stripes * part / parts) * stripe;
       int to = Math.min((int) ((long) stripes * (part + 1) / parts) * stripe, layer.rows());

@@ -62,9 +62,10 @@ final class Products implements Workers.Task {
     for (int i = 0; i < count; i++) {
       var matrix = linears[i].matrix();
       int rows = matrix.rows();
-      int stripes = Math.ceilDiv(rows, matrix.stripe());
-      int from = (int) ((long) stripes * part / parts) * matrix.stripe();
-      int to = Math.min((int) ((long) stripes * (part + 1) / parts) * matrix.stripe(), rows);
+      int stripe = matrix.stripe(input.tokens());
+      int stripes = Math.ceilDiv(rows, stripe);
+      int from = (int) ((long) stripes * part / parts) * stripe;
+      int to = Math.min((int) ((long) stripes * (part + 1) / parts) * stripe, rows);
       if (from < to) {
         matrix.multiply(input, from, to, outs[i], 0, rows);
         addBias(linears[i].bias(), outs[i], from, to, rows);

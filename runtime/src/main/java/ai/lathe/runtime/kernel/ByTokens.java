@@ -10,7 +10,11 @@ import java.lang.foreign.MemorySegment;
 public record ByTokens(PackedMatrix few, PackedMatrix many, int most) implements PackedMatrix {
 
   private PackedMatrix of(Input input) {
-    return input.tokens() <= most ? few : many;
+    return of(input.tokens());
+  }
+
+  private PackedMatrix of(int tokens) {
+    return tokens <= most ? few : many;
   }
 
   @Override
@@ -26,6 +30,11 @@ public record ByTokens(PackedMatrix few, PackedMatrix many, int most) implements
   @Override
   public int stripe() {
     return PackedMatrix.commonStripe(few.stripe(), many.stripe());
+  }
+
+  @Override
+  public int stripe(int tokens) {
+    return of(tokens).stripe(tokens);
   }
 
   /** Of a token. */

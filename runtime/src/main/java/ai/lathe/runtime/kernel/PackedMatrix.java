@@ -14,6 +14,14 @@ public interface PackedMatrix {
   /** Rows that threads share out come in multiples of this. */
   int stripe();
 
+  /**
+   * Likewise with so many tokens; less than {@link #stripe()} where few of them need no more, so
+   * that threads get even shares of a matrix of few rows.
+   */
+  default int stripe(int tokens) {
+    return stripe();
+  }
+
   /** The stripe of two matrices that threads share out together: the least common multiple. */
   static int commonStripe(int one, int other) {
     int x = one;
@@ -44,7 +52,7 @@ public interface PackedMatrix {
    * Computes output features {@code [from, to)} of all tokens of the input. Several threads do this
    * at once, each with rows of its own.
    *
-   * @param from a multiple of {@link #stripe}
+   * @param from a multiple of {@link #stripe(int)}
    * @param to likewise, or the number of rows
    * @param out float32; feature {@code r} of token {@code t} goes to element {@code at + t * stride
    *     + r}

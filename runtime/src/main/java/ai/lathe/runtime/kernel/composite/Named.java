@@ -23,6 +23,11 @@ record Named(PackedMatrix matrix, String label) implements PackedMatrix {
   }
 
   @Override
+  public int stripe(int tokens) {
+    return matrix.stripe(tokens);
+  }
+
+  @Override
   public long bytes() {
     return matrix.bytes();
   }

@@ -52,6 +52,11 @@ final class ProductMatrix implements PackedMatrix {
   }
 
   @Override
+  public int stripe(int tokens) {
+    return first.stripe(tokens);
+  }
+
+  @Override
   public long bytes() {
     return first.bytes() + rest.bytes();
   }

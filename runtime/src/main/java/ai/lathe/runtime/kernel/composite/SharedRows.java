@@ -30,9 +30,10 @@ final class SharedRows implements InputForm, Workers.Task {
   @Override
   public void run(int part, int parts) {
     int rows = matrix.rows();
-    int stripes = Math.ceilDiv(rows, matrix.stripe());
-    int from = (int) ((long) stripes * part / parts) * matrix.stripe();
-    int to = Math.min((int) ((long) stripes * (part + 1) / parts) * matrix.stripe(), rows);
+    int stripe = matrix.stripe(input.tokens());
+    int stripes = Math.ceilDiv(rows, stripe);
+    int from = (int) ((long) stripes * part / parts) * stripe;
+    int to = Math.min((int) ((long) stripes * (part + 1) / parts) * stripe, rows);
     if (from < to) {
       matrix.multiply(input, from, to, out, 0, rows);
     }

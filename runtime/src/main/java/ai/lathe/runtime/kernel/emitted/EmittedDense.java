@@ -53,6 +53,11 @@ final class EmittedDense implements PackedMatrix {
   }
 
   @Override
+  public int stripe(int tokens) {
+    return tokens <= most ? DenseKernel.ROWS : stripe();
+  }
+
+  @Override
   public long bytes() {
     return beside.bytes();
   }

@@ -53,6 +53,11 @@ public record Executed(PackedMatrix inner, String label) implements PackedMatrix
   }
 
   @Override
+  public int stripe(int tokens) {
+    return inner.stripe(tokens);
+  }
+
+  @Override
   public long bytes() {
     return inner.bytes();
   }

@@ -139,10 +139,7 @@ public record MaskedRows(
    */
   public void decode(int row, int from, int to, float[] target, int at) {
     long mask = (long) row * maskBytes();
-    long next = start(row);
-    for (int block = 0; block < from / BLOCK; block++) {
-      next += Integer.bitCount(masks.get(JAVA_INT_UNALIGNED, mask + 4L * block));
-    }
+    long next = before(row, from / BLOCK);
     Arrays.fill(target, at, at + to - from, 0);
     for (int first = from; first < to; first += BLOCK) {
       boolean turned = type != DType.F32 && first + BLOCK <= columns;
@@ -156,6 +153,24 @@ public record MaskedRows(
         next++;
       }
     }
+  }
+
+  /** Which value is the first of a row's block; counted from the nearer end of the row. */
+  private long before(int row, int block) {
+    long mask = (long) row * maskBytes();
+    int blocks = maskBytes() / Integer.BYTES;
+    if (block < blocks / 2) {
+      long next = start(row);
+      for (int b = 0; b < block; b++) {
+        next += Integer.bitCount(masks.get(JAVA_INT_UNALIGNED, mask + 4L * b));
+      }
+      return next;
+    }
+    long next = start(row + 1);
+    for (int b = block; b < blocks; b++) {
+      next -= Integer.bitCount(masks.get(JAVA_INT_UNALIGNED, mask + 4L * b));
+    }
+    return next;
   }
 
   private float value(long index) {

@@ -62,6 +62,11 @@ record Bfloat16Rows(int rows, int columns, MemorySegment data) implements FloatR
   }
 
   @Override
+  public int stripe() {
+    return 4;
+  }
+
+  @Override
   public void multiply(int from, int to, MemorySegment x, long xAt, MemorySegment out, long at) {
     int end = SPECIES.loopBound(columns);
     long first = xAt * Float.BYTES;

@@ -99,6 +99,11 @@ record Float16Rows(int rows, int columns, MemorySegment data) implements FloatRo
   }
 
   @Override
+  public int stripe() {
+    return 4;
+  }
+
+  @Override
   public void multiply(int from, int to, MemorySegment x, long xAt, MemorySegment out, long at) {
     int end = SPECIES.loopBound(columns);
     long first = xAt * Float.BYTES;

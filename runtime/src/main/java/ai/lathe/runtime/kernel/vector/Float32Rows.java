@@ -37,6 +37,11 @@ record Float32Rows(String label, int rows, int columns, MemorySegment data) impl
   }
 
   @Override
+  public int stripe() {
+    return 4;
+  }
+
+  @Override
   public void multiply(int from, int to, MemorySegment x, long xAt, MemorySegment out, long at) {
     int end = SPECIES.loopBound(columns);
     long first = xAt * Float.BYTES;

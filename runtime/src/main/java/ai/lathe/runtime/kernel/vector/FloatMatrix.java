@@ -51,6 +51,11 @@ final class FloatMatrix implements PackedMatrix {
   }
 
   @Override
+  public int stripe(int tokens) {
+    return single(tokens) ? rows.stripe() : stripe();
+  }
+
+  @Override
   public long bytes() {
     return rows.bytes();
   }

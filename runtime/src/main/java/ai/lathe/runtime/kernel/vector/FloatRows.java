@@ -24,6 +24,11 @@ interface FloatRows {
    */
   int single();
 
+  /** What {@link #multiply}'s rows begin at a multiple of. */
+  default int stripe() {
+    return PanelKernel.WIDTH;
+  }
+
   /**
    * Whether so many tokens, at most {@link #single}, are better multiplied with rows that {@link
    * #unpack} has decoded than by {@link #multiply}, in the same order.

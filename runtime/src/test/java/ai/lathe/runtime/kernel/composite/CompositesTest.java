@@ -127,7 +127,7 @@ class CompositesTest {
   private float[] multiply(PackedMatrix matrix, int tokens) {
     int rows = matrix.rows();
     int stride = rows + 3;
-    int cut = Math.min(rows, Math.ceilDiv(rows / 2, matrix.stripe()) * matrix.stripe());
+    int cut = Math.min(rows, Math.ceilDiv(rows / 2, matrix.stripe(tokens)) * matrix.stripe(tokens));
     var out = Arena.ofAuto().allocate(4L * (tokens * stride + 2), 64);
     matrix.multiply(input, 0, cut, out, 2, stride);
     if (cut < rows) {

@@ -96,14 +96,14 @@ class ProductCostsTest {
     assertThat(large - small).isEqualTo(10_000 + 1.1 * 256 * 200, within(1e-6));
   }
 
-  /** A mask is as fast as the table of sparse weights says; small ones are run dense. */
+  /** A mask is as fast as the table of sparse weights says; short rows are run dense. */
   @Test
   void aSparseFactorCostsWhatItsExecutionDoes() {
-    double dense = ProductCosts.cost("vector", lowRank(DType.BF16, 4096, 1024, 512), 0);
-    double sparse = ProductCosts.cost("vector", dictionary(4096, 512), 0);
-    assertThat(dense - sparse).isCloseTo(0.67 * 4096 * 512 * (1 - 1 / 1.45), within(1.0));
-    assertThat(ProductCosts.cost("vector", dictionary(1024, 512), 0))
-        .isEqualTo(ProductCosts.cost("vector", lowRank(DType.BF16, 1024, 1024, 512), 0));
+    double dense = ProductCosts.cost("vector", lowRank(DType.BF16, 2048, 1024, 1024), 0);
+    double sparse = ProductCosts.cost("vector", dictionary(2048, 1024), 0);
+    assertThat(dense - sparse).isCloseTo(0.67 * 2048 * 1024 * (1 - 1 / 1.45), within(1.0));
+    assertThat(ProductCosts.cost("vector", dictionary(4096, 512), 0))
+        .isEqualTo(ProductCosts.cost("vector", lowRank(DType.BF16, 4096, 1024, 512), 0));
   }
 
   private static Product dictionary(int rows, int atoms) {
