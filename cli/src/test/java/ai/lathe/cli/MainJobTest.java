@@ -2,6 +2,7 @@ package ai.lathe.cli;
 
 import static ai.lathe.cli.MainTest.assertMistake;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.model.EmbeddedModel;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -68,6 +69,24 @@ class MainJobTest {
     var three = compress(folder.resolve("never3"), "--scheme", "W3A16", "--format", "awq");
     assertMistake(three, "formats that can: compressed-tensors, gptq, gptq_v2");
     assertMistake(compress(folder.resolve("never3"), "--format", "gtpq"), "did you mean 'gptq'?");
+  }
+
+  @Test
+  void blocksAreMadeNarrower() {
+    var out = folder.resolve("narrow");
+    var narrow = compress(out, "--factorize", "modegpt", "--remove", "0.2", "--json");
+    assertThat(narrow.code()).as(narrow.err()).isZero();
+    assertThat(narrow.json().at("/widths/removed").asDouble()).isBetween(0.2, 0.21);
+    var eval =
+        run("eval", out, "--data", heldOut, "--seq-len", LENGTH, "--reference", model(), "--json");
+    assertThat(eval.json().get("kl").asDouble())
+        .isCloseTo(narrow.json().at("/quality/kl").asDouble(), within(0.001));
+    assertMistake(
+        run("search", model(), "-o", folder.resolve("levels"), "--levels", "modegpt:0.2"),
+        "modegpt narrows whole blocks");
+    assertMistake(
+        compress(folder.resolve("never"), "--factorize", "modgpt", "--remove", "0.2"),
+        "did you mean 'modegpt'?");
   }
 
   @Test

@@ -119,7 +119,12 @@ class NarrowedModelTest {
   }
 
   @Test
-  void narrowerHeadsAreNotForGguf() {
+  void feedForwardsAloneStandInGguf() {
+    var mlp = Map.<String, Object>of("modules", "mlp");
+    var directory = run("mlp", modegpt(0.2, mlp));
+    var gguf = run("mlp.gguf", modegpt(0.2, mlp));
+    assertThat(gguf.widths()).isEqualTo(directory.widths());
+    assertThat(kl(gguf)).isCloseTo(kl(directory), within(0.01 * kl(directory)));
     assertThatThrownBy(() -> run("all.gguf", modegpt(0.2, Map.of())))
         .isInstanceOf(LatheException.class)
         .hasMessage(

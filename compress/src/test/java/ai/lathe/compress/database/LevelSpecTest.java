@@ -82,6 +82,8 @@ class LevelSpecTest {
         "W4A16+sparse:0.5 | 'W4A16+sparse:0.5' is no level: before the + stand zeros",
         "sparse:0.5+wanda:0.5 | 'sparse:0.5+wanda:0.5' is no level: before the + stand zeros",
         "../W4A16 | unknown level '../W4A16'",
+        "modegpt:0.2 | 'modegpt:0.2' is no level of a layer: modegpt narrows whole blocks",
+        "modegpt:0.2+W8A16 | 'modegpt:0.2+W8A16' is no level of a layer: modegpt narrows whole blocks",
       })
   void whatIsNoLevelIsRefused(String name, String message) {
     assertThatThrownBy(() -> LevelSpec.of(name))

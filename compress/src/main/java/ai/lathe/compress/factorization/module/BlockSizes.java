@@ -20,7 +20,6 @@ import java.util.List;
  * 128) and 1/8 of a head (and 16): so rows stay whole groups of codes and whole vectors wherever
  * the model's own were.
  *
- * @param hidden width of the residual stream
  * @param whole widths before
  * @param weights of a block's linear layers before
  * @param feedForwardUnit weights that a feature of the feed-forward takes; 0 where it stays whole

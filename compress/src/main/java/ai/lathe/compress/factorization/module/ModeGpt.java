@@ -28,8 +28,8 @@ public record ModeGpt(Removal removed, Modules modules, double temperature, doub
   /** The short name, as {@code --factorize} takes it. */
   public static final String NAME = "modegpt";
 
-  private static final double TEMPERATURE = 0.15;
-  private static final double RIDGE = 1e-2;
+  private static final double TEMPERATURE = 0.05;
+  private static final double RIDGE = 1;
 
   /** What is narrowed of a block. */
   public enum Modules {
