@@ -53,6 +53,11 @@ public final class VectorAttention implements AttentionKernel {
   private final int width;
 
   private final float[] keys;
+
+  /**
+   * Rows without gaps, so that a page is converted at one go. Columns beyond a head's are the next
+   * row's, and what comes of them is never read.
+   */
   private final float[] values;
 
   /** What the rows at hand keep of their sums when a larger score comes. */
@@ -80,7 +85,7 @@ public final class VectorAttention implements AttentionKernel {
     queryScale = (float) (shape.cap() == 0 ? shape.scale() * ScoreMath.LOG2_E : shape.scale());
     width = Math.ceilDiv(valueSize, COLUMNS) * COLUMNS;
     keys = new float[keySize * POSITIONS];
-    values = new float[POSITIONS * width];
+    values = new float[POSITIONS * valueSize + width - valueSize];
   }
 
   private void reserve(int count) {
@@ -145,7 +150,7 @@ public final class VectorAttention implements AttentionKernel {
   private void page(AttentionTask task, int start, int from, int to, int count) {
     if (task.keys != null) {
       turn(task, start);
-      task.values(layout, start / POSITIONS, from - start, to - start, values, width);
+      task.values(layout, start / POSITIONS, from - start, to - start, values, valueSize);
     } else {
       unpack(task.pages[task.table[start / POSITIONS]], task.head, from - start, to - start);
     }
@@ -218,11 +223,11 @@ public final class VectorAttention implements AttentionKernel {
     ScoreMath.powers(scores, at + begin, at + end, n, references, row, keep, sums);
     if (n == ROWS) {
       TileProduct.multiply4(
-          scores, at, POSITIONS, left, right, values, width, 0, width, keep, mixed, to, width,
+          scores, at, POSITIONS, left, right, values, valueSize, 0, width, keep, mixed, to, width,
           mixed, to, width);
     } else {
       TileProduct.multiply8(
-          scores, at, POSITIONS, left, right, values, width, 0, width, keep, mixed, to, width,
+          scores, at, POSITIONS, left, right, values, valueSize, 0, width, keep, mixed, to, width,
           mixed, to, width);
     }
   }
@@ -266,14 +271,13 @@ public final class VectorAttention implements AttentionKernel {
   private void unpack(MemorySegment page, int head, int from, int to) {
     if (!(layout instanceof FloatKeyValues floats && floats.type() == DType.BF16)) {
       layout.keys(page, head, keys);
-      layout.values(page, head, from, to, values, width);
+      layout.values(page, head, from, to, values, valueSize);
       return;
     }
     // The compiler makes no vector code of the plain loop for these.
     widen(page, floats.keysAt(head), keys, 0, keys.length);
-    for (int j = from; j < to; j++) {
-      widen(page, floats.valuesAt(head) + 2L * j * valueSize, values, j * width, valueSize);
-    }
+    int first = from * valueSize;
+    widen(page, floats.valuesAt(head) + 2L * first, values, first, to * valueSize - first);
   }
 
   private static void widen(MemorySegment page, long at, float[] panel, int to, int count) {
