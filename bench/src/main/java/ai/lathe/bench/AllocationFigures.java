@@ -6,6 +6,7 @@ import ai.lathe.compress.allocation.Allocators;
 import ai.lathe.compress.allocation.LevelTable;
 import ai.lathe.compress.allocation.Measure;
 import ai.lathe.compress.allocation.Problem;
+import ai.lathe.compress.allocation.Unit;
 import ai.lathe.compress.calibration.Texts;
 import ai.lathe.compress.database.LevelDatabase;
 import ai.lathe.compress.search.FitnessSettings;
@@ -28,6 +29,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
 import java.util.random.RandomGenerator;
+import java.util.stream.IntStream;
 
 /**
  * What allocators make of a level database at equal bytes, and what measuring costs.
@@ -37,6 +39,9 @@ import java.util.random.RandomGenerator;
  * per weight of the units, or a level's name for what that level takes everywhere. Prints for each
  * the bytes and the bits, the loss on the held-out text, what it is to that of the first allocator
  * named, and the seconds that it took; and, on standard error, what the allocator tells.
+ *
+ * <p>{@code AllocationFigures levels MODEL DATABASE HELD-OUT-TEXT SEQUENCE-LENGTH SEQUENCES}: the
+ * loss of each level where all units have it, and the bytes of these.
  *
  * <p>{@code AllocationFigures cost MODEL DATABASE SEARCH-TEXT SEQUENCE-LENGTH TOKENS CANDIDATES}:
  * milliseconds a candidate, passed and worked, of random allocations that differ from one in one to
@@ -53,8 +58,9 @@ public final class AllocationFigures {
     var rest = List.of(arguments).subList(Math.min(1, arguments.length), arguments.length);
     switch (arguments.length == 0 ? "" : arguments[0]) {
       case "budgets" -> budgets(rest);
+      case "levels" -> levels(rest);
       case "cost" -> cost(rest);
-      default -> throw new LatheException("budgets or cost");
+      default -> throw new LatheException("budgets, levels or cost");
     }
   }
 
@@ -100,6 +106,36 @@ public final class AllocationFigures {
     }
   }
 
+  private static void levels(List<String> arguments) {
+    try (var model = Checkpoints.open(arguments.get(0));
+        var database = LevelDatabase.open(Path.of(arguments.get(1)), model)) {
+      int length = Integer.parseInt(arguments.get(3));
+      var judged = heldOut(model, arguments.get(2), length, Integer.parseInt(arguments.get(4)));
+      try (var judge = new ModelFitness(model, database, judged, FitnessSettings.divergence());
+          var text = judge.all()) {
+        System.out.printf("judged on %,d tokens%n%n", judge.tokens());
+        System.out.println("| level | bytes | bits | held-out loss |\n|---|---:|---:|---:|");
+        var table = database.table();
+        for (var level : database.levels()) {
+          var everywhere =
+              new Allocation(
+                  table.units().stream().map(unit -> option(unit, level.name())).toList());
+          long bytes = everywhere.cost(table.bytes());
+          System.out.printf(
+              "| %s | %d | %.3f | %.5f |%n",
+              level.name(), bytes, 8.0 * bytes / table.weights(), text.loss(everywhere));
+        }
+      }
+    }
+  }
+
+  private static int option(Unit unit, String level) {
+    return IntStream.range(0, unit.options().size())
+        .filter(option -> unit.options().get(option).level().equals(level))
+        .findFirst()
+        .orElseThrow(() -> new LatheException(unit.name() + " has no level " + level));
+  }
+
   private static Problem problem(
       LevelTable table, String budget, Measure measure, ModelFitness fitness) {
     return new Problem(
@@ -118,13 +154,7 @@ public final class AllocationFigures {
       return (long) Math.floor(Double.parseDouble(budget) * table.weights() / 8);
     }
     return table.units().stream()
-        .mapToLong(
-            unit ->
-                unit.options().stream()
-                    .filter(option -> option.level().equals(budget))
-                    .findFirst()
-                    .orElseThrow(() -> new LatheException(unit.name() + " has no level " + budget))
-                    .bytes())
+        .mapToLong(unit -> unit.options().get(option(unit, budget)).bytes())
         .sum();
   }
 
