@@ -7,6 +7,7 @@ import ai.lathe.compress.calibration.InputScale;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Level;
+import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.pruning.PruningMethod;
 import ai.lathe.compress.quantization.OutputError;
@@ -36,6 +37,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -165,11 +167,10 @@ final class BlockwiseRun {
       long took = System.nanoTime() - start + together.nanoseconds(entry.address());
       writer.write(
           entry.address(), InputScale.calibrated(entry.name(), solution.weight(), statistics));
-      double error =
-          statistics
-              .gram()
-              .map(gram -> OutputError.relative(weight, solution.weight(), gram))
-              .orElseGet(() -> WeightError.of(weight, solution.weight()).relative());
+      if (level.config().shiftsBias()) {
+        writeBias(entry.address(), transformed, solution);
+      }
+      double error = error(weight, solution, statistics);
       boolean calibrated = statistics.gram().isPresent();
       var fallbacks =
           Stream.concat(coverage.note().stream(), solution.fallbacks().stream()).toList();
@@ -179,9 +180,46 @@ final class BlockwiseRun {
     return reports;
   }
 
+  private void writeBias(Address matrix, Checkpoint from, Solution solution) {
+    var bias = from.vector(matrix.bias()).orElseThrow();
+    if (solution.shift().isEmpty()) {
+      writer.write(matrix.bias(), bias);
+      return;
+    }
+    var values = bias.toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] += solution.shift().get()[i];
+    }
+    var shifted = Tensor.ofFloats(values, values.length).to(bias.dtype(), Arena.ofAuto());
+    requireFinite(source.name(matrix) + "'s bias", shifted);
+    writer.write(matrix.bias(), shifted);
+  }
+
+  /** Of the outputs where inputs are known, relative; else of the weights. */
+  private static double error(Matrix weight, Solution solution, LayerStatistics statistics) {
+    if (statistics.gram().isEmpty()) {
+      return WeightError.of(weight, solution.weight()).relative();
+    }
+    var gram = statistics.gram().get();
+    if (solution.shift().isEmpty()) {
+      return OutputError.relative(weight, solution.weight(), gram);
+    }
+    // A bias makes up for the mean of the error.
+    var centred = statistics.centred().flatMap(LayerStatistics::gram).orElseThrow();
+    double share = OutputError.energy(weight, centred) / OutputError.energy(weight, gram);
+    return share * OutputError.relative(weight, solution.weight(), centred);
+  }
+
   private void writeVectors(int block, Checkpoint from) {
+    var shifted =
+        plan.block(block).stream()
+            .filter(entry -> entry.level().filter(level -> level.config().shiftsBias()).isPresent())
+            .map(entry -> entry.address().bias())
+            .collect(Collectors.toSet());
     for (var address : source.addresses()) {
-      if (address.block() == block && address.isVector(source.architecture())) {
+      if (address.block() == block
+          && address.isVector(source.architecture())
+          && !shifted.contains(address)) {
         from.vector(address).ifPresent(vector -> writer.write(address, vector));
       }
     }
@@ -232,7 +270,7 @@ final class BlockwiseRun {
     var stored = from.matrix(entry.address());
     if (stored.encoding().equals(entry.encoding())) {
       if (stored instanceof Dense(Tensor tensor)) {
-        requireFinite(entry, tensor);
+        requireFinite(entry.name(), tensor);
       }
       return stored;
     }
@@ -243,12 +281,12 @@ final class BlockwiseRun {
     var plain =
         stored instanceof Dense(Tensor tensor) ? tensor : Dense.of(stored.decode()).tensor();
     var result = plain.to(type, Arena.ofAuto());
-    requireFinite(entry, result);
+    requireFinite(entry.name(), result);
     return new Dense(result);
   }
 
   /** Float16 ends at 65,504; and calibration need not meet every row of an embedding. */
-  private static void requireFinite(Plan.Entry entry, Tensor tensor) {
+  private static void requireFinite(String name, Tensor tensor) {
     var values = new float[1 << 16];
     for (long at = 0; at < tensor.elements(); at += values.length) {
       int count = (int) Math.min(values.length, tensor.elements() - at);
@@ -256,9 +294,7 @@ final class BlockwiseRun {
       for (int i = 0; i < count; i++) {
         if (!Float.isFinite(values[i])) {
           throw new LatheException(
-              entry.name()
-                  + " holds NaN, infinity or a value beyond the range of "
-                  + tensor.dtype());
+              name + " holds NaN, infinity or a value beyond the range of " + tensor.dtype());
         }
       }
     }

@@ -7,6 +7,7 @@ import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.measure.Measurement;
+import ai.lathe.compress.plan.BiasedCheckpoint;
 import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
@@ -56,18 +57,19 @@ final class PlannedRun {
 
   /**
    * @param original what the artifact is compared with
-   * @param source what is compressed
+   * @param planned what is compressed
    * @param told notes that stand in the report and were shown already
    * @param allocation how levels were chosen, where a target was given
    */
   Report run(
       Checkpoint original,
-      Checkpoint source,
+      Checkpoint planned,
       Plan plan,
       Importance importance,
       Texts texts,
       List<String> told,
       Optional<AllocationReport> allocation) {
+    var source = BiasedCheckpoint.of(planned, plan);
     var artifact = request.artifact();
     var outline = plan.outline(artifact, source);
     var notes = new ArrayList<>(plan.notes());

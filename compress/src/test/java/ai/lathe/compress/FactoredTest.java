@@ -11,11 +11,16 @@ import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.Rocket;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.pruning.Sparsity;
+import ai.lathe.compress.recipe.Modifier;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.report.Report;
+import ai.lathe.format.compressed.Selector;
 import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
+import ai.lathe.model.CheckpointView;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.Checkpoints;
@@ -23,10 +28,12 @@ import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Progress;
+import ai.lathe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -66,6 +73,11 @@ class FactoredTest {
 
   private static double kl(Report report) {
     return ((Measurement.Language) report.quality()).kl();
+  }
+
+  private static double kl(Checkpoint model, Checkpoint original, List<int[]> texts) {
+    var measured = Measurement.of(Executor.TORCH, model, original, texts, Progress.NONE);
+    return ((Measurement.Language) measured).kl();
   }
 
   private static String query(String name) {
@@ -146,6 +158,59 @@ class FactoredTest {
     var codes = run("rocket-8", recipe.then(Recipe.preset("rtn", "W8A16", Optional.of(16))));
     assertThat(kl(codes)).isLessThan(1.5 * kl(rocket));
     assertThat(query("rocket-8")).contains(" sparse int8 g16 * int8 g16");
+  }
+
+  @Test
+  void biasesThatKeepTheMeanAreDeclaredWrittenAndReadBack() {
+    var recipe = Recipe.factorization("lord", new Removal(0.3), Map.of());
+    var lord = run("lord", recipe);
+    var address = Address.weight(0, Role.QUERY);
+    try (var artifact = Checkpoints.open(folder.resolve("lord"));
+        var original = Checkpoints.open(model)) {
+      assertThat(original.vector(address.bias())).isEmpty();
+      for (var role : List.of(Role.QUERY, Role.VALUE, Role.ATTENTION_OUTPUT, Role.DOWN)) {
+        var bias = artifact.vector(Address.weight(1, role).bias()).orElseThrow();
+        assertThat(bias.toFloats())
+            .doesNotContain(Float.NaN)
+            .isNotEqualTo(new float[bias.toFloats().length]);
+      }
+      // As it is without its biases it is another model: they are read, and they count.
+      var without = new Unbiased(artifact);
+      var texts = List.of(IntStream.range(0, 64).map(i -> 3 * i % 200).toArray());
+      assertThat(kl(artifact, original, texts)).isLessThan(kl(without, original, texts));
+    }
+    // Parameters of the bias are saved elsewhere.
+    for (var layer : lord.layers()) {
+      long halves = (long) (0.7 * layer.rows() * layer.columns()) - layer.rows();
+      assertThat(layer.bytes()).isLessThanOrEqualTo(2 * halves);
+    }
+    var gguf = run("lord.gguf", recipe);
+    assertThat(gguf.fallbacks().getFirst())
+        .contains("gguf has no place for a bias of ")
+        .endsWith("inputs are taken with their mean, as svd-llm does");
+    assertThat(kl(gguf)).isCloseTo(kl(whitened), within(0.01 * kl(whitened)));
+    // Targets are parts of the attention alone: its other linears have biases of zero.
+    var targets = List.of(Selector.of("re:.*q_proj", "test"));
+    var step = new Modifier.Factorization("lord", new Removal(0.3), targets, List.of(), Map.of());
+    run("query", new Recipe(List.of(step)));
+    try (var artifact = Checkpoints.open(folder.resolve("query"))) {
+      var value = artifact.vector(Address.weight(0, Role.VALUE).bias()).orElseThrow();
+      assertThat(value.toFloats()).containsOnly(0);
+      assertThat(artifact.vector(Address.weight(0, Role.DOWN).bias())).isEmpty();
+    }
+  }
+
+  /** A model without its biases. */
+  private static final class Unbiased extends CheckpointView {
+
+    Unbiased(Checkpoint source) {
+      super(source);
+    }
+
+    @Override
+    public Optional<Tensor> vector(Address address) {
+      return address.part() == Address.Part.BIAS ? Optional.empty() : source.vector(address);
+    }
   }
 
   @Test

@@ -8,11 +8,14 @@ import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** Of each input feature: the sums of its squares and magnitudes, in float64, and its range. */
+/**
+ * Of each input feature: the sums of itself, its squares and magnitudes, in float64, and its range.
+ */
 public final class FeatureAccumulator implements InputStatistic {
 
   private final double[] squares;
   private final double[] magnitudes;
+  private final double[] sums;
   private final float[] least;
   private final float[] greatest;
   private final TokenRows rows;
@@ -23,6 +26,7 @@ public final class FeatureAccumulator implements InputStatistic {
   public FeatureAccumulator(int size) {
     squares = new double[size];
     magnitudes = new double[size];
+    sums = new double[size];
     least = new float[size];
     greatest = new float[size];
     Arrays.fill(least, Float.POSITIVE_INFINITY);
@@ -45,6 +49,7 @@ public final class FeatureAccumulator implements InputStatistic {
     try (var _ = new PointerScope()) {
       sum(x.square(), squares);
       sum(x.abs(), magnitudes);
+      sum(x, sums);
       var low = Torch.floats(x.amin(new long[] {0}, false));
       var high = Torch.floats(x.amax(new long[] {0}, false));
       for (int i = 0; i < low.length; i++) {
@@ -70,6 +75,11 @@ public final class FeatureAccumulator implements InputStatistic {
   /** Mean of {@code |x|} over the tokens, {@code [in]}; NaN without tokens. */
   public float[] meanMagnitude() {
     return floats(magnitudes, tokens());
+  }
+
+  /** Mean over the tokens, {@code [in]}; NaN without tokens. */
+  public float[] mean() {
+    return floats(sums, tokens());
   }
 
   /** {@code [in]}; infinite without tokens. */

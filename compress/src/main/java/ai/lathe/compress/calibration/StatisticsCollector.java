@@ -41,6 +41,7 @@ final class StatisticsCollector implements InputListener, AutoCloseable {
     }
     if (statistics.contains(Statistic.INPUT_RANGE)
         || statistics.contains(Statistic.INPUT_MAGNITUDE)
+        || statistics.contains(Statistic.INPUT_MEAN)
         || statistics.contains(Statistic.INPUT_SQUARED_NORM) && !gram) {
       features.computeIfAbsent(site, _ -> new FeatureAccumulator(size)).add(input, padding);
     }
@@ -64,7 +65,8 @@ final class StatisticsCollector implements InputListener, AutoCloseable {
         statistics.gram(),
         statistics.squaredNorm().or(() -> Optional.of(feature.squaredNorm())),
         Optional.of(new Range(feature.least(), feature.greatest())),
-        Optional.of(feature.meanMagnitude()));
+        Optional.of(feature.meanMagnitude()),
+        Optional.of(feature.mean()));
   }
 
   @Override

@@ -80,6 +80,11 @@ public final class Compensation implements LayerSolver<Compensation.Config> {
     }
 
     @Override
+    public boolean shiftsBias() {
+      return compressed.config().shiftsBias();
+    }
+
+    @Override
     public Optional<Level<?>> base() {
       return Optional.of(compressed);
     }
@@ -154,7 +159,10 @@ public final class Compensation implements LayerSolver<Compensation.Config> {
     var fit = LowRankFit.of(residual, metric, config.rank(), ITERATIONS);
     var inputs = config.factors().inputs(layer, statistics, metric);
     var low = config.factors().store(fit, residual, inputs);
-    return new Solution(new Sum(List.of(base.weight(), low)), List.copyOf(notes));
+    var sum = new Solution(new Sum(List.of(base.weight(), low)), List.copyOf(notes));
+    return base.shift().isPresent()
+        ? sum.keepingMean(layer.weight(), statistics.mean().orElseThrow())
+        : sum;
   }
 
   /** {@code W - C}. */

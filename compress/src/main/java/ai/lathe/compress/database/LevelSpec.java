@@ -162,7 +162,12 @@ public record LevelSpec(String name, Recipe recipe) {
       }
     }
     // What the method does not know is told here, not when the first layer is reached.
-    Factorizations.named(method).config(removed, Factors.plain(DType.F32), settings);
+    var config = Factorizations.named(method).config(removed, Factors.plain(DType.F32), settings);
+    if (config.shiftsBias()) {
+      throw new LatheException(
+          "level '%s': %s gives layers a bias, for which levels have no place; take svd-llm, or compress with --factorize %s"
+              .formatted(name, method, method));
+    }
     return Recipe.factorization(method, removed, settings);
   }
 

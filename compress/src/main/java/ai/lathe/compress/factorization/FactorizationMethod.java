@@ -36,6 +36,11 @@ public interface FactorizationMethod<C extends SolverConfig> extends LayerSolver
    */
   Optional<String> refusal(int rows, int columns, C config);
 
+  /** The same level where files have no place for the biases that it would shift. */
+  default C withoutBias(C config) {
+    return config;
+  }
+
   /** How a level's result is stored: usually {@link Encoding.Product}. */
   Encoding encoding(C config, int rows, int columns);
 

@@ -13,6 +13,7 @@ public final class Factorizations {
           new Svd(),
           new Asvd(),
           new SvdLlm(),
+          new Lord(),
           new Rocket(),
           new CoSpaDi(),
           new Monarch(),

@@ -16,6 +16,7 @@ import java.util.function.Supplier;
  *     statistic
  * @param range of each input; empty where nobody asked for it
  * @param magnitude {@code [in]}, the mean of {@code |x|}; empty where nobody asked for it
+ * @param mean {@code [in]}, of {@code x}; empty where nobody asked for it
  * @param derived what solvers made of these and would make again
  */
 public record LayerStatistics(
@@ -24,6 +25,7 @@ public record LayerStatistics(
     Optional<float[]> squaredNorm,
     Optional<Range> range,
     Optional<float[]> magnitude,
+    Optional<float[]> mean,
     Derived derived) {
 
   public static final LayerStatistics NONE =
@@ -54,12 +56,13 @@ public record LayerStatistics(
       Optional<Matrix> gram,
       Optional<float[]> squaredNorm,
       Optional<Range> range,
-      Optional<float[]> magnitude) {
-    this(tokens, gram, squaredNorm, range, magnitude, new Derived());
+      Optional<float[]> magnitude,
+      Optional<float[]> mean) {
+    this(tokens, gram, squaredNorm, range, magnitude, mean, new Derived());
   }
 
   public LayerStatistics(long tokens, Optional<Matrix> gram, Optional<float[]> squaredNorm) {
-    this(tokens, gram, squaredNorm, Optional.empty(), Optional.empty());
+    this(tokens, gram, squaredNorm, Optional.empty(), Optional.empty(), Optional.empty());
   }
 
   public static LayerStatistics of(long tokens, Matrix gram) {
@@ -68,7 +71,7 @@ public record LayerStatistics(
 
   /** The same with squared norms that are known from elsewhere, in whatever unit. */
   public LayerStatistics withSquaredNorm(float[] known) {
-    return new LayerStatistics(tokens, gram, Optional.of(known), range, magnitude);
+    return new LayerStatistics(tokens, gram, Optional.of(known), range, magnitude, mean);
   }
 
   /** Squared norm of each input, {@code [in]}. */
@@ -103,7 +106,33 @@ public record LayerStatistics(
         scaled,
         squaredNorm.map(norm -> divided(divided(norm, scales), scales)),
         range.map(r -> new Range(divided(r.least(), scales), divided(r.greatest(), scales))),
-        magnitude.map(mean -> divided(mean, scales)));
+        magnitude.map(sizes -> divided(sizes, scales)),
+        mean.map(means -> divided(means, scales)));
+  }
+
+  /**
+   * Those of the inputs without their mean {@code m}, {@code H - n m m^T}, made once; empty where
+   * the Gram matrix or the mean is not known.
+   */
+  public Optional<LayerStatistics> centred() {
+    return gram.isPresent() && mean.isPresent()
+        ? Optional.of(derived.get(Centred.class, this::withoutMean).statistics())
+        : Optional.empty();
+  }
+
+  private record Centred(LayerStatistics statistics) {}
+
+  private Centred withoutMean() {
+    var h = gram.orElseThrow();
+    var m = mean.orElseThrow();
+    var rest = Matrix.zeros(h.rows(), h.columns());
+    for (int i = 0; i < h.rows(); i++) {
+      for (int j = 0; j < h.columns(); j++) {
+        // The product of means first: the same above and below the diagonal.
+        rest.set(i, j, (float) (h.at(i, j) - tokens * ((double) m[i] * m[j])));
+      }
+    }
+    return new Centred(of(tokens, rest));
   }
 
   private static float[] divided(float[] values, float[] scales) {
@@ -129,7 +158,8 @@ public record LayerStatistics(
    */
   public void requireFinite(String layer) {
     squaredNorm.ifPresent(diagonal -> requireFinite(layer, diagonal));
-    magnitude.ifPresent(mean -> requireFinite(layer, mean));
+    magnitude.ifPresent(sizes -> requireFinite(layer, sizes));
+    mean.ifPresent(means -> requireFinite(layer, means));
     range.ifPresent(
         r -> {
           requireFinite(layer, r.least());

@@ -13,6 +13,11 @@ public interface SolverConfig {
     return false;
   }
 
+  /** Whether solutions shift the layer's bias, for which files must then have a place. */
+  default boolean shiftsBias() {
+    return false;
+  }
+
   /** The level that this one adds to; empty where it stands by itself. */
   default Optional<Level<?>> base() {
     return Optional.empty();

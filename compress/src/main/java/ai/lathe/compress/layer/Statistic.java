@@ -11,6 +11,8 @@ public enum Statistic {
   INPUT_RANGE,
   /** Mean of {@code |x|} of each input feature over the calibration tokens. */
   INPUT_MAGNITUDE,
+  /** Mean of each input feature over the calibration tokens. */
+  INPUT_MEAN,
   /** {@code H = X X^T}, {@code [in, in]}. */
   GRAM
 }

@@ -9,6 +9,7 @@ import ai.lathe.compress.recipe.Modifier.Factorization;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.format.QuantizationFormat;
+import ai.lathe.model.Checkpoint;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
@@ -19,6 +20,7 @@ import java.util.function.Consumer;
 /** Which matrices of blocks a recipe factorizes. */
 final class FactorizationPlan {
 
+  private final Checkpoint model;
   private final List<Factorization> steps;
   private final Target target;
   private final DType half;
@@ -28,7 +30,9 @@ final class FactorizationPlan {
    * @param half type of factors that are not rounded
    * @param notes takes what the recipe did not ask for by name
    */
-  FactorizationPlan(Recipe recipe, Target target, DType half, Consumer<String> notes) {
+  FactorizationPlan(
+      Checkpoint model, Recipe recipe, Target target, DType half, Consumer<String> notes) {
+    this.model = model;
     this.steps =
         recipe.modifiers().stream()
             .filter(Factorization.class::isInstance)
@@ -64,7 +68,12 @@ final class FactorizationPlan {
       Optional<Scheme> scheme,
       Plan.Entry otherwise,
       FactorizationMethod<C> method) {
-    var config = method.config(step.removed(), factors(scheme), step.settings());
+    var asked = method.config(step.removed(), factors(scheme), step.settings());
+    var unplaced =
+        asked.shiftsBias()
+            ? BiasPlaces.refusal(model, target, slot.address(), slot.name())
+            : Optional.<String>empty();
+    var config = unplaced.isPresent() ? method.withoutBias(asked) : asked;
     var refusal = method.refusal(slot.rows(), slot.columns(), config);
     if (refusal.isPresent()) {
       return otherwise.because("not factorized: " + refusal.get());
@@ -78,7 +87,10 @@ final class FactorizationPlan {
       }
     }
     return slot.solved(
-        held(product), new Level<>(method, config), Optional.empty(), Optional.empty());
+        held(product),
+        new Level<>(method, config),
+        Optional.empty(),
+        unplaced.map(why -> why + ": inputs are taken with their mean, as svd-llm does"));
   }
 
   /** Multiplied out where this kind of file has no products. */

@@ -106,7 +106,7 @@ public final class Planner {
   private List<Plan.Entry> entries() {
     var slots = slots();
     var pruning = new PruningPlan(model, recipe, target, halfType(), slots, notes::add);
-    var factorization = new FactorizationPlan(recipe, target, halfType(), notes::add);
+    var factorization = new FactorizationPlan(model, recipe, target, halfType(), notes::add);
     return slots.stream().map(slot -> entry(slot, pruning, factorization)).toList();
   }
 

@@ -68,7 +68,8 @@ class LowRankMethodTest {
         Optional.of(h),
         Optional.of(LayerStatistics.diagonal(h)),
         Optional.empty(),
-        Optional.of(magnitude));
+        Optional.of(magnitude),
+        Optional.empty());
   }
 
   @ParameterizedTest

@@ -136,6 +136,7 @@ class TransformTest {
               Optional.empty(),
               Optional.empty(),
               Optional.of(new LayerStatistics.Range(least, greatest)),
+              Optional.empty(),
               Optional.empty());
       var block =
           new BlockWeights(

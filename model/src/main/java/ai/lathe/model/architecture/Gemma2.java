@@ -23,7 +23,8 @@ final class Gemma2 {
           .otherwise("query_pre_attn_scalar", 256)
           .otherwise("sliding_window", 4096)
           .otherwise("tie_word_embeddings", true)
-          .alsoReads("query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping");
+          .alsoReads("query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping")
+          .biased("attention_bias", QUERY, KEY, VALUE, ATTENTION_OUTPUT);
 
   static final Architecture GEMMA2 =
       Architecture.decoder("gemma2")

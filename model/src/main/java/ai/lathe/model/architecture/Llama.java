@@ -22,6 +22,10 @@ final class Llama {
           .norms(RMS, PRE)
           .activation(SILU)
           .llamaCpp(LlamaCpp.plain(SILU).blockwise("deci"))
+          .dialect(
+              Dialect.LLAMA
+                  .biased("attention_bias", QUERY, KEY, VALUE, ATTENTION_OUTPUT)
+                  .biased("mlp_bias", GATE, UP, DOWN))
           .embedding(TOKEN_EMBEDDING, "model.embed_tokens", "token_embd", VOCABULARY)
           .blocks("model.layers.{n}", "blk.{n}")
           .norm(ATTENTION_NORM, "input_layernorm", "attn_norm")

@@ -17,6 +17,7 @@ final class Qwen3 {
           .ignores("rotary_emb.inv_freq")
           .norms(RMS, PRE)
           .activation(SILU)
+          .dialect(Dialect.LLAMA.biased("attention_bias", QUERY, KEY, VALUE, ATTENTION_OUTPUT))
           .embedding(TOKEN_EMBEDDING, "model.embed_tokens", "token_embd", VOCABULARY)
           .blocks("model.layers.{n}", "blk.{n}")
           .norm(ATTENTION_NORM, "input_layernorm", "attn_norm")
