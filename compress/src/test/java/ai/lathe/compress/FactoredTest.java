@@ -29,11 +29,13 @@ import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,12 +46,14 @@ class FactoredTest {
   @TempDir static Path folder;
   private static final Recipe WHITENED =
       Recipe.factorization("svd-llm", new Removal(0.3), Map.of());
+  private static EmbeddedModel embedded;
   private static Path model;
   private static Report whitened;
 
   @BeforeAll
   static void extract() {
-    model = EmbeddedModel.extract(folder.resolve("embedded")).directory();
+    embedded = EmbeddedModel.extract(folder.resolve("embedded"));
+    model = embedded.directory();
     whitened = run("svd-llm", WHITENED);
   }
 
@@ -161,7 +165,7 @@ class FactoredTest {
   }
 
   @Test
-  void biasesThatKeepTheMeanAreDeclaredWrittenAndReadBack() {
+  void biasesThatKeepTheMeanAreDeclaredWrittenAndReadBack() throws IOException {
     var recipe = Recipe.factorization("lord", new Removal(0.3), Map.of());
     var lord = run("lord", recipe);
     var address = Address.weight(0, Role.QUERY);
@@ -176,7 +180,9 @@ class FactoredTest {
       }
       // As it is without its biases it is another model: they are read, and they count.
       var without = new Unbiased(artifact);
-      var texts = List.of(IntStream.range(0, 64).map(i -> 3 * i % 200).toArray());
+      var text = Files.readString(embedded.heldOut()).substring(0, 2000);
+      var tokens = original.tokenizer().orElseThrow().encode(text);
+      var texts = List.of(Arrays.copyOf(tokens, 256));
       assertThat(kl(artifact, original, texts)).isLessThan(kl(without, original, texts));
     }
     // Parameters of the bias are saved elsewhere.

@@ -33,6 +33,7 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
    * @param seed of the order in which atoms are brought up to date
    * @param seconds that a matrix may take, its decomposition included, though each row is coded
    *     once in any case: another run then has another result. Infinite for no limit
+   * @param dampening tokens of noise for each input, 0 for the calibration data alone
    */
   public record Config(
       Removal removed,
@@ -41,7 +42,8 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
       int iterations,
       double tolerance,
       long seed,
-      double seconds)
+      double seconds,
+      double dampening)
       implements DictionaryMethod.Config {
 
     public Config {
@@ -79,7 +81,7 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
         new Settings(
             "CoSpaDi",
             settings,
-            List.of(RATIO_KEY, ITERATIONS_KEY, TOLERANCE_KEY, SEED, SECONDS_KEY));
+            List.of(RATIO_KEY, ITERATIONS_KEY, TOLERANCE_KEY, SEED, SECONDS_KEY, Dampening.KEY));
     return new Config(
         removed,
         factors,
@@ -87,7 +89,8 @@ public final class CoSpaDi implements DictionaryMethod<CoSpaDi.Config> {
         given.integer(ITERATIONS_KEY, ITERATIONS),
         given.number(TOLERANCE_KEY, TOLERANCE),
         given.integer(SEED, 0),
-        given.number(SECONDS_KEY, Double.POSITIVE_INFINITY));
+        given.number(SECONDS_KEY, Double.POSITIVE_INFINITY),
+        Dampening.of(given));
   }
 
   @Override

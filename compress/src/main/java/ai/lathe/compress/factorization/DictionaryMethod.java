@@ -7,8 +7,10 @@ import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -33,6 +35,9 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     Removal removed();
 
     Factors factors();
+
+    /** See {@link LayerStatistics#damped}. */
+    double dampening();
 
     /** {@code k / s}; 1 for a plain matrix of low rank. */
     double ratio();
@@ -96,18 +101,20 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     layer.requireFinite();
     statistics.requireFinite(layer.name());
     var weight = layer.weight();
-    var unknown = new ArrayList<String>();
+    var unknown =
+        statistics.gram().isPresent()
+            ? List.<String>of()
+            : List.of("nothing is known of its inputs: errors of all weights count alike");
     // One decomposition serves all levels.
-    var metric = metric(statistics, unknown);
-    long start = System.nanoTime();
-    var spectrum = Spectrum.of(weight, metric);
-    var coder = coder(spectrum, System.nanoTime() - start);
+    var coders = new HashMap<Double, Coder<C>>();
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<>(unknown);
+      var seen = statistics.damped(level.dampening());
+      var coder = coders.computeIfAbsent(level.dampening(), _ -> timed(weight, seen));
       var size = level.size(weight.rows(), weight.columns());
       var coefficients = coder.code(size, level, notes);
-      var inputs = level.factors().inputs(layer, statistics, metric);
+      var inputs = level.factors().inputs(layer, seen, metric(seen));
       solutions.add(new Solution(level.factors().store(coefficients, weight, inputs), notes));
     }
     return solutions;
@@ -122,17 +129,37 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     layer.requireFinite();
     statistics.requireFinite(layer.name());
     var weight = layer.weight();
-    var spectrum = Spectrum.of(weight, metric(statistics, new ArrayList<>()));
-    var sizes = levels.stream().map(level -> level.size(weight.rows(), weight.columns())).toList();
-    return DictionaryProfile.errors(weight, spectrum, sizes);
+    var errors = new ArrayList<RelativeErrors>();
+    for (int from = 0, to; from < levels.size(); from = to) {
+      double dampening = levels.get(from).dampening();
+      for (to = from + 1; to < levels.size() && levels.get(to).dampening() == dampening; ) {
+        to++;
+      }
+      var sizes =
+          levels.subList(from, to).stream()
+              .map(level -> level.size(weight.rows(), weight.columns()))
+              .toList();
+      var spectrum = spectrum(weight, statistics.damped(dampening));
+      errors.addAll(DictionaryProfile.errors(weight, spectrum, sizes));
+    }
+    return errors;
   }
 
-  /** Of the outputs, where inputs are known. */
-  private Metric metric(LayerStatistics statistics, List<String> notes) {
-    if (statistics.gram().isEmpty()) {
-      notes.add("nothing is known of its inputs: errors of all weights count alike");
-      return Metric.PLAIN;
-    }
-    return new Metric.Full(statistics.gram().get());
+  private Coder<C> timed(Matrix weight, LayerStatistics seen) {
+    long start = System.nanoTime();
+    var spectrum = spectrum(weight, seen);
+    return coder(spectrum, System.nanoTime() - start);
+  }
+
+  /**
+   * Of {@code W} where errors count by what they change of the outputs, or by themselves where
+   * nothing is known of the inputs.
+   */
+  private static Spectrum spectrum(Matrix weight, LayerStatistics seen) {
+    return Spectrum.of(weight, metric(seen));
+  }
+
+  private static Metric metric(LayerStatistics seen) {
+    return seen.gram().<Metric>map(Metric.Full::new).orElse(Metric.PLAIN);
   }
 }

@@ -36,8 +36,10 @@ public final class Lord implements LowRankMethod<Lord.Config> {
    * @param multiple ranks are multiples of it; the paper has 128
    * @param centred false where there is no place for a bias: then outputs are taken with their
    *     mean, which is {@link SvdLlm}
+   * @param dampening tokens of noise for each input, 0 for the calibration data alone
    */
-  public record Config(Removal removed, Factors factors, int multiple, boolean centred)
+  public record Config(
+      Removal removed, Factors factors, int multiple, boolean centred, double dampening)
       implements LowRankMethod.Config {
 
     public Config {
@@ -69,13 +71,14 @@ public final class Lord implements LowRankMethod<Lord.Config> {
 
   @Override
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
-    var given = new Settings("LoRD", settings, List.of(MULTIPLE));
-    return new Config(removed, factors, given.integer(MULTIPLE, 1), true);
+    var given = new Settings("LoRD", settings, List.of(MULTIPLE, Dampening.KEY));
+    return new Config(removed, factors, given.integer(MULTIPLE, 1), true, Dampening.of(given));
   }
 
   @Override
   public Config withoutBias(Config config) {
-    return new Config(config.removed(), config.factors(), config.multiple(), false);
+    return new Config(
+        config.removed(), config.factors(), config.multiple(), false, config.dampening());
   }
 
   @Override

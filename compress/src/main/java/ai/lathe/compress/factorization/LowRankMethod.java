@@ -30,6 +30,11 @@ public interface LowRankMethod<C extends LowRankMethod.Config> extends Factoriza
 
     Factors factors();
 
+    /** See {@link LayerStatistics#damped}. */
+    default double dampening() {
+      return 0;
+    }
+
     default int rank(int rows, int columns) {
       return factors().rank(removed().rank(rows, columns));
     }
@@ -67,10 +72,11 @@ public interface LowRankMethod<C extends LowRankMethod.Config> extends Factoriza
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       notes.clear();
-      var metric = metric(layer, statistics, level, notes);
+      var seen = statistics.damped(level.dampening());
+      var metric = metric(layer, seen, level, notes);
       var spectrum = spectra.computeIfAbsent(metric, key -> Spectrum.of(weight, key));
       var fit = spectrum.truncated(level.rank(weight.rows(), weight.columns()));
-      var inputs = level.factors().inputs(layer, statistics, metric);
+      var inputs = level.factors().inputs(layer, seen, metric);
       solutions.add(new Solution(level.factors().store(fit, weight, inputs), List.copyOf(notes)));
     }
     return solutions;

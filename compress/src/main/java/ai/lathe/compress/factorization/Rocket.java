@@ -30,8 +30,10 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
    * @param ratio of atoms to those that an output uses, see {@link DictionarySize}
    * @param steps of Adam on both factors afterwards; 0, and no iteration, is what the method is
    * @param rate of these steps, of numbers of about the size of the dictionary's own
+   * @param dampening tokens of noise for each input, 0 for the calibration data alone
    */
-  public record Config(Removal removed, Factors factors, double ratio, int steps, double rate)
+  public record Config(
+      Removal removed, Factors factors, double ratio, int steps, double rate, double dampening)
       implements DictionaryMethod.Config {
 
     public Config {
@@ -54,13 +56,14 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
 
   @Override
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
-    var given = new Settings("ROCKET", settings, List.of(RATIO_KEY, REFINE, RATE));
+    var given = new Settings("ROCKET", settings, List.of(RATIO_KEY, REFINE, RATE, Dampening.KEY));
     return new Config(
         removed,
         factors,
         given.number(RATIO_KEY, RATIO),
         given.integer(REFINE, 0),
-        given.number(RATE, 1e-3));
+        given.number(RATE, 1e-3),
+        Dampening.of(given));
   }
 
   @Override
@@ -112,7 +115,12 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
       Layer layer, LayerStatistics statistics, List<Double> removals, List<Double> ratios) {
     layer.requireFinite();
     statistics.requireFinite(layer.name());
-    var metric = statistics.gram().<Metric>map(Metric.Full::new).orElse(Metric.PLAIN);
+    var metric =
+        statistics
+            .damped(Dampening.USUAL)
+            .gram()
+            .<Metric>map(Metric.Full::new)
+            .orElse(Metric.PLAIN);
     return DictionaryProfile.of(
         layer.weight(), Spectrum.of(layer.weight(), metric), removals, ratios);
   }

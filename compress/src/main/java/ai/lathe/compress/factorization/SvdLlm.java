@@ -18,7 +18,11 @@ import java.util.Set;
  */
 public final class SvdLlm implements LowRankMethod<SvdLlm.Config> {
 
-  public record Config(Removal removed, Factors factors) implements LowRankMethod.Config {}
+  /**
+   * @param dampening tokens of noise for each input, 0 for the calibration data alone
+   */
+  public record Config(Removal removed, Factors factors, double dampening)
+      implements LowRankMethod.Config {}
 
   @Override
   public String name() {
@@ -27,8 +31,8 @@ public final class SvdLlm implements LowRankMethod<SvdLlm.Config> {
 
   @Override
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
-    new Settings("svd-llm", settings, List.of());
-    return new Config(removed, factors);
+    var given = new Settings("svd-llm", settings, List.of(Dampening.KEY));
+    return new Config(removed, factors, Dampening.of(given));
   }
 
   @Override

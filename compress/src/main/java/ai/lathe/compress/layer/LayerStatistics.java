@@ -120,6 +120,43 @@ public record LayerStatistics(
         : Optional.empty();
   }
 
+  /**
+   * Those in which few tokens are trusted less: as if {@code c} times as many tokens as there are
+   * inputs had been seen besides, in which inputs have nothing to do with each other and all have
+   * the mean square. {@code H} becomes {@code H + c (in / tokens) mean(diag H) I}; made once.
+   *
+   * @param c 0 for these statistics as they are
+   */
+  public LayerStatistics damped(double c) {
+    return c == 0 || gram.isEmpty() || tokens == 0
+        ? this
+        : derived.get(Damped.class, Damped::new).get(c, this);
+  }
+
+  /** Of each number of tokens that were asked for. */
+  private static final class Damped {
+    private final Map<Double, LayerStatistics> made = new HashMap<>();
+
+    synchronized LayerStatistics get(double c, LayerStatistics of) {
+      return made.computeIfAbsent(c, _ -> of.withNoise(c));
+    }
+  }
+
+  private LayerStatistics withNoise(double c) {
+    var h = gram.orElseThrow().copy();
+    int n = h.rows();
+    double sum = 0;
+    for (int j = 0; j < n; j++) {
+      sum += h.at(j, j);
+    }
+    // n / tokens of the mean of n.
+    double added = c * sum / tokens;
+    for (int j = 0; j < n; j++) {
+      h.set(j, j, (float) (h.at(j, j) + added));
+    }
+    return of(tokens, h);
+  }
+
   private record Centred(LayerStatistics statistics) {}
 
   private Centred withoutMean() {

@@ -21,6 +21,7 @@ import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.linalg.Gemm;
 import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import ai.lathe.tensor.linalg.View;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -76,13 +77,16 @@ class DictionaryMethodTest {
     return w;
   }
 
+  /** On the calibration data alone, unless settings say otherwise. */
   private static <C extends SolverConfig> Solution solve(
       FactorizationMethod<C> method,
       Matrix w,
       LayerStatistics statistics,
       double removed,
       Map<String, ?> settings) {
-    var config = method.config(new Removal(removed), EXACT, settings);
+    var all = new HashMap<String, Object>(settings);
+    all.putIfAbsent("dampening", 0);
+    var config = method.config(new Removal(removed), EXACT, all);
     return method.solve(new Layer("layer", w), statistics, List.of(config)).getFirst();
   }
 
@@ -242,9 +246,9 @@ class DictionaryMethodTest {
               .profile(new Layer("l", w), statistics, List.of(0.2, 0.5), List.of(1.0, 1.5, 3.0));
       assertThat(profile.points()).hasSize(6);
       for (var point : profile.points()) {
-        var settings = Map.of("ratio", point.ratio());
+        var settings = Map.of("ratio", point.ratio(), "dampening", Dampening.USUAL);
         var weight = solve(new Rocket(), w, statistics, point.removed(), settings).weight();
-        var h = statistics.gram().orElseThrow();
+        var h = statistics.damped(Dampening.USUAL).gram().orElseThrow();
         double error = Math.sqrt(OutputError.relative(w, weight, h));
         assertThat(point.outputError()).isCloseTo(error, within(1e-5 * error));
         var identity = LayerStatistics.identity(40).gram().orElseThrow();

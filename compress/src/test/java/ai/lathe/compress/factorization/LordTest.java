@@ -87,7 +87,8 @@ class LordTest {
   }
 
   private static Lord.Config config(double removed, int multiple) {
-    return new Lord().config(new Removal(removed), EXACT, Map.of("multiple", multiple));
+    return new Lord()
+        .config(new Removal(removed), EXACT, Map.of("multiple", multiple, "dampening", 0));
   }
 
   /** Sum of squares of what a solution changes of the outputs. */
@@ -163,7 +164,7 @@ class LordTest {
     assertThat(unbiased.shiftsBias()).isFalse();
     var plain = solve(unbiased);
     assertThat(plain.shift()).isEmpty();
-    var whitened = new SvdLlm().config(new Removal(0.5), EXACT, Map.of());
+    var whitened = new SvdLlm().config(new Removal(0.5), EXACT, Map.of("dampening", 0));
     var other = new SvdLlm().solve(layer, statistics(), List.of(whitened)).getFirst();
     assertThat(plain.weight().decode().values()).isEqualTo(other.weight().decode().values());
     assertThat(lost(solution)).isLessThan(lost(plain));

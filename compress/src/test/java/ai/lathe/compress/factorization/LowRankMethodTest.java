@@ -49,7 +49,8 @@ class LowRankMethodTest {
   }
 
   private static LinearWeight solve(Matrix w, Matrix h, double removed, String method) {
-    return solve(w, h, removed, Factorizations.named(method), Map.of());
+    var settings = method.equals("svd-llm") ? Map.of("dampening", 0) : Map.<String, Object>of();
+    return solve(w, h, removed, Factorizations.named(method), settings);
   }
 
   private static <C extends ai.lathe.compress.layer.SolverConfig> LinearWeight solve(
@@ -121,6 +122,37 @@ class LowRankMethodTest {
     double asvd = OutputError.relative(w, solve(w, h, 0.4, "asvd"), h);
     double whitened = OutputError.relative(w, solve(w, h, 0.4, "svd-llm"), h);
     assertThat(whitened).isLessThan(asvd).isLessThan(svd);
+  }
+
+  /** Judged on inputs that were not seen. */
+  @ParameterizedTest
+  @CsvSource({"30, 0.4, 0.9", "20000, 0.999, 1.001"})
+  void dampeningHelpsWithFewTokensAndChangesNothingWithMany(
+      int tokens, double least, double greatest) {
+    int n = 48;
+    var w = gaussian(40, n, 5);
+    // Inputs of one distribution: the causes that they share are the same.
+    var causes = gaussian(n, 2, 3);
+    var seen = LayerStatistics.of(tokens, gram(causes, tokens, 11));
+    var others = gram(causes, 4000, 21);
+    var errors = new double[2];
+    for (int c = 0; c < 2; c++) {
+      var config = new SvdLlm().config(new Removal(0.2), EXACT, Map.of("dampening", c));
+      var weight = new SvdLlm().solve(new Layer("l", w), seen, List.of(config)).getFirst().weight();
+      errors[c] = OutputError.relative(w, weight, others);
+    }
+    assertThat(errors[1] / errors[0]).isBetween(least, greatest);
+    assertThat(seen.damped(1)).isSameAs(seen.damped(1)).isNotSameAs(seen);
+    assertThat(seen.damped(0)).isSameAs(seen);
+  }
+
+  private static Matrix gram(Matrix causes, int tokens, long seed) {
+    int n = causes.rows();
+    var x = gaussian(n, tokens, seed);
+    Gemm.add(View.of(x), View.of(causes), View.of(gaussian(causes.columns(), tokens, seed + 1)));
+    var h = Matrix.zeros(n, n);
+    Gemm.add(View.of(h), View.of(x), View.of(x).transposed());
+    return h;
   }
 
   @Test
