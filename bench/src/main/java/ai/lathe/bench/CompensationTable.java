@@ -24,13 +24,7 @@ public final class CompensationTable {
   private CompensationTable() {}
 
   public static void main(String[] arguments) throws IOException {
-    var trial =
-        Trial.of(
-            arguments[0],
-            arguments[1],
-            arguments[2],
-            Integer.parseInt(arguments[3]),
-            Integer.parseInt(arguments[4]));
+    var trial = Trial.of(arguments);
     int rank = Integer.parseInt(arguments[6]);
     System.out.printf("| base | bits | loss | + svd | + eora | bits, rank %d |%n", rank);
     System.out.println("|---|---|---|---|---|---|");

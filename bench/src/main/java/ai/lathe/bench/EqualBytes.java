@@ -27,13 +27,7 @@ public final class EqualBytes {
   private EqualBytes() {}
 
   public static void main(String[] arguments) throws IOException {
-    var trial =
-        Trial.of(
-            arguments[0],
-            arguments[1],
-            arguments[2],
-            Integer.parseInt(arguments[3]),
-            Integer.parseInt(arguments[4]));
+    var trial = Trial.of(arguments);
     System.out.println(
         "| method | bits a weight | loss | layer error | s |\n|---|---|---|---|---|");
     for (var point : List.of(arguments).subList(5, arguments.length)) {

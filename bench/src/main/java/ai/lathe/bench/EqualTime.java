@@ -11,17 +11,12 @@ import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.quantization.OutputError;
-import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.tensor.DType;
-import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.Parallel;
-import ai.lathe.torch.GramAccumulator;
 import ai.lathe.torch.Torch;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.bytedeco.javacpp.PointerScope;
 
 /**
  * One layer by ROCKET, and by CoSpaDi in the time that ROCKET took for it: directories that {@link
@@ -40,18 +35,8 @@ public final class EqualTime {
     System.out.println(
         "| layer | removed | svd-llm | rocket | s | cospadi | s | |\n|---|---|---|---|---|---|---|---|");
     for (var directory : directories) {
-      try (var file = Safetensors.open(Path.of(directory).resolve("model.safetensors"));
-          var _ = new PointerScope()) {
-        var stored = file.tensor("weight");
-        int in = (int) stored.shape()[1];
-        var weight = new Matrix((int) stored.shape()[0], in, stored.toFloats());
-        var inputs = file.tensor("inputs").toFloats();
-        try (var sum = new GramAccumulator(in)) {
-          sum.add(Torch.ofFloats(inputs, 1, inputs.length / in, in), null);
-          var name = Path.of(directory).getFileName().toString();
-          show(new Layer(name, weight), LayerStatistics.of(sum.tokens(), sum.gram()));
-        }
-      }
+      var dumped = LayerDump.Dumped.read(directory);
+      show(dumped.layer(), dumped.statistics());
     }
   }
 

@@ -86,13 +86,7 @@ public final class FactorizationOrder {
   }
 
   public static void main(String[] arguments) throws IOException {
-    var trial =
-        Trial.of(
-            arguments[0],
-            arguments[1],
-            arguments[2],
-            Integer.parseInt(arguments[3]),
-            Integer.parseInt(arguments[4]));
+    var trial = Trial.of(arguments);
     warmUp();
     System.out.println(
         "| removed | method | KL | bytes | parameters fewer | solvers, s | profile, s | all, s |\n"

@@ -1,8 +1,11 @@
 package ai.lathe.bench;
 
+import ai.lathe.compress.layer.Layer;
+import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.eval.data.TextData;
 import ai.lathe.eval.data.Windows;
 import ai.lathe.format.TensorInfo;
+import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.format.safetensors.SafetensorsPlan;
 import ai.lathe.format.safetensors.SafetensorsWriter;
 import ai.lathe.model.Address;
@@ -10,8 +13,10 @@ import ai.lathe.model.architecture.Role;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.DType;
+import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.Tensor;
+import ai.lathe.torch.GramAccumulator;
 import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.Layerwise;
 import ai.lathe.torch.Torch;
@@ -35,6 +40,25 @@ import org.bytedeco.pytorch.NoGradGuard;
 public final class LayerDump {
 
   private LayerDump() {}
+
+  /** What was written, with the statistics of its inputs. */
+  record Dumped(Layer layer, LayerStatistics statistics) {
+
+    static Dumped read(String directory) {
+      try (var file = Safetensors.open(Path.of(directory).resolve("model.safetensors"));
+          var _ = new PointerScope()) {
+        var stored = file.tensor("weight");
+        int in = (int) stored.shape()[1];
+        var weight = new Matrix((int) stored.shape()[0], in, stored.toFloats());
+        var inputs = file.tensor("inputs").toFloats();
+        try (var sum = new GramAccumulator(in)) {
+          sum.add(Torch.ofFloats(inputs, 1, inputs.length / in, in), null);
+          return new Dumped(
+              new Layer(directory, weight), LayerStatistics.of(sum.tokens(), sum.gram()));
+        }
+      }
+    }
+  }
 
   public static void main(String[] arguments) throws IOException {
     int block = Integer.parseInt(arguments[1]);

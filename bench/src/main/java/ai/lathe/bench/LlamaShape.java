@@ -6,6 +6,7 @@ import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -88,6 +89,7 @@ record LlamaShape(
         DType.BF16,
         OptionalInt.of(0),
         OptionalInt.of(1),
-        json());
+        json(),
+        List.of());
   }
 }

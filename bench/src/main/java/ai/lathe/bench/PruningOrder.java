@@ -32,13 +32,7 @@ public final class PruningOrder {
   private PruningOrder() {}
 
   public static void main(String[] arguments) throws IOException {
-    var trial =
-        Trial.of(
-            arguments[0],
-            arguments[1],
-            arguments[2],
-            Integer.parseInt(arguments[3]),
-            Integer.parseInt(arguments[4]));
+    var trial = Trial.of(arguments);
     var sweep = sweep(List.of(arguments).subList(7, arguments.length));
     for (var sparsity : arguments[5].split(",")) {
       for (var method : arguments[6].split(",")) {

@@ -9,12 +9,9 @@ import ai.lathe.compress.factorization.Spectrum;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.quantization.OutputError;
-import ai.lathe.format.safetensors.Safetensors;
 import ai.lathe.tensor.DType;
-import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import ai.lathe.tensor.linalg.Parallel;
-import ai.lathe.torch.GramAccumulator;
 import ai.lathe.torch.Torch;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,7 +20,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
-import org.bytedeco.javacpp.PointerScope;
 
 /**
  * ROCKET's profile of a layer, 14 removals by 21 ratios: how long it takes, the decomposition
@@ -42,27 +38,14 @@ public final class RocketProfile {
     Torch.threads(Parallel.threads());
     for (var argument : arguments.length > 0 ? arguments : new String[] {"2048x2048"}) {
       if (Files.isDirectory(Path.of(argument))) {
-        dumped(argument);
+        var dumped = LayerDump.Dumped.read(argument);
+        show(dumped.layer(), dumped.statistics(), true);
       } else {
         var sides = argument.split("x");
         int out = Integer.parseInt(sides[0]);
         int in = Integer.parseInt(sides[1]);
         var layer = new Layer(argument, GptqBench.random(out, in, 1));
         show(layer, LayerStatistics.of(in, GptqBench.gram(in)), false);
-      }
-    }
-  }
-
-  private static void dumped(String directory) {
-    try (var file = Safetensors.open(Path.of(directory).resolve("model.safetensors"));
-        var _ = new PointerScope()) {
-      var stored = file.tensor("weight");
-      int in = (int) stored.shape()[1];
-      var weight = new Matrix((int) stored.shape()[0], in, stored.toFloats());
-      var inputs = file.tensor("inputs").toFloats();
-      try (var sum = new GramAccumulator(in)) {
-        sum.add(Torch.ofFloats(inputs, 1, inputs.length / in, in), null);
-        show(new Layer(directory, weight), LayerStatistics.of(sum.tokens(), sum.gram()), true);
       }
     }
   }

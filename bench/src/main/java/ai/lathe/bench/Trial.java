@@ -38,6 +38,16 @@ record Trial(
         0);
   }
 
+  /** By the first five arguments of a program, in that order. */
+  static Trial of(String[] arguments) {
+    return of(
+        arguments[0],
+        arguments[1],
+        arguments[2],
+        Integer.parseInt(arguments[3]),
+        Integer.parseInt(arguments[4]));
+  }
+
   Report run(Recipe recipe) throws IOException {
     return run(recipe, (report, _) -> report);
   }

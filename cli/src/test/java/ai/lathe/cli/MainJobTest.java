@@ -9,6 +9,8 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -207,47 +209,27 @@ class MainJobTest {
         Invocation.of("compress", model, "-o", out, "--allocator", "knapsack"),
         "or, for --allocator alone, --factorize with --remove");
     assertMistake(
-        Invocation.of(
-            "compress",
-            model,
-            "-o",
-            out,
-            "--factorize",
-            "svd",
-            "--remove",
-            "0.2",
-            "--allocator",
-            "greedy"),
+        factorize(out, "0.2", "--allocator", "greedy"),
         "unknown allocator of --factorize 'greedy'");
     assertMistake(
-        Invocation.of(
-            "compress",
-            model,
-            "-o",
-            out,
-            "--factorize",
-            "svd",
-            "--remove",
-            "0.9",
-            "--allocator",
-            "knapsack",
-            "--allocator-option",
-            "measure=outputs"),
+        factorize(out, "0.9", "--allocator", "knapsack", "--allocator-option", "measure=outputs"),
         "did you mean 'output'");
-    assertMistake(
-        Invocation.of(
+    assertMistake(factorize(out, "0.2", "--target-bpw", "4"), "have no place beside it");
+    assertThat(Path.of(out)).doesNotExist();
+  }
+
+  private Invocation factorize(String out, String removed, String... more) {
+    var words =
+        List.of(
             "compress",
-            model,
+            embedded.directory().toString(),
             "-o",
             out,
             "--factorize",
             "svd",
             "--remove",
-            "0.2",
-            "--target-bpw",
-            "4"),
-        "have no place beside it");
-    assertThat(Path.of(out)).doesNotExist();
+            removed);
+    return Invocation.of(Stream.concat(words.stream(), Stream.of(more)).toArray(String[]::new));
   }
 
   @Test

@@ -70,50 +70,6 @@ public record ModelConfig(
     widths = widths.stream().allMatch(whole::equals) ? List.of() : List.copyOf(widths);
   }
 
-  /** A model whose blocks are all as wide as it says. */
-  public ModelConfig(
-      int hidden,
-      int blocks,
-      int heads,
-      int keyValueHeads,
-      int headSize,
-      int feedForward,
-      Optional<Experts> experts,
-      int vocabulary,
-      int context,
-      double normEpsilon,
-      Rope rope,
-      boolean tiedEmbeddings,
-      int tokenTypes,
-      Optional<Window> window,
-      Arithmetic arithmetic,
-      DType dtype,
-      OptionalInt beginToken,
-      OptionalInt endToken,
-      ObjectNode huggingFace) {
-    this(
-        hidden,
-        blocks,
-        heads,
-        keyValueHeads,
-        headSize,
-        feedForward,
-        experts,
-        vocabulary,
-        context,
-        normEpsilon,
-        rope,
-        tiedEmbeddings,
-        tokenTypes,
-        window,
-        arithmetic,
-        dtype,
-        beginToken,
-        endToken,
-        huggingFace,
-        List.of());
-  }
-
   /**
    * Attention to the last positions only.
    *
@@ -182,17 +138,24 @@ public record ModelConfig(
    */
   public ModelConfig narrowed(Architecture architecture, List<BlockWidths> others) {
     var narrowed = with(tiedEmbeddings, huggingFace, others);
-    for (int block = 0; block < blocks; block++) {
-      int index = block;
-      narrowed
-          .widths(block)
-          .obstacle(this, architecture, block)
-          .ifPresent(
-              why -> {
-                throw new LatheException("block " + index + " cannot be so narrow: " + why);
-              });
-    }
+    narrowed
+        .obstacle(architecture)
+        .ifPresent(
+            why -> {
+              throw new LatheException(why);
+            });
     return narrowed;
+  }
+
+  /** Why a block cannot have the widths that it has here; empty where all can. */
+  public Optional<String> obstacle(Architecture architecture) {
+    for (int block = 0; block < widths.size(); block++) {
+      var why = widths.get(block).obstacle(this, architecture, block);
+      if (why.isPresent()) {
+        return Optional.of("block %d cannot be so narrow: %s".formatted(block, why.get()));
+      }
+    }
+    return Optional.empty();
   }
 
   private ModelConfig with(boolean tied, ObjectNode json, List<BlockWidths> others) {

@@ -8,6 +8,7 @@ import ai.lathe.model.ModelConfig.Rope;
 import ai.lathe.model.architecture.Architecture.Activation;
 import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.DType;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
@@ -159,6 +160,7 @@ class AttentionTest {
         DType.F32,
         OptionalInt.empty(),
         OptionalInt.empty(),
-        null);
+        null,
+        List.of());
   }
 }

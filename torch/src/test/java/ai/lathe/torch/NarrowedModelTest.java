@@ -100,7 +100,8 @@ class NarrowedModelTest {
             DType.F32,
             OptionalInt.empty(),
             OptionalInt.empty(),
-            null);
+            null,
+            List.of());
     return TinyModel.random(architecture, config, 11);
   }
 

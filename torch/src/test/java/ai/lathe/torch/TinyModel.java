@@ -61,7 +61,8 @@ record TinyModel(Architecture architecture, ModelConfig config, Map<Address, Ten
             DType.F32,
             OptionalInt.empty(),
             OptionalInt.empty(),
-            null);
+            null,
+            List.of());
     return random(architecture, config, seed);
   }
 

@@ -26,10 +26,6 @@ import org.bytedeco.pytorch.global.torch;
  */
 public record DictionaryProfile(List<Point> points) {
 
-  /** 0.05 to 0.70. */
-  static final List<Double> REMOVALS =
-      IntStream.rangeClosed(1, 14).mapToObj(i -> i / 20.0).toList();
-
   /** 1.0 to 3.0. */
   static final List<Double> RATIOS = IntStream.rangeClosed(10, 30).mapToObj(i -> i / 10.0).toList();
 

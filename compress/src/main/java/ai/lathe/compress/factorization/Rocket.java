@@ -108,7 +108,7 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
 
   /** Errors of one layer at every removal and ratio of a grid, from one decomposition. */
   public DictionaryProfile profile(Layer layer, LayerStatistics statistics) {
-    return profile(layer, statistics, DictionaryProfile.REMOVALS, DictionaryProfile.RATIOS);
+    return profile(layer, statistics, Removal.GRID, DictionaryProfile.RATIOS);
   }
 
   public DictionaryProfile profile(

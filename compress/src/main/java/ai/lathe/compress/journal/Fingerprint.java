@@ -2,6 +2,7 @@ package ai.lathe.compress.journal;
 
 import ai.lathe.format.FormatException;
 import ai.lathe.model.Checkpoint;
+import ai.lathe.model.config.HuggingFaceConfig;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
@@ -43,7 +44,8 @@ public record Fingerprint(Map<String, String> parts) {
     var digest = sha256();
     // What its own description says: a newer Lathe may know more of a model, and it is the same
     // one.
-    var described = model.architecture().name() + model.config().huggingFace();
+    var described =
+        model.architecture().name() + HuggingFaceConfig.of(model.config(), model.architecture());
     digest.update(described.getBytes(StandardCharsets.UTF_8));
     for (var address : model.addresses()) {
       digest.update(address.toString().getBytes(StandardCharsets.UTF_8));

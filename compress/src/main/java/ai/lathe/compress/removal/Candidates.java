@@ -15,17 +15,12 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 
 /**
  * Levels that an allocation may give to each matrix: those removals of a grid, with those settings
  * of the method, that its shape and the artifact allow.
  */
 final class Candidates {
-
-  /** Shares, 0.05 to 0.70. */
-  private static final List<Double> GRID =
-      IntStream.rangeClosed(1, 14).mapToObj(i -> i / 20.0).toList();
 
   private final FactorizationMethod<?> method;
   private final Target target;
@@ -43,7 +38,7 @@ final class Candidates {
   Candidates(Checkpoint model, Recipe recipe, Modifier.Factorization step, Target target) {
     this.method = Factorizations.named(step.method());
     this.target = target;
-    for (double removed : GRID) {
+    for (double removed : Removal.GRID) {
       for (var settings : method.alternatives(step.settings())) {
         var level =
             new Modifier.Factorization(

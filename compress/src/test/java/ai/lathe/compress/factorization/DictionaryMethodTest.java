@@ -258,7 +258,7 @@ class DictionaryMethodTest {
             .isLessThanOrEqualTo(point.outputError());
       }
     }
-    assertThat(DictionaryProfile.REMOVALS).hasSize(14).startsWith(0.05).endsWith(0.7);
+    assertThat(Removal.GRID).hasSize(14).startsWith(0.05).endsWith(0.7);
     assertThat(DictionaryProfile.RATIOS).hasSize(21).startsWith(1.0).endsWith(3.0);
   }
 

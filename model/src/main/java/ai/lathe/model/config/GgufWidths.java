@@ -16,13 +16,12 @@ final class GgufWidths {
 
   /** Throws where blocks of a file have widths that those of its architecture cannot have. */
   static void check(ModelConfig config, Architecture architecture, String where) {
-    for (int block = 0; block < config.widths().size(); block++) {
-      var why = config.widths(block).obstacle(config, architecture, block);
-      if (why.isPresent()) {
-        throw new FormatException(
-            "%s: block %d cannot be so narrow: %s".formatted(where, block, why.get()));
-      }
-    }
+    config
+        .obstacle(architecture)
+        .ifPresent(
+            why -> {
+              throw new FormatException(where + ": " + why);
+            });
   }
 
   /** What the file calls the architecture: for blocks that differ llama.cpp may have another. */

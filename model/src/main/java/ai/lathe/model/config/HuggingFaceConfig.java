@@ -138,7 +138,8 @@ public final class HuggingFaceConfig {
             dtype(fields).orElse(stored),
             token(fields, "bos_token_id"),
             token(fields, "eos_token_id"),
-            own);
+            own,
+            List.of());
     return HuggingFaceWidths.read(fields, Limits.check(read, where), architecture);
   }
 

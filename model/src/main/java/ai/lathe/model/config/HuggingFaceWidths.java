@@ -5,6 +5,7 @@ import ai.lathe.format.JsonFields;
 import ai.lathe.model.BlockWidths;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.architecture.Architecture;
+import ai.lathe.tensor.LatheException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
@@ -48,17 +49,13 @@ final class HuggingFaceWidths {
     var value = widths.counts(VALUE, blocks, config.headSize());
     var all = new ArrayList<BlockWidths>();
     for (int block = 0; block < blocks; block++) {
-      var own = new BlockWidths(feedForward.get(block), queryKey.get(block), value.get(block));
-      int index = block;
-      own.obstacle(config, architecture, block)
-          .ifPresent(
-              why -> {
-                throw new FormatException(
-                    "%s: block %d cannot be so narrow: %s".formatted(widths.where(), index, why));
-              });
-      all.add(own);
+      all.add(new BlockWidths(feedForward.get(block), queryKey.get(block), value.get(block)));
     }
-    return config.narrowed(architecture, all);
+    try {
+      return config.narrowed(architecture, all);
+    } catch (LatheException e) {
+      throw new FormatException(widths.where() + ": " + e.getMessage(), e);
+    }
   }
 
   /** Puts them into a {@code config.json}, or takes away what it says of another model's. */

@@ -48,53 +48,37 @@ class AttentionWorkTest {
   private static final Rope TURNED = new Rope(10_000, SIZE, new Rope.Scaling.None());
 
   /** Two blocks, the second with a window. */
-  private static final ModelConfig CONFIG =
-      new ModelConfig(
-          32,
-          2,
-          HEADS,
-          KEY_HEADS,
-          SIZE,
-          32,
-          Optional.empty(),
-          10,
-          10_000,
-          1e-5,
-          ROPE,
-          true,
-          0,
-          Optional.of(new Window(600, List.of(false, true), ROPE)),
-          Arithmetic.plain(Activation.SILU, SIZE),
-          DType.F32,
-          OptionalInt.empty(),
-          OptionalInt.empty(),
-          null);
+  private static final ModelConfig CONFIG = config(ROPE, List.of());
 
   /** Fewer features of keys than of values, then more; heads keep other pairs. */
   private static final ModelConfig NARROW =
-      new ModelConfig(
-          32,
-          2,
-          HEADS,
-          KEY_HEADS,
-          SIZE,
-          32,
-          Optional.empty(),
-          10,
-          10_000,
-          1e-5,
-          TURNED,
-          true,
-          0,
-          Optional.of(new Window(600, List.of(false, true), TURNED)),
-          Arithmetic.plain(Activation.SILU, SIZE),
-          DType.F32,
-          OptionalInt.empty(),
-          OptionalInt.empty(),
-          null,
-          List.of(new BlockWidths(32, 4, 7), new BlockWidths(32, 6, 3)));
+      config(TURNED, List.of(new BlockWidths(32, 4, 7), new BlockWidths(32, 6, 3)));
 
   private static final int[][][] PAIRS = {{{0, 2}, {1, 3}}, {{0, 1, 3}, {1, 2, 3}}};
+
+  private static ModelConfig config(Rope rope, List<BlockWidths> widths) {
+    return new ModelConfig(
+        32,
+        2,
+        HEADS,
+        KEY_HEADS,
+        SIZE,
+        32,
+        Optional.empty(),
+        10,
+        10_000,
+        1e-5,
+        rope,
+        true,
+        0,
+        Optional.of(new Window(600, List.of(false, true), rope)),
+        Arithmetic.plain(Activation.SILU, SIZE),
+        DType.F32,
+        OptionalInt.empty(),
+        OptionalInt.empty(),
+        null,
+        widths);
+  }
 
   /** Queries, keys and values of a text, {@code [tokens, WIDTH]}. */
   private static float[] text(int tokens, int seed) {

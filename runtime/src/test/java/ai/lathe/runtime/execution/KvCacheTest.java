@@ -53,7 +53,8 @@ class KvCacheTest {
         DType.F32,
         OptionalInt.empty(),
         OptionalInt.empty(),
-        null);
+        null,
+        List.of());
   }
 
   static ModelConfig config(int window) {

@@ -114,7 +114,8 @@ class WeightTypesTest {
         all.dtype(),
         all.beginToken(),
         all.endToken(),
-        all.huggingFace());
+        all.huggingFace(),
+        List.of());
   }
 
   @AfterAll

@@ -215,6 +215,7 @@ public final class Trainer {
         DType.BF16,
         OptionalInt.of(begin),
         OptionalInt.of(begin + 1),
-        json);
+        json,
+        List.of());
   }
 }

@@ -140,6 +140,7 @@ class TrainingTest {
         DType.BF16,
         OptionalInt.empty(),
         OptionalInt.empty(),
-        json);
+        json,
+        List.of());
   }
 }
