@@ -2,6 +2,7 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
+import ai.lathe.compress.dictionary.SharedDictionaries;
 import ai.lathe.compress.factorization.module.Narrowing;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.plan.Plan;
@@ -74,6 +75,7 @@ public final class Compression {
         report = run(original, original, request.recipe(), Optional.empty());
       }
       SharedRemoval.delete(request.artifact());
+      SharedDictionaries.delete(request.artifact());
       return report;
     }
   }
@@ -156,14 +158,30 @@ public final class Compression {
       Optional<Texts> drawn,
       Optional<AllocationReport> allocation) {
     var plan = BlockNarrowing.plan(source, recipe, request.target());
+    var dictionaries = SharedDictionaries.of(plan);
     var importance = importance(source, plan);
     boolean calibrates = plan.calibrates(known());
     var texts =
         drawn
             .map(all -> all.first(calibrates ? request.samples() : 0))
             .orElseGet(() -> texts(source, calibrates, request.samples()));
+    var learned = dictionaries.map(all -> learned(all, source, texts)).orElse(plan);
     return new PlannedRun(request, progress, messages, phases)
-        .run(original, source, plan, importance, texts, said, allocation);
+        .run(original, source, learned, importance, texts, said, allocation);
+  }
+
+  private Plan learned(SharedDictionaries dictionaries, Checkpoint source, Texts texts) {
+    var plan =
+        dictionaries.learn(
+            source,
+            texts.calibration(),
+            request.artifact(),
+            request.resume(),
+            progress,
+            messages,
+            note -> say("note: " + note));
+    phases.end("dictionaries");
+    return plan;
   }
 
   private Texts texts(Checkpoint source, boolean calibrates, int samples) {

@@ -2,6 +2,7 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
+import ai.lathe.compress.dictionary.SharedDictionaries;
 import ai.lathe.compress.factorization.module.Narrowing;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
@@ -124,7 +125,8 @@ final class PlannedRun {
     }
     if (Files.exists(Journal.fileFor(artifact))
         || Files.exists(Narrowing.directoryFor(artifact))
-        || Files.exists(SharedRemoval.fileFor(artifact))) {
+        || Files.exists(SharedRemoval.fileFor(artifact))
+        || SharedDictionaries.begun(artifact)) {
       throw new LatheException(
           "an unfinished run of "
               + artifact
@@ -206,7 +208,8 @@ final class PlannedRun {
     boolean before =
         Files.exists(PrunedCheckpoint.fileFor(request.artifact()))
             || Files.exists(Narrowing.directoryFor(request.artifact()))
-            || Files.exists(SharedRemoval.fileFor(request.artifact()));
+            || Files.exists(SharedRemoval.fileFor(request.artifact()))
+            || SharedDictionaries.begun(request.artifact());
     boolean begun = Files.isRegularFile(file) || !before;
     return request.resume() && begun
         ? Journal.resume(file, fingerprint)

@@ -2,6 +2,7 @@ package ai.lathe.tensor;
 
 import java.math.BigDecimal;
 import java.math.MathContext;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -502,6 +503,22 @@ public sealed interface Encoding {
       }
     }
 
+    /** Whether its last factor is stored with another weight. */
+    public boolean shares() {
+      return factors.getLast() instanceof Shared;
+    }
+
+    /**
+     * The same with the last factor of another weight.
+     *
+     * @param owner module that stores it
+     */
+    public Product sharedWith(String owner) {
+      var all = new ArrayList<>(factors);
+      all.set(all.size() - 1, new Shared(owner, all.getLast()));
+      return new Product(all, inner);
+    }
+
     /** {@code rank 32 F16} of two plain factors, else all of them. */
     @Override
     public String label() {
@@ -519,6 +536,37 @@ public sealed interface Encoding {
         bytes += factors.get(i).bytes(above, below);
       }
       return bytes;
+    }
+  }
+
+  /**
+   * The last factor of a product that is the last factor of another one too, and stored there.
+   *
+   * @param owner module that stores it; its own, so that nothing refers in circles
+   * @param stored how
+   */
+  record Shared(String owner, Encoding stored) implements Encoding {
+
+    public Shared {
+      if (stored instanceof Shared) {
+        throw new LatheException("what is shared is stored somewhere, and not shared again");
+      }
+    }
+
+    @Override
+    public String label() {
+      return "shared " + stored.label();
+    }
+
+    @Override
+    public Activations activations() {
+      return stored.activations();
+    }
+
+    /** None of its own. */
+    @Override
+    public long bytes(int rows, int columns) {
+      return 0;
     }
   }
 

@@ -1,6 +1,7 @@
 package ai.lathe.tensor;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /**
@@ -9,8 +10,10 @@ import java.util.function.UnaryOperator;
  * a dense one is a dictionary, {@link ModeMatrix}es are Monarch's and matrix product operators.
  *
  * @param factors at least two, from the output's to the input's
+ * @param owner module whose own last factor the last one is: it is stored there, and not with this
+ *     weight; empty where all are its own
  */
-public record Product(List<LinearWeight> factors) implements LinearWeight {
+public record Product(List<LinearWeight> factors, Optional<String> owner) implements LinearWeight {
 
   /** Values of rows that are multiplied at a time. */
   private static final int CHUNK = 1 << 20;
@@ -27,6 +30,11 @@ public record Product(List<LinearWeight> factors) implements LinearWeight {
                 .formatted(factors.get(i - 1).columns(), factors.get(i).rows()));
       }
     }
+  }
+
+  /** All factors are its own. */
+  public Product(List<LinearWeight> factors) {
+    this(factors, Optional.empty());
   }
 
   /**
@@ -51,9 +59,11 @@ public record Product(List<LinearWeight> factors) implements LinearWeight {
 
   @Override
   public Encoding.Product encoding() {
-    return new Encoding.Product(
-        factors.stream().map(LinearWeight::encoding).toList(),
-        factors.stream().skip(1).map(LinearWeight::rows).toList());
+    var own =
+        new Encoding.Product(
+            factors.stream().map(LinearWeight::encoding).toList(),
+            factors.stream().skip(1).map(LinearWeight::rows).toList());
+    return owner.map(own::sharedWith).orElse(own);
   }
 
   @Override

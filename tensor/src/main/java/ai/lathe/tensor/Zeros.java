@@ -26,7 +26,7 @@ public record Zeros(long count, long weights, Optional<Pattern> pattern) {
       }
       case Rotated(_, LinearWeight inner) -> masked(inner);
       case Sum(var parts) -> parts.stream().flatMap(part -> masked(part).stream()).findFirst();
-      case Product(var factors) ->
+      case Product(var factors, _) ->
           factors.stream().flatMap(factor -> masked(factor).stream()).findFirst();
       default -> Optional.empty();
     };

@@ -168,6 +168,11 @@ public record LevelSpec(String name, Recipe recipe) {
           "level '%s': %s gives layers a bias, for which levels have no place; take svd-llm, or compress with --factorize %s"
               .formatted(name, method, method));
     }
+    if (Factorizations.named(method).group(settings) > 1) {
+      throw new LatheException(
+          "level '%s': a level is of one layer, and a dictionary of group > 1 of several; take group=1"
+              .formatted(name));
+    }
     return Recipe.factorization(method, removed, settings);
   }
 

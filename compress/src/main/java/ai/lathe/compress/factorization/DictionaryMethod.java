@@ -101,15 +101,11 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     layer.requireFinite();
     statistics.requireFinite(layer.name());
     var weight = layer.weight();
-    var unknown =
-        statistics.gram().isPresent()
-            ? List.<String>of()
-            : List.of("nothing is known of its inputs: errors of all weights count alike");
     // One decomposition serves all levels.
     var coders = new HashMap<Double, Coder<C>>();
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
-      var notes = new ArrayList<>(unknown);
+      var notes = new ArrayList<>(unknown(statistics));
       var seen = statistics.damped(level.dampening());
       var coder = coders.computeIfAbsent(level.dampening(), _ -> timed(weight, seen));
       var size = level.size(weight.rows(), weight.columns());
@@ -151,6 +147,13 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     return coder(spectrum, System.nanoTime() - start);
   }
 
+  /** What to say of a layer of whose inputs nothing is known. */
+  static List<String> unknown(LayerStatistics seen) {
+    return seen.gram().isPresent()
+        ? List.of()
+        : List.of("nothing is known of its inputs: errors of all weights count alike");
+  }
+
   /**
    * Of {@code W} where errors count by what they change of the outputs, or by themselves where
    * nothing is known of the inputs.
@@ -159,7 +162,7 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
     return Spectrum.of(weight, metric(seen));
   }
 
-  private static Metric metric(LayerStatistics seen) {
+  static Metric metric(LayerStatistics seen) {
     return seen.gram().<Metric>map(Metric.Full::new).orElse(Metric.PLAIN);
   }
 }

@@ -81,9 +81,9 @@ final class FactorSweep {
   /**
    * {@code B} for {@code A} as it is stored.
    *
-   * @param near what it was before
+   * @param near what it was before; its zeros are those of the mask
    */
-  private LinearWeight outerFor(LinearWeight second, Matrix near) {
+  LinearWeight outerFor(LinearWeight second, Matrix near) {
     var read = Weighted.of(second.decode(), inputs.gram());
     var target = product(View.of(weight), View.of(read.times()).transposed());
     var fitted =

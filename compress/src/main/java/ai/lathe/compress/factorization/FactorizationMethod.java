@@ -61,6 +61,24 @@ public interface FactorizationMethod<C extends SolverConfig> extends LayerSolver
   }
 
   /**
+   * Neighbouring blocks whose matrices of one kind share a part of what is stored, 1 where each
+   * stands for itself. Only a plan knows the others: see {@link #sharing}.
+   */
+  default int group(Map<String, ?> settings) {
+    return 1;
+  }
+
+  /**
+   * A level of a matrix that shares with others of its shape.
+   *
+   * @param layers names of all, itself included, in order of their blocks; at least two
+   * @param index of it
+   */
+  default C sharing(C config, List<String> layers, int index) {
+    return config;
+  }
+
+  /**
    * What a layer loses at each of these levels. Methods that know it without making the levels say
    * so here.
    */

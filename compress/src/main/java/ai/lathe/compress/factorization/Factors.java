@@ -128,27 +128,58 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
    */
   Product store(Coefficients coefficients, Matrix weight, Optional<InverseFactors> inputs) {
     var values = coefficients.values();
-    boolean dense = coefficients.mask().kept() == values.values().length;
-    var mask = dense ? Optional.<Mask>empty() : Optional.of(coefficients.mask());
-    return store(values, Doubles.leastSquares(values, weight), mask, weight, inputs);
+    var a = Doubles.leastSquares(values, weight);
+    return store(values, a, sparse(coefficients), weight, inputs);
+  }
+
+  /**
+   * {@code C D} with a dictionary that stands fixed.
+   *
+   * @param owner who stores the dictionary; empty where this weight does
+   * @param weight {@code [out, in]}
+   */
+  Product store(
+      Coefficients coefficients,
+      LinearWeight dictionary,
+      Optional<String> owner,
+      Matrix weight,
+      Optional<InverseFactors> inputs) {
+    var values = coefficients.values();
+    var mask = sparse(coefficients);
+    var first =
+        scheme.isPresent() && inputs.isPresent()
+            ? sweep(values.columns(), weight, inputs.get(), mask).outerFor(dictionary, values)
+            : masked(store(values), mask);
+    return new Product(List.of(first, dictionary), owner);
   }
 
   private Product store(
       Matrix b, Matrix a, Optional<Mask> mask, Matrix weight, Optional<InverseFactors> inputs) {
     if (scheme.isPresent() && inputs.isPresent()) {
-      var ofOuter = grid(b.columns()).orElseThrow();
-      var ofInner = grid(a.columns()).orElseThrow();
-      return new FactorSweep(weight, inputs.get(), ofOuter, ofInner, mask).solve(b, a);
+      return sweep(b.columns(), weight, inputs.get(), mask).solve(b, a);
     }
     var lengths = new double[a.rows()];
     for (int k = 0; k < lengths.length; k++) {
       lengths[k] = norm(a, k);
     }
-    var stored = store(FactorSweep.scaled(b, scales(b, lengths)));
-    var first =
-        mask.<LinearWeight>map(kept -> Sparse.of(stored, kept, Pattern.UNSTRUCTURED))
-            .orElse(stored);
+    var first = masked(store(FactorSweep.scaled(b, scales(b, lengths))), mask);
     return new Product(List.of(first, store(Doubles.leastSquares(first.decode(), weight))));
+  }
+
+  private FactorSweep sweep(int rank, Matrix weight, InverseFactors inputs, Optional<Mask> mask) {
+    var ofOuter = grid(rank).orElseThrow();
+    var ofInner = grid(weight.columns()).orElseThrow();
+    return new FactorSweep(weight, inputs, ofOuter, ofInner, mask);
+  }
+
+  private static Optional<Mask> sparse(Coefficients coefficients) {
+    boolean dense = coefficients.mask().kept() == coefficients.values().values().length;
+    return dense ? Optional.empty() : Optional.of(coefficients.mask());
+  }
+
+  private static LinearWeight masked(LinearWeight stored, Optional<Mask> mask) {
+    return mask.<LinearWeight>map(kept -> Sparse.of(stored, kept, Pattern.UNSTRUCTURED))
+        .orElse(stored);
   }
 
   /**
@@ -170,7 +201,8 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
     return scales;
   }
 
-  private LinearWeight store(Matrix matrix) {
+  /** One factor. */
+  LinearWeight store(Matrix matrix) {
     return grid(matrix.columns())
         .map(grid -> Rtn.round(matrix, grid))
         .orElseGet(() -> new Dense(Dense.of(matrix).tensor().to(type, Arena.ofAuto())));

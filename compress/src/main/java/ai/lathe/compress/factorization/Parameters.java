@@ -16,6 +16,8 @@ public final class Parameters {
       case Encoding.Product product -> ofProduct(product, rows, columns);
       case Encoding.Sum(var parts) ->
           parts.stream().mapToLong(part -> of(part, rows, columns)).sum();
+      // Counted where they are stored.
+      case Encoding.Shared _ -> 0;
       case Encoding.Sparse sparse -> sparse.kept(rows, columns);
       case Encoding.BlockDiagonal(int size, _) -> (long) rows * size;
       case Encoding.Mode mode -> mode.blocks() * mode.side(rows) * mode.side(columns);

@@ -92,7 +92,7 @@ public record Spectrum(Matrix u, double[] s, Matrix right) {
   }
 
   /** {@code R H}. */
-  private static Tensor weighted(Tensor rows, Metric metric) {
+  static Tensor weighted(Tensor rows, Metric metric) {
     return switch (metric) {
       case Metric.Plain _ -> rows;
       case Metric.Diagonal(float[] squares) ->

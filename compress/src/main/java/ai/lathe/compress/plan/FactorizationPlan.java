@@ -16,6 +16,7 @@ import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /** Which matrices of blocks a recipe factorizes. */
 final class FactorizationPlan {
@@ -24,14 +25,24 @@ final class FactorizationPlan {
   private final List<Factorization> steps;
   private final Target target;
   private final DType half;
+  private final List<Slot> slots;
+  private final Function<Slot, Optional<Scheme>> schemes;
   private final Consumer<String> notes;
 
   /**
    * @param half type of factors that are not rounded
+   * @param slots all matrices, of which some may share what they store
+   * @param schemes that they are rounded to
    * @param notes takes what the recipe did not ask for by name
    */
   FactorizationPlan(
-      Checkpoint model, Recipe recipe, Target target, DType half, Consumer<String> notes) {
+      Checkpoint model,
+      Recipe recipe,
+      Target target,
+      DType half,
+      List<Slot> slots,
+      Function<Slot, Optional<Scheme>> schemes,
+      Consumer<String> notes) {
     this.model = model;
     this.steps =
         recipe.modifiers().stream()
@@ -40,6 +51,8 @@ final class FactorizationPlan {
             .toList();
     this.target = target;
     this.half = half;
+    this.slots = slots;
+    this.schemes = schemes;
     this.notes = notes;
   }
 
@@ -68,7 +81,10 @@ final class FactorizationPlan {
       Optional<Scheme> scheme,
       Plan.Entry otherwise,
       FactorizationMethod<C> method) {
-    var asked = method.config(step.removed(), factors(scheme), step.settings());
+    var layers = sharing(slot, step, scheme, method.group(step.settings()));
+    var alone = method.config(step.removed(), factors(scheme), step.settings());
+    var asked =
+        layers.size() > 1 ? method.sharing(alone, layers, layers.indexOf(slot.name())) : alone;
     var unplaced =
         asked.shiftsBias()
             ? BiasPlaces.refusal(model, target, slot.address(), slot.name())
@@ -91,6 +107,27 @@ final class FactorizationPlan {
         new Level<>(method, config),
         Optional.empty(),
         unplaced.map(why -> why + ": inputs are taken with their mean, as svd-llm does"));
+  }
+
+  /** Matrices of one kind and shape in neighbouring blocks that are to be stored alike. */
+  private List<String> sharing(Slot slot, Factorization step, Optional<Scheme> scheme, int group) {
+    if (group == 1) {
+      return List.of(slot.name());
+    }
+    var own = slot.address();
+    return slots.stream()
+        .filter(
+            other ->
+                !other.outside()
+                    && other.address().role() == own.role()
+                    && other.address().expert() == own.expert()
+                    && other.address().block() / group == own.block() / group
+                    && other.rows() == slot.rows()
+                    && other.columns() == slot.columns()
+                    && step(other).filter(step::equals).isPresent()
+                    && schemes.apply(other).equals(scheme))
+        .map(Slot::name)
+        .toList();
   }
 
   /** Multiplied out where this kind of file has no products. */

@@ -106,7 +106,8 @@ public final class Planner {
   private List<Plan.Entry> entries() {
     var slots = slots();
     var pruning = new PruningPlan(model, recipe, target, halfType(), slots, notes::add);
-    var factorization = new FactorizationPlan(model, recipe, target, halfType(), notes::add);
+    var factorization =
+        new FactorizationPlan(model, recipe, target, halfType(), slots, this::scheme, notes::add);
     return slots.stream().map(slot -> entry(slot, pruning, factorization)).toList();
   }
 
@@ -218,6 +219,11 @@ public final class Planner {
       }
     }
     return Optional.empty();
+  }
+
+  private Optional<Scheme> scheme(Slot slot) {
+    return rounding(model.architecture().parameter(slot.address().role()), slot.name())
+        .map(Rounding::scheme);
   }
 
   /** Without zeros of ours. */
@@ -374,6 +380,13 @@ public final class Planner {
         yield new Encoding.Plain(DType.F16);
       }
       case Encoding.Plain plain -> plain;
+      case Encoding.Product product when product.shares() -> {
+        notes.add(
+            "matrices that share a dictionary and that the recipe leaves alone are multiplied out to "
+                + halfType()
+                + ": what they share may change");
+        yield new Encoding.Plain(halfType());
+      }
       case Encoding other when target.holds(other) -> other;
       case Encoding other -> {
         notes.add(

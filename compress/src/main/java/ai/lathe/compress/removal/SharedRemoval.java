@@ -1,5 +1,6 @@
 package ai.lathe.compress.removal;
 
+import ai.lathe.compress.factorization.Factorizations;
 import ai.lathe.compress.factorization.Removal;
 import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.factorization.RemovalKnapsack.Measure;
@@ -48,6 +49,11 @@ public final class SharedRemoval {
     this.recipe = recipe;
     this.step = step;
     this.how = step.knapsack().orElseThrow();
+    if (Factorizations.named(step.method()).group(step.settings()) > 1) {
+      throw new LatheException(
+          "an allocator gives each layer its own share, and layers with one dictionary have the same:"
+              + " take --allocator uniform, or group=1");
+    }
     if (step.removed().share() == 0) {
       throw new LatheException("an allocator has a share of parameters to remove, above 0");
     }

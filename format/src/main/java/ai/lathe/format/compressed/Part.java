@@ -17,11 +17,13 @@ import java.util.function.Predicate;
 /**
  * How a part of a composite weight is stored, within {@code weights} of its group: {@code format},
  * {@code weights} and {@code input_activations} as those of a group, and where the part is for
- * inputs rotated in blocks {@code hadamard}, their size.
+ * inputs rotated in blocks {@code hadamard}, their size, and where it is stored with another module
+ * {@code owner}, that one.
  */
 final class Part {
 
   private static final String ROTATION = "hadamard";
+  private static final String OWNER = "owner";
 
   private Part() {}
 
@@ -35,6 +37,9 @@ final class Part {
   }
 
   static ObjectNode write(Encoding encoding, ActivationOrder order) {
+    if (encoding instanceof Encoding.Shared(String owner, Encoding stored)) {
+      return write(stored, order).put(OWNER, owner);
+    }
     var codec = codec(encoding);
     var json = Json.object().put("format", codec.name());
     if (codec instanceof ConfiguredCodec configured) {
@@ -66,6 +71,11 @@ final class Part {
    * @param allowed names of formats that may stand here
    */
   private static Encoding read(JsonFields part, Predicate<String> allowed) {
+    var stored = readStored(part, allowed);
+    return part.has(OWNER) ? new Encoding.Shared(part.requiredText(OWNER), stored) : stored;
+  }
+
+  private static Encoding readStored(JsonFields part, Predicate<String> allowed) {
     var format = part.requiredText("format");
     if (!allowed.test(format)) {
       throw QuantizationConfigReader.refuse(

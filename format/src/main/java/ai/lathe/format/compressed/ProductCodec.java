@@ -20,6 +20,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -34,7 +35,8 @@ import java.util.stream.Stream;
  * </ul>
  *
  * {@code weights} of a group has {@code factors}, each with its {@code format} and {@code weights};
- * sizes are those of the tensors.
+ * sizes are those of the tensors. The last one may have an {@code owner}: the module, a product as
+ * well, whose own last factor it is. The weight itself then has no tensors of that factor.
  */
 public final class ProductCodec implements ConfiguredCodec {
 
@@ -44,10 +46,12 @@ public final class ProductCodec implements ConfiguredCodec {
   private static final String FIELD = "factors";
   private static final int MOST = 5;
 
+  private static final DenseCodec DENSE = new DenseCodec();
+
   /** What a factor may be stored as; none of these has factors of its own. */
   private static final List<WeightCodec> LEAVES =
       List.of(
-          new DenseCodec(),
+          DENSE,
           new BlockDiagonalCodec(),
           new ModeCodec(),
           new PackQuantized(),
@@ -73,7 +77,13 @@ public final class ProductCodec implements ConfiguredCodec {
             .allMatch(
                 factor ->
                     factor.activations() instanceof Activations.None
-                        && LEAVES.stream().anyMatch(leaf -> leaf.canEncode(factor)));
+                        && LEAVES.stream().anyMatch(leaf -> leaf.canEncode(own(factor))))
+        && factors.stream().limit(factors.size() - 1).noneMatch(Encoding.Shared.class::isInstance);
+  }
+
+  /** As the weight has it that stores it. */
+  private static Encoding own(Encoding factor) {
+    return factor instanceof Encoding.Shared(_, Encoding stored) ? stored : factor;
   }
 
   private Encoding.Product product(Encoding encoding) {
@@ -144,12 +154,41 @@ public final class ProductCodec implements ConfiguredCodec {
 
   private static long[] factorShape(
       String prefix, Encoding.Product product, int i, TensorSource source) {
-    var encoding = product.factors().get(i);
-    var shape = Part.codec(encoding).shape(factor(prefix, i), encoding, source);
+    var factor = product.factors().get(i);
+    var encoding = own(factor);
+    var at =
+        factor instanceof Encoding.Shared shared
+            ? place(prefix, shared, i, source)
+            : factor(prefix, i);
+    var shape =
+        at.endsWith(V) ? source.info(at).shape() : Part.codec(encoding).shape(at, encoding, source);
     if (shape.length != 2) {
-      throw new FormatException("'" + factor(prefix, i) + "' should be a matrix");
+      throw new FormatException("'" + at + "' should be a matrix");
     }
     return shape;
+  }
+
+  /**
+   * Where the factor that two weights share is stored: by the owner's own tensors alone, so that an
+   * owner that refers to another one has none.
+   *
+   * @return the prefix of its tensors, or the name of the only one
+   */
+  private static String place(String prefix, Encoding.Shared shared, int i, TensorSource source) {
+    var stored = shared.stored();
+    var own = factor(shared.owner(), i);
+    var marks = Part.codec(stored).marks();
+    if (!shared.owner().equals(prefix)) {
+      if (marks.stream().anyMatch(mark -> source.names().contains(own + mark))) {
+        return own;
+      }
+      if (i == 1 && DENSE.canEncode(stored) && source.names().contains(shared.owner() + V)) {
+        return shared.owner() + V;
+      }
+    }
+    throw new FormatException(
+        "'%s' takes its last factor from '%s', which has no '%s' of %s of its own"
+            .formatted(prefix, shared.owner(), own, stored.label()));
   }
 
   @Override
@@ -182,7 +221,13 @@ public final class ProductCodec implements ConfiguredCodec {
   public Encoding described(Encoding encoding) {
     var product = product(encoding);
     return new Encoding.Product(
-        product.factors().stream().map(Part::described).toList(),
+        product.factors().stream()
+            .map(
+                factor ->
+                    factor instanceof Encoding.Shared(String owner, Encoding stored)
+                        ? new Encoding.Shared(owner, Part.described(stored))
+                        : Part.described(factor))
+            .toList(),
         Collections.nCopies(product.inner().size(), 1));
   }
 
@@ -198,7 +243,7 @@ public final class ProductCodec implements ConfiguredCodec {
       if (lowRank(product)) {
         var type = ((Encoding.Plain) factor).dtype();
         infos.add(Layer.info(prefix + (i == 0 ? U : V), type, above, below));
-      } else {
+      } else if (!(factor instanceof Encoding.Shared)) {
         infos.addAll(Part.codec(factor).layout(factor(prefix, i), factor, above, below));
       }
     }
@@ -214,17 +259,20 @@ public final class ProductCodec implements ConfiguredCodec {
       var factor = product.factors().get(i);
       int above = i == 0 ? rows : inner.get(i - 1);
       int below = i == inner.size() ? columns : inner.get(i);
-      constants.putAll(Part.codec(factor).constants(factor(prefix, i), factor, above, below));
+      if (!(factor instanceof Encoding.Shared)) {
+        constants.putAll(Part.codec(factor).constants(factor(prefix, i), factor, above, below));
+      }
     }
     return constants;
   }
 
   @Override
   public Map<String, Tensor> encode(String prefix, LinearWeight weight) {
-    boolean pair = lowRank(product(weight.encoding()));
+    var encoding = product(weight.encoding());
+    boolean pair = lowRank(encoding);
     var factors = ((Product) weight).factors();
     var tensors = new LinkedHashMap<String, Tensor>();
-    for (int i = 0; i < factors.size(); i++) {
+    for (int i = 0; i < factors.size() - (encoding.shares() ? 1 : 0); i++) {
       var factor = factors.get(i);
       if (pair) {
         tensors.put(prefix + (i == 0 ? U : V), ((Dense) factor).tensor());
@@ -243,16 +291,32 @@ public final class ProductCodec implements ConfiguredCodec {
     try {
       for (int i = 0; i < product.factors().size(); i++) {
         var factor = product.factors().get(i);
-        factors.add(
-            lowRank(product)
-                ? new Dense(matrix(layer, i == 0 ? U : V))
-                : Part.codec(factor).decode(factor(prefix, i), factor, source));
+        if (factor instanceof Encoding.Shared shared) {
+          factors.add(shared(prefix, shared, i, source));
+        } else {
+          factors.add(
+              lowRank(product)
+                  ? new Dense(matrix(layer, i == 0 ? U : V))
+                  : Part.codec(factor).decode(factor(prefix, i), factor, source));
+        }
       }
       layer.checkSize("", factors.getFirst().rows(), factors.getLast().columns());
-      return new Product(factors);
+      return new Product(
+          factors,
+          product.factors().getLast() instanceof Encoding.Shared(String owner, _)
+              ? Optional.of(owner)
+              : Optional.empty());
     } catch (LatheException e) {
       throw Part.unfit(prefix, e);
     }
+  }
+
+  private static LinearWeight shared(
+      String prefix, Encoding.Shared shared, int i, TensorSource source) {
+    var at = place(prefix, shared, i, source);
+    return at.endsWith(V)
+        ? new Dense(matrix(new Layer(shared.owner(), source), V))
+        : Part.codec(shared.stored()).decode(at, shared.stored(), source);
   }
 
   private static Tensor matrix(Layer layer, String suffix) {

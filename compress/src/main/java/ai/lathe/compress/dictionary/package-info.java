@@ -1,0 +1,2 @@
+/** Dictionaries that neighbouring layers share, learned before the layers are compressed. */
+package ai.lathe.compress.dictionary;
