@@ -171,6 +171,8 @@ class LatheQuantizer(HfQuantizer):
     def layers(self, name, layer, form, dtype):
         try:
             if form["format"] == "lathe-product":
+                if any("owner" in factor for factor in form["weights"]["factors"]):
+                    raise ValueError("dictionaries that layers share are not read")
                 factors = [
                     decoded(getattr(layer, f"factor_{i}"), factor)
                     for i, factor in enumerate(form["weights"]["factors"])

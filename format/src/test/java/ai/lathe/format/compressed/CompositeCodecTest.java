@@ -36,6 +36,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 import net.jqwik.api.ForAll;
@@ -344,6 +345,120 @@ class CompositeCodecTest {
             back.decode();
           }
         });
+  }
+
+  /** {@code a} stores the dictionary, {@code b} refers to it. */
+  private static Map<String, Tensor> sharing(Product... weights) {
+    var tensors = new LinkedHashMap<String, Tensor>();
+    for (int i = 0; i < weights.length; i++) {
+      var name = Character.toString('a' + i);
+      tensors.putAll(CompressedTensors.codec(weights[i].encoding()).encode(name, weights[i]));
+    }
+    return tensors;
+  }
+
+  private static Encoding described(String name, Product weight) {
+    var modules = new LinkedHashMap<String, Encoding>();
+    modules.put(name, weight.encoding());
+    modules.put("other", new Encoding.Plain(DType.F16));
+    var json = QuantizationConfig.describe(modules, false).toJson();
+    return QuantizationConfig.read(new JsonFields(json, "config.json"))
+        .module(name, "Linear")
+        .orElseThrow()
+        .encoding();
+  }
+
+  @Test
+  void aFactorOfTwoWeightsIsStoredOnce() {
+    var random = new Random(5);
+    var codes =
+        SparseLayers.codes(
+            new IntegerScheme(8, 8, true, Activations.NONE), 24, COLUMNS, DType.F16, random);
+    for (var dictionary :
+        List.<LinearWeight>of(SparseLayers.dense(24, COLUMNS, DType.F16, random), codes)) {
+      for (boolean dense : new boolean[] {false, true}) {
+        var all = SparseLayers.dense(ROWS, 24, DType.F16, random);
+        LinearWeight c = dense ? all : SparseLayers.sparse(all, Pattern.UNSTRUCTURED, random);
+        var a = new Product(List.of(c, dictionary));
+        var b = new Product(List.of(c, dictionary), Optional.of("a"));
+        var tensors = sharing(a, b);
+        assertThat(tensors.keySet()).noneMatch(name -> name.startsWith("b.factor_1"));
+        var codec = CompressedTensors.codec(b.encoding());
+        var own = tensors.keySet().stream().filter(name -> name.startsWith("b.")).toList();
+        assertThat(codec.layout("b", b.encoding(), ROWS, COLUMNS).stream().map(TensorInfo::name))
+            .containsExactlyInAnyOrderElementsOf(own);
+        assertThat(codec.bytes(b.encoding(), ROWS, COLUMNS))
+            .isEqualTo(own.stream().mapToLong(name -> tensors.get(name).data().byteSize()).sum());
+        assertThat(b.encoding().bytes(ROWS, COLUMNS))
+            .isEqualTo(
+                a.encoding().bytes(ROWS, COLUMNS) - dictionary.encoding().bytes(24, COLUMNS));
+        var source = new MapSource(tensors);
+        var stored = described("b", b);
+        assertThat(codec.shape("b", stored, source)).containsExactly(ROWS, COLUMNS);
+        var back = codec.decode("b", stored, source);
+        assertThat(back.encoding()).isEqualTo(b.encoding());
+        assertThat(back.decode().values()).isEqualTo(a.decode().values());
+      }
+    }
+  }
+
+  @Test
+  void whatRefersToNoFactorOfAnOwnersIsRefused() {
+    var random = new Random(5);
+    var c =
+        SparseLayers.sparse(
+            SparseLayers.dense(ROWS, 24, DType.F16, random), Pattern.UNSTRUCTURED, random);
+    var dictionary = SparseLayers.dense(24, COLUMNS, DType.F16, random);
+    var narrow = SparseLayers.dense(8, COLUMNS, DType.F16, random);
+    var smaller =
+        SparseLayers.sparse(
+            SparseLayers.dense(ROWS, 8, DType.F16, random), Pattern.UNSTRUCTURED, random);
+    var a = new Product(List.of(c, dictionary));
+    var tensors =
+        sharing(
+            a,
+            new Product(List.of(c, dictionary), Optional.of("a")),
+            new Product(List.of(c, dictionary), Optional.of("b")),
+            new Product(List.of(c, dictionary), Optional.of("nobody")),
+            new Product(List.of(smaller, narrow)));
+    var source = new MapSource(tensors);
+    var codec = CompressedTensors.codec(a.encoding());
+    for (var owner : List.of("b", "c", "nobody")) {
+      var encoding = described("c", new Product(List.of(c, dictionary), Optional.of(owner)));
+      var message =
+          "'c' takes its last factor from '%s', which has no '%s.factor_1' of F16 of its own"
+              .formatted(owner, owner);
+      assertThatThrownBy(() -> codec.decode("c", encoding, source))
+          .isInstanceOf(FormatException.class)
+          .hasMessage(message);
+      assertThatThrownBy(() -> codec.shape("c", encoding, source))
+          .isInstanceOf(FormatException.class)
+          .hasMessage(message);
+    }
+    // To itself, though the file has such tensors.
+    var itself = described("a", new Product(List.of(c, dictionary), Optional.of("a")));
+    assertThatThrownBy(() -> codec.decode("a", itself, source))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("'a' takes its last factor from 'a'");
+    var unfit = described("b", new Product(List.of(c, dictionary), Optional.of("e")));
+    assertThatThrownBy(() -> codec.decode("b", unfit, source))
+        .isInstanceOf(FormatException.class)
+        .hasMessage("'b': a factor of 24 columns cannot stand before one of 8 rows");
+    // Of another kind than what is stored.
+    var codes =
+        SparseLayers.codes(
+            new IntegerScheme(8, 8, true, Activations.NONE), 24, COLUMNS, DType.F16, random);
+    var other = described("b", new Product(List.of(c, codes), Optional.of("a")));
+    assertThatThrownBy(() -> codec.decode("b", other, source))
+        .isInstanceOf(FormatException.class)
+        .hasMessageContaining("'b' takes its last factor from 'a'");
+    // Not the last one.
+    var first =
+        new Encoding.Product(
+            List.of(new Encoding.Shared("a", c.encoding()), dictionary.encoding()), List.of(24));
+    assertThatThrownBy(() -> CompressedTensors.codec(first))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("stores no");
   }
 
   private static final List<Map.Entry<Encoding, Map<String, Tensor>>> DAMAGED = damaged();
