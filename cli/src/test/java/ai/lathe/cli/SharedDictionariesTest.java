@@ -14,8 +14,11 @@ import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.factorization.RemovalKnapsack.Measure;
 import ai.lathe.compress.plan.Planner;
 import ai.lathe.compress.plan.Target;
+import ai.lathe.compress.recipe.Modifier.Factorization;
 import ai.lathe.compress.recipe.Recipe;
+import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.report.Report;
+import ai.lathe.format.compressed.Selector;
 import ai.lathe.format.safetensors.SafetensorsFile;
 import ai.lathe.model.Address;
 import ai.lathe.model.EmbeddedModel;
@@ -27,9 +30,12 @@ import ai.lathe.runtime.execution.KvCache;
 import ai.lathe.runtime.execution.RuntimeModel;
 import ai.lathe.runtime.kernel.Workers;
 import ai.lathe.runtime.kernel.vector.VectorProvider;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
+import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Progress;
 import ai.lathe.torch.TorchModel;
@@ -49,8 +55,16 @@ class SharedDictionariesTest {
 
   private static final Removal REMOVED = new Removal(0.3);
   private static final Map<String, Object> TWO = Map.of("group", 2, "iterations", 1);
+  private static final List<Role> ROLES = List.of(Role.QUERY, Role.DOWN);
   private static final Recipe PAIRS =
-      Recipe.factorization("cospadi", REMOVED, Optional.empty(), TWO);
+      new Recipe(
+          List.of(
+              new Factorization(
+                  "cospadi",
+                  REMOVED,
+                  List.of(Selector.of("re:.*(q_proj|down_proj)", "test")),
+                  List.of(),
+                  TWO)));
 
   @TempDir static Path folder;
   private static Path model;
@@ -104,7 +118,7 @@ class SharedDictionariesTest {
       int blocks = source.config().blocks();
       for (int block = 0; block < blocks; block++) {
         boolean shares = block % 2 == 1;
-        for (var role : List.of(Role.QUERY, Role.GATE, Role.DOWN)) {
+        for (var role : ROLES) {
           var weight = (Product) written.matrix(block, role);
           var encoding = weight.encoding();
           assertThat(encoding.shares()).isEqualTo(shares);
@@ -127,10 +141,47 @@ class SharedDictionariesTest {
             written.matrix(entry.address()).encoding() instanceof Encoding.Product product
                 && product.shares();
         assertThat(entry.encoding() instanceof Encoding.Plain)
-            .isEqualTo(shares || entry.address().block() == Address.OUTSIDE);
+            .isEqualTo(shares || !ROLES.contains(entry.address().role()));
       }
     }
     assertThat(SharedDictionaries.begun(folder.resolve("pairs"))).isFalse();
+  }
+
+  @Test
+  void codesAreReadBackAndGgufMultipliesOut() {
+    var codes = new IntegerScheme(4, 16, true, Activations.NONE);
+    var scheme =
+        Recipe.uniform(
+            "rtn", new Scheme.Integers(codes), Optional.empty(), Optional.empty(), Map.of());
+    assertThat(run("coded", PAIRS.then(scheme), false, Progress.NONE).notes())
+        .contains("what several layers share is rounded to nearest");
+    var out = run("pairs.gguf", PAIRS, false, Progress.NONE);
+    assertThat(out.notes()).anyMatch(note -> note.contains("multiplied out"));
+    try (var pairs = Checkpoints.open(folder.resolve("pairs").toString());
+        var coded = Checkpoints.open(folder.resolve("coded").toString());
+        var gguf = Checkpoints.open(folder.resolve("pairs.gguf").toString())) {
+      for (var role : ROLES) {
+        var exact = pairs.matrix(1, role).decode();
+        var weight = (Product) coded.matrix(1, role);
+        assertThat(weight.encoding().shares()).isTrue();
+        assertThat(weight.factors().getLast().encoding()).isInstanceOf(Encoding.Grouped.class);
+        assertThat(weight.factors().getLast().decode().values())
+            .isEqualTo(((Product) coded.matrix(0, role)).factors().getLast().decode().values());
+        assertThat(distance(weight.decode(), exact)).isBetween(0.01, 0.3);
+        assertThat(distance(gguf.matrix(1, role).decode(), exact)).isLessThan(1e-3);
+      }
+    }
+  }
+
+  /** Relative. */
+  private static double distance(Matrix found, Matrix expected) {
+    double rest = 0;
+    double energy = 0;
+    for (int i = 0; i < expected.values().length; i++) {
+      rest += Math.pow(found.values()[i] - expected.values()[i], 2);
+      energy += Math.pow(expected.values()[i], 2);
+    }
+    return Math.sqrt(rest / energy);
   }
 
   private static float[] logits(LanguageModel model) {

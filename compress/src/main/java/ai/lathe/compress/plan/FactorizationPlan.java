@@ -85,6 +85,9 @@ final class FactorizationPlan {
     var alone = method.config(step.removed(), factors(scheme), step.settings());
     var asked =
         layers.size() > 1 ? method.sharing(alone, layers, layers.indexOf(slot.name())) : alone;
+    if (layers.size() > 1 && scheme.isPresent()) {
+      notes.accept("what several layers share is rounded to nearest");
+    }
     var unplaced =
         asked.shiftsBias()
             ? BiasPlaces.refusal(model, target, slot.address(), slot.name())

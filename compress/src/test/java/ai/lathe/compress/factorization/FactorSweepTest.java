@@ -116,6 +116,30 @@ class FactorSweepTest {
     assertThat(swept).isLessThan(0.5 * nearest);
   }
 
+  /** A dictionary that stands fixed, as one of several layers does. */
+  @Test
+  void coefficientsFollowTheirDictionaryAsItIsStored() {
+    for (int seed = 0; seed < SEEDS; seed++) {
+      var layer = new Layer("layer", gaussian(64, 96, seed));
+      var statistics = statistics(96, seed + 10);
+      var h = statistics.gram().orElseThrow();
+      var metric = new Metric.Full(h);
+      var w = layer.weight();
+      var size = new DictionarySize(64, 96, 32, 64 * 14L);
+      var c = new RocketBasis(Spectrum.of(w, metric)).sparsified(size);
+      var dictionary = codes(4).store(Doubles.leastSquares(c.values(), w));
+      var inputs = codes(4).inputs(layer, statistics, metric);
+      var nearest = codes(4).store(c, dictionary, Optional.of("first"), w, Optional.empty());
+      var swept = codes(4).store(c, dictionary, Optional.of("first"), w, inputs);
+      assertThat(swept.encoding()).isEqualTo(nearest.encoding());
+      assertThat(swept.owner()).contains("first");
+      assertThat(swept.factors().getLast()).isSameAs(dictionary);
+      assertThat(((Sparse) swept.factors().getFirst()).mask()).isEqualTo(c.mask());
+      assertThat(OutputError.relative(w, swept, h))
+          .isLessThan(0.9 * OutputError.relative(w, nearest, h));
+    }
+  }
+
   @Test
   void inputsThatAreZeroAndRanksThatAreNotThereAreNoObstacle() {
     var w = gaussian(40, 32, 1);
