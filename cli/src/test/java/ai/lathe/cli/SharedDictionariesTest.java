@@ -3,6 +3,7 @@ package ai.lathe.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import ai.lathe.compress.Compression;
 import ai.lathe.compress.CompressionRequest;
@@ -157,9 +158,12 @@ class SharedDictionariesTest {
         .contains("what several layers share is rounded to nearest");
     var out = run("pairs.gguf", PAIRS, false, Progress.NONE);
     assertThat(out.notes()).anyMatch(note -> note.contains("multiplied out"));
-    try (var pairs = Checkpoints.open(folder.resolve("pairs").toString());
+    try (var source = Checkpoints.open(model.toString());
+        var pairs = Checkpoints.open(folder.resolve("pairs").toString());
         var coded = Checkpoints.open(folder.resolve("coded").toString());
         var gguf = Checkpoints.open(folder.resolve("pairs.gguf").toString())) {
+      var first = pairs.matrix(0, Role.QUERY).decode();
+      assertThat(distance(gguf.matrix(0, Role.QUERY).decode(), first)).isLessThan(3e-3);
       for (var role : ROLES) {
         var exact = pairs.matrix(1, role).decode();
         var weight = (Product) coded.matrix(1, role);
@@ -168,7 +172,12 @@ class SharedDictionariesTest {
         assertThat(weight.factors().getLast().decode().values())
             .isEqualTo(((Product) coded.matrix(0, role)).factors().getLast().decode().values());
         assertThat(distance(weight.decode(), exact)).isBetween(0.01, 0.3);
-        assertThat(distance(gguf.matrix(1, role).decode(), exact)).isLessThan(1e-3);
+        // Inputs differ by how block 0 is rounded, and with them the choice of a few atoms.
+        var original = source.matrix(1, role).decode();
+        double asPairs = distance(exact, original);
+        assertThat(asPairs).isBetween(0.01, 0.9);
+        assertThat(distance(gguf.matrix(1, role).decode(), original))
+            .isCloseTo(asPairs, withinPercentage(2));
       }
     }
   }
