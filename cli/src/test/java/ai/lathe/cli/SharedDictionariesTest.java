@@ -145,7 +145,7 @@ class SharedDictionariesTest {
             .isEqualTo(shares || !ROLES.contains(entry.address().role()));
       }
     }
-    assertThat(SharedDictionaries.begun(folder.resolve("pairs"))).isFalse();
+    assertThat(SharedDictionaries.directoryFor(folder.resolve("pairs"))).doesNotExist();
   }
 
   @Test
@@ -257,7 +257,7 @@ class SharedDictionariesTest {
           return Progress.NONE.start(what, total);
         });
     assertThat(begun).anyMatch(what -> what.startsWith("learning"));
-    assertThat(SharedDictionaries.begun(folder.resolve("killed"))).isFalse();
+    assertThat(SharedDictionaries.directoryFor(folder.resolve("killed"))).doesNotExist();
     for (var file : List.of("model.safetensors", "config.json")) {
       assertThat(folder.resolve("killed").resolve(file))
           .hasSameBinaryContentAs(folder.resolve("pairs").resolve(file));

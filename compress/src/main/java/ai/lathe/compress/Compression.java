@@ -3,7 +3,6 @@ package ai.lathe.compress;
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
 import ai.lathe.compress.dictionary.SharedDictionaries;
-import ai.lathe.compress.factorization.module.Narrowing;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;
@@ -70,12 +69,10 @@ public final class Compression {
         report = run(original, narrowing.get());
       } else if (global.isPresent()) {
         report = run(source, original, global.get());
-        GlobalPruning.delete(request.artifact());
       } else {
         report = run(original, original, request.recipe(), Optional.empty());
       }
-      SharedRemoval.delete(request.artifact());
-      SharedDictionaries.delete(request.artifact());
+      Stages.delete(request.artifact());
       return report;
     }
   }
@@ -90,7 +87,6 @@ public final class Compression {
           run(original, narrow.model(), narrowing.afterwards(), Optional.of(texts))
               .with(narrowing.report(narrow));
       PlannedRun.publish(report, request.artifact());
-      Narrowing.delete(request.artifact());
       return report;
     }
   }
@@ -140,7 +136,7 @@ public final class Compression {
             rehearsed,
             texts.first(request.samples()).calibration(),
             request.artifact(),
-            request.resume(),
+            Stages.resumes(request, SharedRemoval.fileFor(request.artifact())),
             progress,
             messages);
     chosen.notes().forEach(note -> say("note: " + note));

@@ -14,9 +14,6 @@ import ai.lathe.model.Checkpoint;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Progress;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -120,15 +117,5 @@ final class GlobalPruning {
   private boolean prunes(Checkpoint source, Address address) {
     var name = source.architecture().moduleName(address.block(), address.expert(), address.role());
     return step.prunes(name, "Linear");
-  }
-
-  /** The run is over, or begins anew: removes the pruned weights. */
-  static void delete(Path artifact) {
-    try {
-      Files.deleteIfExists(PrunedCheckpoint.fileFor(artifact));
-    } catch (IOException e) {
-      throw new LatheException(
-          "cannot remove " + PrunedCheckpoint.fileFor(artifact) + ": " + e.getMessage(), e);
-    }
   }
 }

@@ -2,8 +2,6 @@ package ai.lathe.compress;
 
 import ai.lathe.compress.calibration.Importance;
 import ai.lathe.compress.calibration.Texts;
-import ai.lathe.compress.dictionary.SharedDictionaries;
-import ai.lathe.compress.factorization.module.Narrowing;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
 import ai.lathe.compress.measure.Executor;
@@ -12,8 +10,6 @@ import ai.lathe.compress.plan.BiasedCheckpoint;
 import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
-import ai.lathe.compress.pruning.fisher.PrunedCheckpoint;
-import ai.lathe.compress.removal.SharedRemoval;
 import ai.lathe.compress.report.AllocationReport;
 import ai.lathe.compress.report.LayerReport;
 import ai.lathe.compress.report.Report;
@@ -123,10 +119,7 @@ final class PlannedRun {
     if (request.resume() || request.force()) {
       return;
     }
-    if (Files.exists(Journal.fileFor(artifact))
-        || Files.exists(Narrowing.directoryFor(artifact))
-        || Files.exists(SharedRemoval.fileFor(artifact))
-        || SharedDictionaries.begun(artifact)) {
+    if (Files.exists(Journal.fileFor(artifact)) || Stages.begun(artifact)) {
       throw new LatheException(
           "an unfinished run of "
               + artifact
@@ -202,16 +195,7 @@ final class PlannedRun {
 
   private Journal open(Fingerprint fingerprint) {
     var file = Journal.fileFor(request.artifact());
-    // A run that was killed when its layers had been pruned or profiled together, or its blocks
-    // made
-    // narrower, and no sooner, has no journal.
-    boolean before =
-        Files.exists(PrunedCheckpoint.fileFor(request.artifact()))
-            || Files.exists(Narrowing.directoryFor(request.artifact()))
-            || Files.exists(SharedRemoval.fileFor(request.artifact()))
-            || SharedDictionaries.begun(request.artifact());
-    boolean begun = Files.isRegularFile(file) || !before;
-    return request.resume() && begun
+    return Stages.resumes(request, file)
         ? Journal.resume(file, fingerprint)
         : Journal.start(file, fingerprint);
   }

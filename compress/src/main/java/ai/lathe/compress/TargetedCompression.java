@@ -21,6 +21,7 @@ import ai.lathe.compress.database.LevelDatabase;
 import ai.lathe.compress.database.LevelSpec;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
+import ai.lathe.compress.journal.Leftovers;
 import ai.lathe.compress.measure.Measurement;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.compress.plan.Planner;

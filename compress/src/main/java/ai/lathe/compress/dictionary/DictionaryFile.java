@@ -6,7 +6,6 @@ import ai.lathe.format.safetensors.SafetensorsFile;
 import ai.lathe.format.safetensors.SafetensorsPlan;
 import ai.lathe.format.safetensors.SafetensorsWriter;
 import ai.lathe.tensor.DType;
-import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.Tensor;
 import java.io.IOException;
@@ -74,21 +73,6 @@ final class DictionaryFile {
       Files.move(part, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw FormatException.io("cannot write " + path, e);
-    }
-  }
-
-  /** All of an artifact. */
-  static void delete(Path directory) {
-    if (!Files.isDirectory(directory)) {
-      return;
-    }
-    try (var files = Files.list(directory)) {
-      for (var file : files.toList()) {
-        Files.delete(file);
-      }
-      Files.delete(directory);
-    } catch (IOException e) {
-      throw new LatheException("cannot remove " + directory + ": " + e.getMessage(), e);
     }
   }
 }

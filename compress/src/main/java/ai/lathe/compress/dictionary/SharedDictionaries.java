@@ -6,6 +6,7 @@ import ai.lathe.compress.factorization.CoSpaDi;
 import ai.lathe.compress.factorization.DictionaryGroup;
 import ai.lathe.compress.factorization.SharedDictionary;
 import ai.lathe.compress.journal.Fingerprint;
+import ai.lathe.compress.journal.Leftovers;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Level;
@@ -22,7 +23,6 @@ import ai.lathe.tensor.Progress;
 import ai.lathe.torch.HiddenStates;
 import ai.lathe.torch.Layerwise;
 import ai.lathe.torch.TorchBlock;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -130,7 +130,7 @@ public final class SharedDictionaries {
   /**
    * Learns what an earlier run has not learned.
    *
-   * @param artifact that files stand beside until {@link #delete}
+   * @param artifact that files stand beside until the run is over
    * @param resume keep what an earlier run of the same model, data and recipe learned
    * @param notes takes what did not go as configured
    * @return the plan with the dictionaries
@@ -144,7 +144,7 @@ public final class SharedDictionaries {
       Consumer<String> messages,
       Consumer<String> notes) {
     if (!resume) {
-      delete(artifact);
+      Leftovers.delete(directoryFor(artifact));
     }
     var fingerprint = fingerprint(source, sequences);
     var missing = new ArrayList<Integer>();
@@ -349,17 +349,7 @@ public final class SharedDictionaries {
     return artifact.resolveSibling(artifact.getFileName() + ".dictionaries");
   }
 
-  /** Whether a run has left any. */
-  public static boolean begun(Path artifact) {
-    return Files.exists(directoryFor(artifact));
-  }
-
   private static Path file(Path artifact, int last) {
     return directoryFor(artifact).toAbsolutePath().resolve(last + ".safetensors");
-  }
-
-  /** The run is over, or begins anew: removes what stands beside the artifact. */
-  public static void delete(Path artifact) {
-    DictionaryFile.delete(directoryFor(artifact));
   }
 }

@@ -10,12 +10,10 @@ import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
-import ai.lathe.compress.pruning.fisher.PrunedCheckpoint;
 import ai.lathe.compress.recipe.Modifier;
 import ai.lathe.compress.recipe.Modifier.Factorization;
 import ai.lathe.compress.recipe.Recipe;
 import ai.lathe.compress.report.AllocationReport;
-import ai.lathe.format.FormatException;
 import ai.lathe.format.compressed.Selector;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.ModelKind;
@@ -23,8 +21,6 @@ import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.linalg.Parallel;
 import ai.lathe.torch.HiddenStates;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -107,7 +103,7 @@ public final class SharedRemoval {
    * Profiles, and chooses.
    *
    * @param rehearsed the plan of {@link #uniform}
-   * @param artifact that files stand beside until {@link #delete}
+   * @param artifact that files stand beside until the run is over
    * @param resume go on with a profile that was interrupted
    */
   public Outcome run(
@@ -124,10 +120,8 @@ public final class SharedRemoval {
     var fingerprint = fingerprint(source, candidates, measured.measure(), sequences);
     List<LayerProfile> layers;
     var file = fileFor(artifact);
-    // What prunes all layers together comes before, and may be all that there is to resume.
-    boolean begun = Files.exists(file) || !Files.exists(PrunedCheckpoint.fileFor(artifact));
     try (var journal =
-        resume && begun ? Journal.resume(file, fingerprint) : Journal.start(file, fingerprint)) {
+        resume ? Journal.resume(file, fingerprint) : Journal.start(file, fingerprint)) {
       layers =
           new Profiler(
                   source, candidates, measured.measure(), sequences, fisherFor(artifact), progress)
@@ -234,18 +228,8 @@ public final class SharedRemoval {
     return Journal.fileFor(artifact.resolveSibling(artifact.getFileName() + ".profile"));
   }
 
-  private static Path fisherFor(Path artifact) {
+  /** What gradients say of it. */
+  public static Path fisherFor(Path artifact) {
     return artifact.resolveSibling(artifact.getFileName() + ".profile.fisher.safetensors");
-  }
-
-  /** The run is over: removes what stands beside the artifact. */
-  public static void delete(Path artifact) {
-    for (var file : List.of(fileFor(artifact), fisherFor(artifact))) {
-      try {
-        Files.deleteIfExists(file);
-      } catch (IOException e) {
-        throw FormatException.io("cannot remove " + file, e);
-      }
-    }
   }
 }

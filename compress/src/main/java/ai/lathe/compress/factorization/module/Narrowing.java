@@ -1,6 +1,7 @@
 package ai.lathe.compress.factorization.module;
 
 import ai.lathe.compress.journal.Fingerprint;
+import ai.lathe.compress.journal.Leftovers;
 import ai.lathe.model.BlockWidths;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.tensor.Progress;
@@ -63,10 +64,6 @@ public final class Narrowing implements AutoCloseable {
     return artifact.resolveSibling(artifact.getFileName() + ".narrowed");
   }
 
-  public static void delete(Path artifact) {
-    StagedBlocks.delete(directoryFor(artifact));
-  }
-
   /** Bytes that a block takes at most while it is made narrower, hidden states left out. */
   public static long bytes(Checkpoint source, ModeGpt method) {
     long features = source.config().feedForward();
@@ -96,7 +93,7 @@ public final class Narrowing implements AutoCloseable {
     // What cannot be removed is told before anything is computed.
     allocated(before, new double[blocks], method);
     if (!request.resume()) {
-      StagedBlocks.delete(request.directory());
+      Leftovers.delete(request.directory());
     }
     var fingerprint =
         Fingerprint.ofText(

@@ -21,7 +21,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -147,20 +146,6 @@ final class StagedBlocks implements AutoCloseable {
     int dot = name.indexOf('.');
     var weight = Address.weight(block, Role.valueOf(name.substring(0, dot)));
     return Part.valueOf(name.substring(dot + 1)) == Part.BIAS ? weight.bias() : weight;
-  }
-
-  /** Removes everything. */
-  static void delete(Path directory) {
-    if (!Files.isDirectory(directory)) {
-      return;
-    }
-    try (var files = Files.walk(directory)) {
-      for (var file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    } catch (IOException e) {
-      throw new LatheException("cannot remove " + directory + ": " + e.getMessage(), e);
-    }
   }
 
   @Override

@@ -1,4 +1,4 @@
-package ai.lathe.compress;
+package ai.lathe.compress.journal;
 
 import ai.lathe.tensor.LatheException;
 import java.io.IOException;
@@ -7,12 +7,12 @@ import java.nio.file.Path;
 import java.util.Comparator;
 
 /** What a run made for itself, or in vain. */
-final class Leftovers {
+public final class Leftovers {
 
   private Leftovers() {}
 
   /** Removes a file, or a directory and everything in it; nothing where nothing is. */
-  static void delete(Path path) {
+  public static void delete(Path path) {
     if (!Files.exists(path)) {
       return;
     }
