@@ -158,8 +158,8 @@ public interface DictionaryMethod<C extends DictionaryMethod.Config>
    * Of {@code W} where errors count by what they change of the outputs, or by themselves where
    * nothing is known of the inputs.
    */
-  private static Spectrum spectrum(Matrix weight, LayerStatistics seen) {
-    return Spectrum.of(weight, metric(seen));
+  static Spectrum spectrum(Matrix weight, LayerStatistics seen) {
+    return Whitening.of(metric(seen), seen).spectrum(weight);
   }
 
   static Metric metric(LayerStatistics seen) {

@@ -74,7 +74,8 @@ public interface LowRankMethod<C extends LowRankMethod.Config> extends Factoriza
       notes.clear();
       var seen = statistics.damped(level.dampening());
       var metric = metric(layer, seen, level, notes);
-      var spectrum = spectra.computeIfAbsent(metric, key -> Spectrum.of(weight, key));
+      var spectrum =
+          spectra.computeIfAbsent(metric, key -> Whitening.of(key, seen).spectrum(weight));
       var fit = spectrum.truncated(level.rank(weight.rows(), weight.columns()));
       var inputs = level.factors().inputs(layer, seen, metric);
       solutions.add(new Solution(level.factors().store(fit, weight, inputs), List.copyOf(notes)));

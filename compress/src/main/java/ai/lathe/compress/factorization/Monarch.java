@@ -13,7 +13,6 @@ import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Tensor;
-import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -138,9 +137,9 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
     int wide = weight.columns() / n;
     var spectra = new Spectrum[n * n];
     for (int k = 0; k < n; k++) {
-      Metric metric = slices.metric().of(statistics, k * wide, (k + 1) * wide);
+      var inputs = new Whitening(slices.metric().of(statistics, k * wide, (k + 1) * wide));
       for (int j = 0; j < n; j++) {
-        spectra[j * n + k] = Spectrum.of(slice(weight, n, j, k), metric);
+        spectra[j * n + k] = Spectrum.of(slice(weight, n, j, k), inputs);
       }
     }
     return spectra;

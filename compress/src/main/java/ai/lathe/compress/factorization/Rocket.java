@@ -4,7 +4,6 @@ import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.LatheException;
-import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -115,13 +114,8 @@ public final class Rocket implements DictionaryMethod<Rocket.Config> {
       Layer layer, LayerStatistics statistics, List<Double> removals, List<Double> ratios) {
     layer.requireFinite();
     statistics.requireFinite(layer.name());
-    var metric =
-        statistics
-            .damped(Dampening.USUAL)
-            .gram()
-            .<Metric>map(Metric.Full::new)
-            .orElse(Metric.PLAIN);
-    return DictionaryProfile.of(
-        layer.weight(), Spectrum.of(layer.weight(), metric), removals, ratios);
+    var weight = layer.weight();
+    var spectrum = DictionaryMethod.spectrum(weight, statistics.damped(Dampening.USUAL));
+    return DictionaryProfile.of(weight, spectrum, removals, ratios);
   }
 }

@@ -36,9 +36,8 @@ public final class SharedDictionary {
       sum.requireFinite(layer.name());
     }
     var stacked = stacked(layers);
-    var metric = DictionaryMethod.metric(sum.damped(config.dampening()));
     long start = System.nanoTime();
-    var spectrum = Spectrum.of(stacked, metric);
+    var spectrum = DictionaryMethod.spectrum(stacked, sum.damped(config.dampening()));
     var target = CoSpaDi.target(spectrum);
     var first = layers.getFirst().weight();
     var size = config.whole(first.rows(), first.columns());

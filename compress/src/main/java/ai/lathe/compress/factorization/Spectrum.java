@@ -31,10 +31,15 @@ public record Spectrum(Matrix u, double[] s, Matrix right) {
   private static final double ZERO = 1e-12;
 
   public static Spectrum of(Matrix w, Metric metric) {
+    return of(w, new Whitening(metric));
+  }
+
+  static Spectrum of(Matrix w, Whitening inputs) {
+    var metric = inputs.metric();
     try (var _ = new PointerScope();
         var _ = new NoGradGuard()) {
       var weight = Doubles.of(w);
-      var u = w.rows() <= w.columns() ? ofOutputs(weight, metric) : ofInputs(weight, metric);
+      var u = w.rows() <= w.columns() ? ofOutputs(weight, metric) : ofInputs(weight, inputs);
       // The values again, from the vectors: what eigh leaves of small ones is their square's.
       var right = u.t().mm(weight);
       var s = weighted(right, metric).mul(right).sum(1).clamp_min(Doubles.scalar(0)).sqrt();
@@ -70,13 +75,13 @@ public record Spectrum(Matrix u, double[] s, Matrix right) {
   }
 
   /** {@code U = W T V / S} for the eigenvectors {@code V} of {@code T^T W^T W T}. */
-  private static Tensor ofInputs(Tensor w, Metric metric) {
+  private static Tensor ofInputs(Tensor w, Whitening inputs) {
     var a =
-        switch (metric) {
+        switch (inputs.metric()) {
           case Metric.Plain _ -> w;
           case Metric.Diagonal(float[] squares) ->
               w.mul(Torch.ofFloats(squares, 1, squares.length).to(ScalarType.Double).sqrt());
-          case Metric.Full(Matrix gram) -> w.mm(Doubles.root(Doubles.of(gram)));
+          case Metric.Full(Matrix gram) -> w.mm(inputs.root(gram));
         };
     var b = a.mm(descendingVectors(a.t().mm(a)));
     var norms = b.mul(b).sum(0).sqrt();
