@@ -157,8 +157,14 @@ final class SearchCommand implements Callable<Integer> {
   }
 
   private void measure(Checkpoint source, List<int[]> sequences) {
+    var settings = FitnessSettings.divergence();
+    console.say(
+        String.format(
+            Locale.ROOT,
+            "divergence by layer: up to %.1f GB of layers, states and logits are kept in memory",
+            settings.memory() / 1e9));
     try (var database = LevelDatabase.open(output, source);
-        var fitness = new ModelFitness(source, database, sequences, FitnessSettings.divergence())) {
+        var fitness = new ModelFitness(source, database, sequences, settings)) {
       LevelDatabase.measure(output, source, fitness, sensitivityTokens, console.progress());
     }
   }

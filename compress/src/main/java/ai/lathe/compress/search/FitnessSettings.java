@@ -36,6 +36,11 @@ public record FitnessSettings(
     }
   }
 
+  /** Bytes that are held at most, beside a block that is run. */
+  public long memory() {
+    return layerMemory + stateMemory + logitMemory;
+  }
+
   /** Divergence, in float32, with about two thirds of the memory that the machine has free. */
   public static FitnessSettings divergence() {
     return of(Objective.KL);
