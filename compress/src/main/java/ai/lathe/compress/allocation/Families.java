@@ -4,6 +4,8 @@ import ai.lathe.compress.allocation.Option.Family;
 import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.LatheException;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,21 +20,42 @@ import java.util.stream.Collectors;
  * once tells.
  *
  * @param tokens to measure on, at most
+ * @param among families to choose from
  */
-public record Families(int tokens) implements Allocator {
+public record Families(int tokens, Set<Family> among) implements Allocator {
 
-  static final List<String> KEYS = List.of("tokens");
+  private static final String ONLY = "only";
+
+  static final List<String> KEYS = List.of("tokens", ONLY);
 
   private static final int USUAL_TOKENS = 8192;
 
   static Families read(Settings given) {
-    return new Families(given.integer("tokens", USUAL_TOKENS));
+    var names = given.text(ONLY, "");
+    var among =
+        names.isEmpty()
+            ? EnumSet.allOf(Family.class)
+            : Arrays.stream(names.split("\\+", -1))
+                .map(Families::named)
+                .collect(Collectors.toCollection(() -> EnumSet.noneOf(Family.class)));
+    return new Families(given.integer("tokens", USUAL_TOKENS), among);
+  }
+
+  private static Family named(String name) {
+    return Arrays.stream(Family.values())
+        .filter(family -> family.toString().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                LatheException.unknown(
+                    "family", name, Arrays.stream(Family.values()).map(Family::toString).toList()));
   }
 
   public Families {
     if (tokens < 1) {
       throw new LatheException("families' tokens are at least 1, not " + tokens);
     }
+    among = Collections.unmodifiableSet(EnumSet.copyOf(among));
   }
 
   @Override
@@ -59,7 +82,7 @@ public record Families(int tokens) implements Allocator {
   }
 
   /** What the knapsack chooses from all families, and from fewer, with their names. */
-  private static Map<Allocation, String> choices(Problem problem) {
+  private Map<Allocation, String> choices(Problem problem) {
     var choices = new LinkedHashMap<Allocation, String>();
     for (var families : subsets(present(problem.table()))) {
       var one = only(problem, families);
@@ -69,13 +92,21 @@ public record Families(int tokens) implements Allocator {
             Knapsack.USUAL.allocate(one).allocation(), name, (all, fewer) -> all + "; " + fewer);
       }
     }
+    if (choices.isEmpty()) {
+      throw new LatheException(
+          "no level of %s is small enough for the budget; the smallest there is has %d bytes in all"
+              .formatted(
+                  among.stream().map(Family::toString).collect(Collectors.joining(" or ")),
+                  problem.least()));
+    }
     return choices;
   }
 
-  private static Set<Family> present(LevelTable table) {
+  private Set<Family> present(LevelTable table) {
     return table.units().stream()
         .flatMap(unit -> unit.options().stream())
         .map(Option::family)
+        .filter(among::contains)
         .collect(Collectors.toCollection(() -> EnumSet.noneOf(Family.class)));
   }
 

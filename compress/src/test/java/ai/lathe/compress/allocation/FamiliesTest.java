@@ -1,10 +1,12 @@
 package ai.lathe.compress.allocation;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.compress.allocation.Option.Family;
 import ai.lathe.model.Address;
 import ai.lathe.model.architecture.Role;
+import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import java.util.EnumSet;
 import java.util.List;
@@ -99,6 +101,20 @@ class FamiliesTest {
         .contains("bits and zeros and factors: loss 23")
         .contains("bits and factors: loss")
         .contains("zeros: loss 6");
+  }
+
+  @Test
+  void choosesAmongThoseThatItIsGiven() {
+    var problem = problem(30, allocation -> allocation.loss(LOSSES));
+    var found = Allocators.named("families", Map.of("only", "bits+factors")).allocate(problem);
+    assertThat(found.allocation()).isEqualTo(Allocation.of(2, 0, 2));
+    assertThat(String.join("; ", found.notes())).doesNotContain("zeros");
+    assertThatThrownBy(() -> Allocators.named("families", Map.of("only", "bits+facters")))
+        .isInstanceOf(LatheException.class)
+        .hasMessageContaining("factors");
+    var smaller = problem(20, allocation -> allocation.loss(LOSSES));
+    assertThatThrownBy(() -> Allocators.named("families", Map.of()).allocate(smaller))
+        .isInstanceOf(LatheException.class);
   }
 
   @Test
