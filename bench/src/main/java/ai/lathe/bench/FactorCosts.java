@@ -89,6 +89,8 @@ final class FactorCosts {
       var scheme = new IntegerScheme(bits, group, true, Activations.NONE);
       var codes = new Encoding.Grouped(scheme, DType.F16, false);
       kinds.add(new Kind("INT" + bits, codes, SIZE, 512, false));
+      kinds.add(new Kind("BLOCKS_INT" + bits, mode(1, 4, true, codes), SIZE, 1024, false));
+      kinds.add(new Kind("BLOCKS_INT" + bits, mode(4, 1, true, codes), 1024, SIZE, true));
     }
     // Monarch's, of four and of sixteen blocks; cores; a diagonal.
     kinds.add(new Kind("BLOCKS", mode(1, 4, true), SIZE, 1024, false));
@@ -103,7 +105,11 @@ final class FactorCosts {
   }
 
   private static Encoding mode(int outer, int inner, boolean own) {
-    return new Encoding.Mode(outer, inner, own && outer > 1, own && inner > 1, DType.F16);
+    return mode(outer, inner, own, new Encoding.Plain(DType.F16));
+  }
+
+  private static Encoding mode(int outer, int inner, boolean own, Encoding rows) {
+    return new Encoding.Mode(outer, inner, own && outer > 1, own && inner > 1, rows);
   }
 
   private static FactorKernels.Side side(

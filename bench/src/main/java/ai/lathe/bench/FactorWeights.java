@@ -110,12 +110,9 @@ final class FactorWeights {
               sparse.pattern());
       case Encoding.Mode mode ->
           new ModeMatrix(
-              tensor(
-                  mode.type(),
-                  mode.ofOuter() ? mode.outer() : 1,
-                  mode.ofInner() ? mode.inner() : 1,
-                  mode.side(rows),
-                  mode.side(columns)),
+              of(mode.blocks(), (int) mode.count() * mode.side(rows), mode.side(columns)),
+              mode.ofOuter(),
+              mode.ofInner(),
               mode.outer(),
               mode.inner());
       case Encoding.Product(var factors, var inner) -> {

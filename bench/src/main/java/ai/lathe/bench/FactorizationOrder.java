@@ -37,7 +37,7 @@ import java.util.stream.Collectors;
  * text.
  *
  * <pre>
- * FactorizationOrder MODEL TEXT HELD-OUT-TEXT SAMPLES SEQ-LEN REMOVED,... METHOD[:KEY=VALUE...][@knapsack[:KEY=VALUE...]]...
+ * FactorizationOrder MODEL TEXT HELD-OUT-TEXT SAMPLES SEQ-LEN REMOVED,... METHOD[:KEY=VALUE...][@knapsack[:KEY=VALUE...]][+SCHEME]...
  * </pre>
  *
  * {@code cospadi:seconds=rocket} learns each matrix for as long as {@code rocket} without settings,
@@ -65,14 +65,20 @@ public final class FactorizationOrder {
       String text,
       String method,
       Map<String, Object> settings,
-      Optional<RemovalKnapsack> knapsack) {
+      Optional<RemovalKnapsack> knapsack,
+      Optional<String> scheme) {
 
     static Way of(String text) {
-      var sides = text.split("@", 2);
+      var ends = text.split("\\+", 2);
+      var sides = ends[0].split("@", 2);
       var words = List.of(sides[0].split(":"));
       var how = sides.length > 1 ? List.of(sides[1].split(":")) : List.of(RemovalKnapsack.UNIFORM);
       return new Way(
-          text, words.getFirst(), pairs(words), RemovalKnapsack.named(how.getFirst(), pairs(how)));
+          text,
+          words.getFirst(),
+          pairs(words),
+          RemovalKnapsack.named(how.getFirst(), pairs(how)),
+          Optional.of(ends).filter(all -> all.length > 1).map(all -> all[1]));
     }
 
     private static Map<String, Object> pairs(List<String> words) {
@@ -123,7 +129,11 @@ public final class FactorizationOrder {
                 && !Character.isDigit(way.settings().get(SECONDS).toString().charAt(0))
             ? timed(removed, way)
             : Recipe.factorization(way.method(), removed, way.knapsack(), way.settings());
-    var line = trial.run(recipe, (report, artifact) -> line(removed, way, report, artifact));
+    var all =
+        way.scheme()
+            .map(scheme -> recipe.then(Recipe.preset("gptq", scheme, Optional.empty())))
+            .orElse(recipe);
+    var line = trial.run(all, (report, artifact) -> line(removed, way, report, artifact));
     System.out.println(line);
   }
 

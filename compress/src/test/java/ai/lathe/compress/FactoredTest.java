@@ -24,7 +24,9 @@ import ai.lathe.model.CheckpointView;
 import ai.lathe.model.EmbeddedModel;
 import ai.lathe.model.architecture.Role;
 import ai.lathe.model.checkpoint.Checkpoints;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
+import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Pattern;
 import ai.lathe.tensor.Progress;
@@ -243,5 +245,24 @@ class FactoredTest {
           .isEqualTo(solved.weight().decode().values());
     }
     assertThat(kl(report)).isPositive();
+  }
+
+  /** The output's blocks are fitted to the outputs, which numbers are not: so they lose less. */
+  @Test
+  void blocksInCodesAreStoredAndReadBack() {
+    var recipe = Recipe.factorization("monarch", new Removal(0.3), Map.of());
+    var numbers = run("monarch-16", recipe);
+    var eight = run("monarch-8", recipe.then(Recipe.preset("rtn", "W8A16", Optional.of(32))));
+    assertThat(query("monarch-8")).startsWith("mode 1x4 int8 ").endsWith(" * mode 4x1 int8 g32");
+    assertThat(kl(eight)).isLessThan(kl(numbers));
+    var factors =
+        new Factors(
+            DType.BF16, Optional.of(new IntegerScheme(8, 32, true, Activations.NONE)));
+    var config = new Monarch().config(new Removal(0.3), factors, Map.of());
+    for (var layer : eight.layers()) {
+      var encoding = new Monarch().encoding(config, layer.rows(), layer.columns());
+      // Beside what the encoding counts, the format has the shape of both.
+      assertThat(layer.bytes()).isEqualTo(encoding.bytes(layer.rows(), layer.columns()) + 32);
+    }
   }
 }

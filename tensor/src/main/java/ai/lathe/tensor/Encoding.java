@@ -600,15 +600,17 @@ public sealed interface Encoding {
 
   /**
    * Small blocks that act on one index of a grid of three; the two sizes of the others, 32 bits
-   * each, are stored beside.
+   * each, are stored beside, and of codes how many blocks there are along each.
    *
    * @param outer size of the first index
    * @param inner size of the last index
    * @param ofOuter whether each value of the first index has blocks of its own
    * @param ofInner likewise of the last
+   * @param blocks how the rows of all blocks are stored: {@link Plain}, or {@link Grouped} with
+   *     consecutive groups
    * @see ModeMatrix
    */
-  record Mode(int outer, int inner, boolean ofOuter, boolean ofInner, DType type)
+  record Mode(int outer, int inner, boolean ofOuter, boolean ofInner, Encoding blocks)
       implements Encoding {
 
     public Mode {
@@ -621,15 +623,15 @@ public sealed interface Encoding {
     /** {@code mode 4x1 F16}; in brackets where one block acts along an index. */
     @Override
     public String label() {
-      return "mode %sx%s %s".formatted(size(outer, ofOuter), size(inner, ofInner), type.name());
+      return "mode %sx%s %s".formatted(size(outer, ofOuter), size(inner, ofInner), blocks.label());
     }
 
     private static String size(int size, boolean own) {
       return own || size == 1 ? "" + size : "(" + size + ")";
     }
 
-    /** Blocks that are stored. */
-    public long blocks() {
+    /** How many blocks are stored. */
+    public long count() {
       return (ofOuter ? outer : 1L) * (ofInner ? inner : 1L);
     }
 
@@ -645,7 +647,9 @@ public sealed interface Encoding {
 
     @Override
     public long bytes(int rows, int columns) {
-      return type.bytes(blocks() * side(rows) * side(columns)) + 2 * Integer.BYTES;
+      int sizes = blocks instanceof Plain ? 2 : 4;
+      return blocks.bytes(Math.toIntExact(count() * side(rows)), side(columns))
+          + (long) sizes * Integer.BYTES;
     }
   }
 

@@ -1,6 +1,7 @@
 package ai.lathe.tensor;
 
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -87,6 +88,20 @@ public record GroupQuantized(
         zeros,
         first.groupIndex,
         first.inputScale);
+  }
+
+  /** Rows {@code [from, to)}, which the other rows do not share their numbers with. */
+  public GroupQuantized slice(int from, int to) {
+    int groups = scheme.groups(columns);
+    return new GroupQuantized(
+        scheme,
+        to - from,
+        columns,
+        Arrays.copyOfRange(codes, from * columns, to * columns),
+        scales.reshape(rows, groups).rows(from, to),
+        zeros == null ? null : Arrays.copyOfRange(zeros, from * groups, to * groups),
+        groupIndex,
+        inputScale);
   }
 
   @Override

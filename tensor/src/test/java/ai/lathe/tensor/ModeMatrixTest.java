@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -25,7 +26,7 @@ class ModeMatrixTest {
     for (int ofOuter : new int[] {1, 3}) {
       for (int ofInner : new int[] {1, 5}) {
         var weight = modes(ofOuter, ofInner, 2, 4, 3, 5);
-        var blocks = weight.blocks().toFloats();
+        var blocks = weight.blocks().decode().values();
         var all = weight.decode();
         assertThat(all.rows()).isEqualTo(3 * 2 * 5);
         assertThat(all.columns()).isEqualTo(3 * 4 * 5);
@@ -43,13 +44,45 @@ class ModeMatrixTest {
     }
   }
 
+  /** Rows of all blocks are one matrix of codes, with scales in groups along a block's columns. */
+  @Test
+  void blocksInCodesAreThoseOfTheirNumbers() {
+    for (boolean ofOuter : new boolean[] {false, true}) {
+      for (boolean ofInner : new boolean[] {false, true}) {
+        int count = (ofOuter ? 3 : 1) * (ofInner ? 5 : 1);
+        var rows = codes(count * 2, 8, 4);
+        var weight = new ModeMatrix(rows, ofOuter, ofInner, 3, 5);
+        var numbers = rows.decode().values();
+        var blocks = Tensor.ofFloats(numbers, ofOuter ? 3 : 1, ofInner ? 5 : 1, 2, 8);
+        assertThat(weight.decode().values())
+            .isEqualTo(new ModeMatrix(blocks, 3, 5).decode().values());
+        // Half a byte a code, two scales of two bytes a row, four sizes.
+        assertThat(weight.encoding().bytes(30, 120)).isEqualTo(count * 2 * (4 + 2 * 2) + 16);
+      }
+    }
+  }
+
+  private GroupQuantized codes(int rows, int columns, int group) {
+    var codes = new byte[rows * columns];
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] = (byte) (random.nextInt(16) - 8);
+    }
+    var scheme = new IntegerScheme(4, group, true, Activations.NONE);
+    var scales = new float[rows * columns / group];
+    for (int i = 0; i < scales.length; i++) {
+      scales[i] = (1 + random.nextInt(100)) / 64f;
+    }
+    var stored = Tensor.ofFloats(scales, rows, columns / group).to(DType.F16, Arena.ofAuto());
+    return new GroupQuantized(scheme, rows, columns, codes, stored, null);
+  }
+
   @Test
   void twoOfOneBlockEachAreAKroneckerProduct() {
     var a = modes(1, 1, 2, 3, 1, 5);
     var b = modes(1, 1, 5, 4, 3, 1);
     var product = new Product(List.of(a, b)).decode();
-    var left = a.blocks().toFloats();
-    var right = b.blocks().toFloats();
+    var left = a.blocks().decode().values();
+    var right = b.blocks().decode().values();
     for (int i = 0; i < 10; i++) {
       for (int j = 0; j < 12; j++) {
         float expected = left[i / 5 * 3 + j / 4] * right[i % 5 * 4 + j % 4];
@@ -91,7 +124,8 @@ class ModeMatrixTest {
         .hasMessageContaining("too large");
     assertThatThrownBy(() -> new ModeMatrix(Tensor.ofFloats(new float[4], 2, 2), 1, 1))
         .hasMessageContaining("blocks of a mode");
-    assertThatThrownBy(() -> new Encoding.Mode(2, 3, true, false, DType.F16).bytes(8, 12))
+    assertThatThrownBy(
+            () -> new Encoding.Mode(2, 3, true, false, new Encoding.Plain(DType.F16)).bytes(8, 12))
         .hasMessageContaining("does not divide 8");
   }
 }

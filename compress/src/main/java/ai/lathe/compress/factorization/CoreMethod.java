@@ -9,10 +9,8 @@ import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
-import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.ModeMatrix;
-import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -40,7 +38,7 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
 
     Removal removed();
 
-    DType type();
+    Factors factors();
 
     /** Plain or diagonal. */
     InputMetric metric();
@@ -51,7 +49,9 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
     /** The bond dimension; may be 0. */
     default int bond(int rows, int columns) {
       long diagonal = metric() == InputMetric.DIAGONAL ? columns : 0;
-      return cores(rows, columns).bond(removed().left(rows, columns) - diagonal);
+      var cores = cores(rows, columns);
+      int most = cores.bond(removed().left(rows, columns) - diagonal);
+      return factors().rank(most, cores.perBond());
     }
   }
 
@@ -65,12 +65,14 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
 
   @Override
   default Set<Statistic> requires() {
-    return InputMetric.DIAGONAL.requires();
+    return ModeSweep.requires(InputMetric.DIAGONAL);
   }
 
   @Override
   default Set<Statistic> requires(C config) {
-    return config.metric().requires();
+    return config.factors().scheme().isEmpty()
+        ? config.metric().requires()
+        : ModeSweep.requires(config.metric());
   }
 
   @Override
@@ -91,10 +93,12 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
   @Override
   default Encoding.Product encoding(C config, int rows, int columns) {
     var cores = config.cores(rows, columns);
-    var factors = new ArrayList<>(cores.encodings(config.type()));
-    var inner = new ArrayList<>(cores.heights(cores.bonds(config.bond(rows, columns))));
+    int[] bonds = cores.bonds(config.bond(rows, columns));
+    var factors = new ArrayList<>(cores.encodings(config.factors(), bonds));
+    var inner = new ArrayList<>(cores.heights(bonds));
     if (config.metric() == InputMetric.DIAGONAL) {
-      factors.add(new Encoding.Mode(1, columns, false, columns > 1, config.type()));
+      var numbers = config.factors().ofBlocks(1);
+      factors.add(new Encoding.Mode(1, columns, false, columns > 1, numbers));
       inner.add(columns);
     }
     return new Encoding.Product(factors, inner);
@@ -108,23 +112,27 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<String>();
-      var known = level.metric().known(statistics, name(), notes);
-      var factors = new ArrayList<LinearWeight>();
+      var seen = ModeSweep.seen(statistics, level.factors());
+      var known = level.metric().known(seen, name(), notes);
+      var factors = new ArrayList<ModeMatrix>();
+      var type = level.factors().type();
       var target = weight;
       if (level.metric() == InputMetric.DIAGONAL) {
-        var diagonal = diagonal(known, statistics, weight.columns(), level.type());
+        var diagonal = diagonal(known, seen, weight.columns(), type);
         target = divided(weight, diagonal.toFloats());
-        factors.add(
-            new ModeMatrix(diagonal.reshape(1, weight.columns(), 1, 1), 1, weight.columns()));
+        var blocks = Tensor.ofFloats(diagonal.toFloats(), 1, weight.columns(), 1, 1);
+        factors.add(new ModeMatrix(blocks, 1, weight.columns()));
       }
       var cores = level.cores(weight.rows(), weight.columns());
       var bonds = cores.bonds(level.bond(weight.rows(), weight.columns()));
       var chain = even(CoreChain.of(target, cores, bonds).cores());
       for (int k = cores.count() - 1; k >= 0; k--) {
-        var block = Dense.of(chain.get(k)).tensor().to(level.type(), Arena.ofAuto());
+        var block = Dense.of(chain.get(k)).tensor();
         factors.addFirst(ModeMatrix.shared(block, cores.outer(k), cores.inner(k)));
       }
-      solutions.add(new Solution(new Product(factors), List.copyOf(notes)));
+      boolean plain = level.metric() == InputMetric.PLAIN;
+      var product = ModeSweep.store(factors, weight, level.factors(), seen, plain, notes);
+      solutions.add(new Solution(product, List.copyOf(notes)));
     }
     return solutions;
   }

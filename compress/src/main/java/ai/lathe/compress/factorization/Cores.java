@@ -1,8 +1,6 @@
 package ai.lathe.compress.factorization;
 
-import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
-import ai.lathe.tensor.LatheException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -125,12 +123,20 @@ record Cores(List<Integer> out, List<Integer> in) {
   }
 
   /** How each core is stored. */
-  List<Encoding> encodings(DType type) {
+  List<Encoding> encodings(Factors factors, int[] bonds) {
     var encodings = new ArrayList<Encoding>();
     for (int k = 0; k < count(); k++) {
-      encodings.add(new Encoding.Mode(outer(k), inner(k), false, false, type));
+      var rows = factors.ofBlocks(in.get(k) * right(bonds, k));
+      encodings.add(new Encoding.Mode(outer(k), inner(k), false, false, rows));
     }
     return encodings;
+  }
+
+  /**
+   * Columns of each core but the last are a multiple of bonds: the greatest for all that is 2^n.
+   */
+  int perBond() {
+    return in.subList(0, count() - 1).stream().mapToInt(Integer::lowestOneBit).min().orElseThrow();
   }
 
   /** Rows of each core but the first, as factors of the product. */
@@ -145,15 +151,5 @@ record Cores(List<Integer> out, List<Integer> in) {
 
   private long between(int[] bonds, int k) {
     return (long) outer(k) * left(bonds, k) * out.get(k) * inner(k);
-  }
-
-  /** The type of factors that are stored as numbers. */
-  static DType numbers(String method, Factors factors) {
-    if (factors.scheme().isPresent()) {
-      throw new LatheException(
-          "%s stores its blocks as %s: leave the scheme %s out, or take svd-llm"
-              .formatted(method, factors.type(), factors.scheme().get().label()));
-    }
-    return factors.type();
   }
 }

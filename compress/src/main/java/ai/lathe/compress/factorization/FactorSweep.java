@@ -104,21 +104,27 @@ final class FactorSweep {
   }
 
   private LinearWeight inner(Matrix a) {
-    var config = Gptq.Config.of(ofInner);
-    var sweep = new ColumnSweep(a, inputs.of(config), config);
+    return rounded(a, inputs.of(Gptq.Config.of(ofInner)), ofInner);
+  }
+
+  /** What rounding in this metric needs. */
+  static InverseFactor inverse(Matrix gram, IntegerGrid grid) {
+    return InverseFactor.of(gram, true, Gptq.Config.of(grid).dampening());
+  }
+
+  static LinearWeight rounded(Matrix values, InverseFactor factor, IntegerGrid grid) {
+    var sweep = new ColumnSweep(values, factor, Gptq.Config.of(grid));
     var quantizer = sweep.quantizer();
-    sweep.run(quantizer, 0, a.rows());
+    sweep.run(quantizer, 0, values.rows());
     return quantizer.finish();
   }
 
   private LinearWeight outer(Matrix b, Matrix gram) {
-    var config = Gptq.Config.of(ofOuter);
-    var sweep = new ColumnSweep(b, InverseFactor.of(gram, true, config.dampening()), config);
+    var factor = inverse(gram, ofOuter);
     if (mask.isEmpty()) {
-      var quantizer = sweep.quantizer();
-      sweep.run(quantizer, 0, b.rows());
-      return quantizer.finish();
+      return rounded(b, factor, ofOuter);
     }
+    var sweep = new ColumnSweep(b, factor, Gptq.Config.of(ofOuter));
     int size = ofOuter.groupSize(b.columns());
     var quantizer = new MaskedQuantizer(sweep.quantizer(), mask.get(), size);
     sweep.run(quantizer, 0, b.rows());

@@ -35,6 +35,9 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
   private static final int GROUP = 128;
   private static final int GROUPS = 16;
 
+  /** Rows whose zero points are whole words. */
+  private static final int WORD = 32;
+
   public Factors {
     if (type != DType.F16 && type != DType.BF16 && type != DType.F32) {
       throw new LatheException("factors are stored as F16, BF16 or F32, not " + type);
@@ -71,9 +74,22 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
    * smallest group.
    */
   public int rank(int most) {
-    boolean grouped =
-        scheme.isPresent() && scheme.get().groupSize() != IntegerScheme.CHANNEL && most > GROUPS;
-    return grouped ? most - most % GROUPS : most;
+    return grouped() && most > GROUPS ? most - most % GROUPS : most;
+  }
+
+  /**
+   * Likewise of blocks that have several columns for each rank; where more than a thirty-second of
+   * the rank would be lost, it stays, and a row has one scale.
+   *
+   * @param times columns of a row for each rank
+   */
+  int rank(int most, int times) {
+    int lost = most % (GROUPS / Math.min(GROUPS, Integer.lowestOneBit(times)));
+    return grouped() && 32 * lost <= most ? most - lost : most;
+  }
+
+  private boolean grouped() {
+    return scheme.isPresent() && scheme.get().groupSize() != IntegerScheme.CHANNEL;
   }
 
   /** Of a {@code [rows, columns]} matrix. */
@@ -87,6 +103,18 @@ public record Factors(DType type, Optional<IntegerScheme> scheme) {
 
   private Optional<IntegerGrid> grid(int columns) {
     return scheme.map(codes -> new IntegerGrid(codes, ScaleSearch.MSE, type).forColumns(columns));
+  }
+
+  /** Codes of blocks of so many columns; empty where numbers take no more bytes. */
+  Optional<IntegerGrid> blocks(int columns) {
+    var plain = new Encoding.Plain(type);
+    return grid(columns)
+        .filter(grid -> grid.encoding().bytes(WORD, columns) < plain.bytes(WORD, columns));
+  }
+
+  /** How these rows are stored. */
+  Encoding ofBlocks(int columns) {
+    return blocks(columns).<Encoding>map(IntegerGrid::encoding).orElse(new Encoding.Plain(type));
   }
 
   /** Of {@code C D}, with {@code C} sparse. */

@@ -1,7 +1,6 @@
 package ai.lathe.compress.factorization;
 
 import ai.lathe.compress.quantization.Settings;
-import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.Map;
@@ -26,7 +25,7 @@ public final class Kronecker implements CoreMethod<Kronecker.Config> {
    * @param wide columns of {@code A}; 0 likewise
    * @param metric plain or diagonal
    */
-  public record Config(Removal removed, DType type, int high, int wide, InputMetric metric)
+  public record Config(Removal removed, Factors factors, int high, int wide, InputMetric metric)
       implements CoreMethod.Config {
 
     public Config {
@@ -56,7 +55,7 @@ public final class Kronecker implements CoreMethod<Kronecker.Config> {
     var given = new Settings("Kronecker", settings, List.of(ROWS, COLUMNS, METRIC));
     return new Config(
         removed,
-        Cores.numbers(name(), factors),
+        factors,
         given.integer(ROWS, 0),
         given.integer(COLUMNS, 0),
         CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)));

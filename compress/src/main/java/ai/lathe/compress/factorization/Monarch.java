@@ -6,14 +6,12 @@ import ai.lathe.compress.layer.Solution;
 import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.Settings;
-import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Encoding;
 import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.ModeMatrix;
-import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -43,11 +41,11 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
 
   /**
    * @param removed tells the rank of the slices
-   * @param type of what is stored
+   * @param factors how the blocks are stored
    * @param blocks {@code n}, of each of the two factors; 1 is a low-rank product
    * @param metric of the slices
    */
-  public record Config(Removal removed, DType type, int blocks, InputMetric metric)
+  public record Config(Removal removed, Factors factors, int blocks, InputMetric metric)
       implements SolverConfig {
 
     public Config {
@@ -60,7 +58,7 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
     int rank(int rows, int columns) {
       long each = (long) blocks * ((long) rows + columns);
       int most = Math.min(rows, columns) / blocks;
-      return (int) Math.min(removed.left(rows, columns) / each, most);
+      return factors.rank((int) Math.min(removed.left(rows, columns) / each, most), blocks);
     }
   }
 
@@ -73,20 +71,19 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
     var given = new Settings("Monarch", settings, List.of(BLOCKS, METRIC));
     return new Config(
-        removed,
-        Cores.numbers("monarch", factors),
-        given.integer(BLOCKS, 4),
-        given.choice(METRIC, InputMetric.DIAGONAL));
+        removed, factors, given.integer(BLOCKS, 4), given.choice(METRIC, InputMetric.DIAGONAL));
   }
 
   @Override
   public Set<Statistic> requires() {
-    return Set.of(Statistic.INPUT_SQUARED_NORM);
+    return ModeSweep.requires(InputMetric.DIAGONAL);
   }
 
   @Override
   public Set<Statistic> requires(Config config) {
-    return config.metric().requires();
+    return config.factors().scheme().isEmpty()
+        ? config.metric().requires()
+        : ModeSweep.requires(config.metric());
   }
 
   @Override
@@ -105,15 +102,16 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
   @Override
   public Encoding.Product encoding(Config config, int rows, int columns) {
     int n = config.blocks();
+    int rank = config.rank(rows, columns);
     return new Encoding.Product(
         List.of(
-            new Encoding.Mode(1, n, false, n > 1, config.type()),
-            new Encoding.Mode(n, 1, n > 1, false, config.type())),
-        List.of(n * n * config.rank(rows, columns)));
+            new Encoding.Mode(1, n, false, n > 1, config.factors().ofBlocks(n * rank)),
+            new Encoding.Mode(n, 1, n > 1, false, config.factors().ofBlocks(columns / n))),
+        List.of(n * n * rank));
   }
 
   /** What decompositions of slices depend on. */
-  private record Slices(int blocks, InputMetric metric) {}
+  private record Slices(int blocks, InputMetric metric, LayerStatistics statistics) {}
 
   @Override
   public List<Solution> solve(Layer layer, LayerStatistics statistics, List<Config> levels) {
@@ -124,20 +122,24 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<String>();
-      var slices = new Slices(level.blocks(), level.metric().known(statistics, name(), notes));
+      var seen = ModeSweep.seen(statistics, level.factors());
+      var slices = new Slices(level.blocks(), level.metric().known(seen, name(), notes), seen);
       // One decomposition of each slice serves all ranks.
-      var spectrum = spectra.computeIfAbsent(slices, key -> decompose(weight, statistics, key));
-      solutions.add(new Solution(product(weight, spectrum, level), List.copyOf(notes)));
+      var spectrum = spectra.computeIfAbsent(slices, key -> decompose(weight, key));
+      boolean plain = level.metric() == InputMetric.PLAIN;
+      var chain = chain(weight, spectrum, level);
+      var product = ModeSweep.store(chain, weight, level.factors(), seen, plain, notes);
+      solutions.add(new Solution(product, List.copyOf(notes)));
     }
     return solutions;
   }
 
-  private static Spectrum[] decompose(Matrix weight, LayerStatistics statistics, Slices slices) {
+  private static Spectrum[] decompose(Matrix weight, Slices slices) {
     int n = slices.blocks();
     int wide = weight.columns() / n;
     var spectra = new Spectrum[n * n];
     for (int k = 0; k < n; k++) {
-      var inputs = new Whitening(slices.metric().of(statistics, k * wide, (k + 1) * wide));
+      var inputs = new Whitening(slices.metric().of(slices.statistics(), k * wide, (k + 1) * wide));
       for (int j = 0; j < n; j++) {
         spectra[j * n + k] = Spectrum.of(slice(weight, n, j, k), inputs);
       }
@@ -159,38 +161,39 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
     return slice;
   }
 
-  private static Product product(Matrix weight, Spectrum[] spectra, Config config) {
+  /** In float32; where they are to be numbers, those already. */
+  private static List<ModeMatrix> chain(Matrix weight, Spectrum[] spectra, Config config) {
     int n = config.blocks();
     int high = weight.rows() / n;
     int wide = weight.columns() / n;
     int rank = config.rank(weight.rows(), weight.columns());
-    var factors = Factors.plain(config.type());
+    var factors = Factors.plain(config.factors().type());
+    boolean codes = config.factors().scheme().isPresent();
     var last = new float[n * high * n * rank];
     var first = new float[n * rank * n * wide];
     for (int j = 0; j < n; j++) {
       for (int k = 0; k < n; k++) {
         var fit = spectra[j * n + k].truncated(rank);
-        var pair = factors.store(fit, slice(weight, n, j, k), Optional.empty()).factors();
-        var u = pair.getFirst().decode();
+        var pair =
+            codes
+                ? List.of(fit.u(), fit.right())
+                : factors.store(fit, slice(weight, n, j, k), Optional.empty()).factors().stream()
+                    .map(LinearWeight::decode)
+                    .toList();
+        var u = pair.getFirst();
         for (int l = 0; l < high; l++) {
           int to = ((j * high + l) * n + k) * rank;
           System.arraycopy(u.values(), l * rank, last, to, rank);
         }
-        var v = pair.getLast().decode();
+        var v = pair.getLast();
         for (int s = 0; s < rank; s++) {
           int to = ((k * rank + s) * n + j) * wide;
           System.arraycopy(v.values(), s * wide, first, to, wide);
         }
       }
     }
-    return new Product(
-        List.of(
-            new ModeMatrix(stored(last, config, 1, n, high, n * rank), 1, n),
-            new ModeMatrix(stored(first, config, n, 1, rank * n, wide), n, 1)));
-  }
-
-  /** Rounds nothing: these are numbers of that type already. */
-  private static Tensor stored(float[] values, Config config, long... shape) {
-    return Tensor.ofFloats(values, shape).to(config.type(), Arena.ofAuto());
+    return List.of(
+        new ModeMatrix(Tensor.ofFloats(last, 1, n, high, n * rank), 1, n),
+        new ModeMatrix(Tensor.ofFloats(first, n, 1, rank * n, wide), n, 1));
   }
 }

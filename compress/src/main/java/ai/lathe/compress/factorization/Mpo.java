@@ -1,7 +1,6 @@
 package ai.lathe.compress.factorization;
 
 import ai.lathe.compress.quantization.Settings;
-import ai.lathe.tensor.DType;
 import ai.lathe.tensor.LatheException;
 import java.util.List;
 import java.util.Map;
@@ -23,7 +22,7 @@ public final class Mpo implements CoreMethod<Mpo.Config> {
    * @param count of cores, 2 to 4
    * @param metric plain or diagonal
    */
-  public record Config(Removal removed, DType type, int count, InputMetric metric)
+  public record Config(Removal removed, Factors factors, int count, InputMetric metric)
       implements CoreMethod.Config {
 
     public Config {
@@ -49,7 +48,7 @@ public final class Mpo implements CoreMethod<Mpo.Config> {
     var given = new Settings("MPO", settings, List.of(CORES, METRIC));
     return new Config(
         removed,
-        Cores.numbers(name(), factors),
+        factors,
         given.integer(CORES, 3),
         CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)));
   }

@@ -20,7 +20,7 @@ public final class Parameters {
       case Encoding.Shared _ -> 0;
       case Encoding.Sparse sparse -> sparse.kept(rows, columns);
       case Encoding.BlockDiagonal(int size, _) -> (long) rows * size;
-      case Encoding.Mode mode -> mode.blocks() * mode.side(rows) * mode.side(columns);
+      case Encoding.Mode mode -> mode.count() * mode.side(rows) * mode.side(columns);
       default -> (long) rows * columns;
     };
   }

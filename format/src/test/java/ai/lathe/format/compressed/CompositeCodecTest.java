@@ -142,7 +142,22 @@ class CompositeCodecTest {
                 new ModeMatrix(blocks(random, 1, 1, 2, 12), 1, 8),
                 new ModeMatrix(blocks(random, 1, 1, 12, 20), 4, 2),
                 new ModeMatrix(blocks(random, 1, 1, 10, 4), 16, 1),
-                new ModeMatrix(blocks(random, 1, COLUMNS, 1, 1), 1, COLUMNS))));
+                new ModeMatrix(blocks(random, 1, COLUMNS, 1, 1), 1, COLUMNS))),
+        // Likewise in codes.
+        new Product(
+            List.of(
+                new ModeMatrix(rows(4 * 4, 16, true, random), false, true, 1, 4),
+                new ModeMatrix(rows(8 * 8, 8, true, random), true, false, 8, 1))),
+        new Product(
+            List.of(
+                new ModeMatrix(rows(2, 32, false, random), false, false, 1, 8),
+                new ModeMatrix(rows(32, 16, false, random), false, false, 4, 2),
+                new ModeMatrix(blocks(random, 1, 1, 8, 4), 16, 1))));
+  }
+
+  private static GroupQuantized rows(int rows, int columns, boolean symmetric, Random random) {
+    var scheme = new IntegerScheme(4, 8, symmetric, Activations.NONE);
+    return SparseLayers.codes(scheme, rows, columns, DType.F16, random);
   }
 
   private static Tensor blocks(Random random, int outer, int inner, int high, int wide) {

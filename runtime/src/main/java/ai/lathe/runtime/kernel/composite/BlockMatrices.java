@@ -6,6 +6,9 @@ import ai.lathe.runtime.kernel.Input;
 import ai.lathe.runtime.kernel.KernelProvider;
 import ai.lathe.runtime.kernel.PackedMatrix;
 import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.GroupQuantized;
+import ai.lathe.tensor.LatheException;
+import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -37,15 +40,20 @@ public final class BlockMatrices implements PackedMatrix {
   private BlockMatrices(ModeMatrix weight, KernelProvider provider, Arena arena) {
     this.weight = weight;
     int high = weight.high();
-    int wide = weight.wide();
     blocks = new PackedMatrix[weight.outer() * weight.inner()];
-    var tensor = weight.blocks().reshape((long) blocks.length * high, wide);
     for (int b = 0; b < blocks.length; b++) {
-      Tensor rows = tensor.rows((long) b * high, (long) (b + 1) * high);
-      blocks[b] = provider.prepare(new Dense(rows), arena);
+      blocks[b] = provider.prepare(rows(weight.blocks(), b * high, (b + 1) * high), arena);
     }
     int each = blocks[0].stripe();
     stripe = (high % each == 0 ? each : high) * weight.inner();
+  }
+
+  private static LinearWeight rows(LinearWeight all, int from, int to) {
+    return switch (all) {
+      case Dense(Tensor tensor) -> new Dense(tensor.rows(from, to));
+      case GroupQuantized codes -> codes.slice(from, to);
+      default -> throw new LatheException("no blocks are stored as " + all.encoding().label());
+    };
   }
 
   /** Whether it is worth its copies of inputs and outputs. */
@@ -54,7 +62,8 @@ public final class BlockMatrices implements PackedMatrix {
     return weight.wide() > LONGEST
         && weight.high() > LONGEST
         && count <= MOST
-        && weight.encoding().blocks() == count;
+        && weight.count() == count
+        && (weight.blocks() instanceof Dense || weight.blocks() instanceof GroupQuantized);
   }
 
   /**

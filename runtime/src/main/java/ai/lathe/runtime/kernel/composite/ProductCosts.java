@@ -55,6 +55,9 @@ final class ProductCosts {
     DIAGONAL,
     /** Blocks along an index, a matrix each. */
     BLOCKS,
+    /** Likewise of codes. */
+    BLOCKS_INT8,
+    BLOCKS_INT4,
     /** Blocks along an index, lanes along another. */
     MODES,
     /** Codes of more than 4 bits, and of at most 4. */
@@ -173,7 +176,10 @@ final class ProductCosts {
       case Dense(Tensor tensor) -> kernel(tensor.dtype());
       case GroupQuantized quantized -> kernel(quantized.scheme());
       case BlockDiagonal _ -> Kernel.DIAGONAL;
-      case ModeMatrix modes when BlockMatrices.suits(modes) -> Kernel.BLOCKS;
+      case ModeMatrix modes when BlockMatrices.suits(modes) ->
+          modes.blocks() instanceof GroupQuantized codes
+              ? codes.scheme().bits() <= 4 ? Kernel.BLOCKS_INT4 : Kernel.BLOCKS_INT8
+              : Kernel.BLOCKS;
       case ModeMatrix modes -> modes.inner() == 1 ? Kernel.DIAGONAL : Kernel.MODES;
       // Decoded.
       default -> Kernel.F32;

@@ -8,6 +8,7 @@ import ai.lathe.runtime.kernel.attention.AttentionKernel;
 import ai.lathe.runtime.kernel.attention.AttentionShape;
 import ai.lathe.runtime.kernel.attention.FloatKeyValues;
 import ai.lathe.runtime.kernel.attention.KeyValueLayout;
+import ai.lathe.runtime.kernel.composite.BlockMatrices;
 import ai.lathe.runtime.kernel.composite.Composites;
 import ai.lathe.runtime.kernel.input.InputChanges;
 import ai.lathe.runtime.kernel.layout.FewTokens;
@@ -26,8 +27,10 @@ import ai.lathe.runtime.kernel.sparse.SparseStripes;
 import ai.lathe.runtime.kernel.sparse.UnitStripes;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ModeMatrix;
 import ai.lathe.tensor.Rotated;
 import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.Tensor;
@@ -174,6 +177,11 @@ public final class EmittedProvider implements KernelProvider {
     var composite = Composites.of(this, weight, arena);
     if (composite.isPresent()) {
       return composite.get();
+    }
+    if (weight instanceof ModeMatrix modes
+        && modes.blocks() instanceof GroupQuantized
+        && BlockMatrices.suits(modes)) {
+      return BlockMatrices.of(modes, this, arena);
     }
     var layout = Packing.layout(weight);
     if (layout.isEmpty()) {

@@ -20,7 +20,7 @@ final class ScalarModes implements PackedMatrix {
   ScalarModes(ModeMatrix weight, String label) {
     this.weight = weight;
     this.label = label + ", inputs float32";
-    this.blocks = weight.blocks().toFloats();
+    this.blocks = weight.blocks().decode().values();
   }
 
   @Override

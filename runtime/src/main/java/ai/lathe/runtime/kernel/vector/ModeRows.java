@@ -46,12 +46,12 @@ final class ModeRows implements PackedMatrix {
     int inner = weight.inner();
     this.group = inner < LANES ? LANES / inner : 1;
     this.panels = Math.ceilDiv(weight.high(), group);
-    boolean one = group == 1 && inner >= LANES && weight.blocks().size(1) == 1;
+    boolean one = group == 1 && inner >= LANES && !weight.ofInner();
     this.step = one ? 1 : Math.ceilDiv(inner * group, LANES) * LANES;
-    int outer = (int) weight.blocks().size(0);
+    int outer = weight.ofOuter() ? weight.outer() : 1;
     long floats = Math.multiplyExact((long) outer * panels * weight.wide(), (long) step);
     this.data = arena.allocate(floats * Float.BYTES, 64);
-    put(weight.blocks().toFloats(), outer);
+    put(weight.blocks().decode().values(), outer);
   }
 
   private void put(float[] blocks, int outer) {
@@ -118,7 +118,7 @@ final class ModeRows implements PackedMatrix {
     int wide = weight.wide();
     long ofWeights = (long) step * Float.BYTES;
     long ofInputs = (long) inner * Float.BYTES;
-    boolean own = weight.blocks().size(0) > 1;
+    boolean own = weight.ofOuter();
     for (int row = from; row < to; row += inner) {
       int i = row / inner % high;
       int p = row / inner / high;
@@ -163,7 +163,7 @@ final class ModeRows implements PackedMatrix {
     int block = weight.high() * inner;
     int together = group * inner;
     var spread = scratch.rows(wide * LANES);
-    boolean own = weight.blocks().size(0) > 1;
+    boolean own = weight.ofOuter();
     for (int token = 0; token < input.tokens(); token++) {
       for (int row = from; row < to; ) {
         int p = row / block;

@@ -71,9 +71,9 @@ final class ShortRows implements PackedMatrix {
    */
   static ShortRows of(ModeMatrix weight, String label, Arena arena) {
     var kept = label + " as float32 in panels, inputs float32";
-    int blocks = (int) weight.blocks().size(0);
+    int blocks = weight.ofOuter() ? weight.outer() : 1;
     var matrix = new ShortRows(kept, weight.outer(), blocks, weight.high(), weight.wide(), arena);
-    matrix.put(weight.blocks().toFloats());
+    matrix.put(weight.blocks().decode().values());
     return matrix;
   }
 

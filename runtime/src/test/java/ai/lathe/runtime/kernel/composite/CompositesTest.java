@@ -14,6 +14,7 @@ import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.BlockDiagonal;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.Matrix;
@@ -295,6 +296,50 @@ class CompositesTest {
         assertProducts(weight, x, tokens, multiply(matrix, x, tokens));
       }
     }
+  }
+
+  /** Small ones are decoded when they are packed; large ones are run from codes, each by itself. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void blocksInCodesAlongAnIndex(KernelProvider provider) {
+    for (int inner : new int[] {1, 4, 21}) {
+      var weight = new ModeMatrix(codes(4, 3 * inner * 5, 16), true, true, 3, inner);
+      var shared = new ModeMatrix(codes(8, 5, 32), false, false, 3, inner);
+      for (var modes : List.of(weight, shared)) {
+        var x = gaussians(3 * modes.columns());
+        var matrix = provider.prepare(modes, Arena.ofAuto());
+        assertProducts(modes, x, 3, multiply(matrix, x, 3));
+      }
+    }
+    int high = 144;
+    int wide = 160;
+    var codes = codes(4, 4 * high, wide);
+    var large = new ModeMatrix(codes, false, true, 1, 4);
+    var matrix = provider.prepare(large, Arena.ofAuto());
+    for (int tokens : new int[] {1, 9}) {
+      var x = gaussians(tokens * large.columns());
+      var y = multiply(matrix, x, tokens);
+      if (provider.name().equals("scalar")) {
+        assertProducts(large, x, tokens, y);
+        continue;
+      }
+      assertThat(matrix.label()).contains("4 blocks of int4");
+      for (int t = 0; t < 4; t++) {
+        var own = new float[tokens * wide];
+        for (int i = 0; i < own.length; i++) {
+          own[i] = x[i / wide * large.columns() + i % wide * 4 + t];
+        }
+        var block = provider.prepare(codes.slice(t * high, (t + 1) * high), Arena.ofAuto());
+        var expected = multiply(block, own, tokens);
+        for (int i = 0; i < expected.length; i++) {
+          assertThat(y[i / high * large.rows() + i % high * 4 + t]).isEqualTo(expected[i]);
+        }
+      }
+    }
+  }
+
+  private GroupQuantized codes(int bits, int rows, int columns) {
+    return Weights.groups(bits, 16, true, Activations.NONE, DType.F16, rows, columns, random);
   }
 
   /** Monarch's two factors, and three cores of a matrix product operator behind a diagonal. */
