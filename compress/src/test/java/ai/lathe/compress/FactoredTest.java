@@ -256,8 +256,7 @@ class FactoredTest {
     assertThat(query("monarch-8")).startsWith("mode 1x4 int8 ").endsWith(" * mode 4x1 int8 g32");
     assertThat(kl(eight)).isLessThan(kl(numbers));
     var factors =
-        new Factors(
-            DType.BF16, Optional.of(new IntegerScheme(8, 32, true, Activations.NONE)));
+        new Factors(DType.BF16, Optional.of(new IntegerScheme(8, 32, true, Activations.NONE)));
     var config = new Monarch().config(new Removal(0.3), factors, Map.of());
     for (var layer : eight.layers()) {
       var encoding = new Monarch().encoding(config, layer.rows(), layer.columns());

@@ -323,7 +323,7 @@ class CompositesTest {
         assertProducts(large, x, tokens, y);
         continue;
       }
-      assertThat(matrix.label()).contains("4 blocks of int4");
+      assertThat(matrix.label()).contains("4 blocks of 4 bits g16, inputs int8");
       for (int t = 0; t < 4; t++) {
         var own = new float[tokens * wide];
         for (int i = 0; i < own.length; i++) {
