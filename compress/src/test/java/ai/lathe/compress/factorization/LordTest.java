@@ -170,6 +170,33 @@ class LordTest {
     assertThat(lost(solution)).isLessThan(lost(plain));
   }
 
+  /** {@code E |e|^2 = E |e - E e|^2 + |E e|^2}: what the bias takes away, to the last digit. */
+  @Test
+  void theBiasTakesAwayTheMeanOfTheErrorAndNothingElse() {
+    for (double removed : new double[] {0.2, 0.5, 0.8}) {
+      var solution = solve(config(removed, 1));
+      var weight = solution.weight();
+      double mean = 0;
+      for (float b : solution.shift().orElseThrow()) {
+        mean += (double) b * b;
+      }
+      assertThat(mean).isPositive();
+      double without = lost(new Solution(weight, List.of()));
+      double with = lost(solution);
+      assertThat(without).isCloseTo(with + TOKENS * mean, within(1e-5 * without));
+      // Any other bias, such as the same in the other direction, leaves more.
+      for (float factor : new float[] {-1, 0.9f, 1.1f}) {
+        var other = solution.shift().orElseThrow().clone();
+        for (int i = 0; i < OUT; i++) {
+          other[i] *= factor;
+        }
+        double more = lost(new Solution(weight, Optional.of(other), List.of()));
+        double expected = with + TOKENS * mean * (1 - factor) * (1 - factor);
+        assertThat(more).isCloseTo(expected, within(1e-5 * expected));
+      }
+    }
+  }
+
   @Test
   void ranksAreMultiplesAndUnknownInputsAreTold() {
     assertThat(config(0.1, 4).rank(OUT, IN)).isEqualTo(8);
