@@ -23,7 +23,9 @@ import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.Tensor;
 import ai.lathe.torch.TorchModel;
+import java.io.IOException;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -41,13 +43,16 @@ class BiasedFactorsTest {
 
   @TempDir Path folder;
 
-  private Path compressed() {
+  private Path compressed() throws IOException {
+    var embedded = EmbeddedModel.extract(folder.resolve("embedded"));
+    // Little to calibrate on, and less to measure on.
+    var text = Files.readString(embedded.calibration()).substring(0, 3000);
     var request =
         new CompressionRequest(
-            EmbeddedModel.extract(folder.resolve("embedded")).directory().toString(),
+            embedded.directory().toString(),
             folder.resolve("lord"),
             Recipe.factorization("lord", new Removal(0.3), Map.of()),
-            Optional.empty(),
+            Optional.of(Files.writeString(folder.resolve("text.txt"), text)),
             Optional.empty(),
             "text",
             8,
@@ -97,7 +102,7 @@ class BiasedFactorsTest {
   }
 
   @Test
-  void theRuntimeAddsTheBiasesOfFactorsAsTheReferenceDoes() {
+  void theRuntimeAddsTheBiasesOfFactorsAsTheReferenceDoes() throws IOException {
     try (var model = Checkpoints.open(compressed());
         var workers = new Workers(2)) {
       for (var role : List.of(Role.KEY, Role.ATTENTION_OUTPUT, Role.UP, Role.DOWN)) {
