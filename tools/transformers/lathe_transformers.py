@@ -13,7 +13,7 @@ config.json names the stored layers in its quantization_config:
     ignore         layers that no group is for, by the same kinds of names
 
 A layer whose file has no `weight` becomes one linear layer a factor, the input's first: a weight of
-low rank is two of them. Sparse factors and codes are decoded to dense ones when they are loaded;
+low rank is two of them. Sparse factors and codes are decoded to numbers when they are loaded;
 blocks along an index run as such. Inputs that are to be rounded, and sums, are refused.
 """
 
@@ -118,9 +118,13 @@ def decoded(layer, form):
         return layer.weight
     if hasattr(layer, "mode_blocks"):
         return Modes(layer.mode_blocks, layer.mode_grid)
-    if kind == "pack-quantized":
+    if kind in ("pack-quantized", "lathe-mode"):
         shape = layer.weight_shape.tolist()
-        return scaled(unpacked(layer.weight_packed, bits, shape[1]), layer)
+        rows = scaled(unpacked(layer.weight_packed, bits, shape[1]), layer)
+        if kind == "pack-quantized":
+            return rows
+        outer, inner, *of = layer.mode_grid.tolist()
+        return Modes(rows.reshape(*of, -1, shape[1]), layer.mode_grid[:2])
     if kind == "sparse-bitmask":
         return spread(layer.compressed, layer.bitmask, layer.shape.tolist())
     if kind == "lathe-sparse" and bits and form["weights"]["sparsity_structure"] == "unstructured":
