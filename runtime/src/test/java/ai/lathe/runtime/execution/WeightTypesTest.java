@@ -21,6 +21,8 @@ import ai.lathe.tensor.FloatScheme;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LinearWeight;
+import ai.lathe.tensor.ModeMatrix;
+import ai.lathe.tensor.Product;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.ScaleTile;
 import ai.lathe.tensor.Tensor;
@@ -39,6 +41,7 @@ import java.util.function.UnaryOperator;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -165,12 +168,7 @@ class WeightTypesTest {
   @MethodSource("kinds")
   void logitsAreTorchsAndAllKernels(Kind kind) {
     var checkpoint = new Stored(kind);
-    float[] expected;
-    try (var torch = TorchModel.of(checkpoint);
-        var logits = torch.forward(TOKENS)) {
-      expected = new float[TOKENS.length * torch.vocabularySize()];
-      logits.rows(0, TOKENS.length, expected);
-    }
+    var expected = torch(checkpoint);
     var results = new HashMap<String, float[]>();
     for (var offer : Providers.offers()) {
       if (offer.refusal().isEmpty()) {
@@ -186,6 +184,52 @@ class WeightTypesTest {
     }
     assumeTrue(FloatVector.SPECIES_PREFERRED.length() == 16 && results.containsKey("emitted"));
     assertThat(results.get("emitted")).isEqualTo(results.get("vector"));
+  }
+
+  /**
+   * Products of which one factor is blocks in codes: small ones are decoded, large ones run as
+   * matrices; how many tokens take the factors one by one differs between kernels.
+   */
+  @Test
+  void blocksInCodesAreTorchs() {
+    for (int bits : new int[] {4, 8}) {
+      var scheme = new IntegerScheme(bits, 32, true, Activations.NONE);
+      var checkpoint =
+          new Stored(new Kind("blocks", ROUNDED_INPUTS, weight -> halves(scheme, weight)));
+      var expected = torch(checkpoint);
+      for (var offer : Providers.offers()) {
+        if (offer.refusal().isEmpty()) {
+          assertThat(difference(logits(checkpoint, offer.name()), expected))
+              .as(offer.name())
+              .isLessThan(ROUNDED_INPUTS);
+        }
+      }
+    }
+  }
+
+  /** A block for each half of the inputs, and the sum of what they give. */
+  private static Product halves(IntegerScheme scheme, LinearWeight weight) {
+    int rows = weight.rows();
+    int half = weight.columns() / 2;
+    var all = values(weight);
+    var blocks = new float[all.length];
+    for (int i = 0; i < 2 * rows; i++) {
+      System.arraycopy(all, i % rows * 2 * half + i / rows * half, blocks, i * half, half);
+    }
+    var codes = rounded(scheme, new Dense(Tensor.ofFloats(blocks, 2 * rows, half)));
+    return new Product(
+        List.of(
+            ModeMatrix.shared(Tensor.ofFloats(new float[] {1, 1}, 1, 2), 1, rows),
+            new ModeMatrix(codes, true, false, 2, 1)));
+  }
+
+  private static float[] torch(Checkpoint checkpoint) {
+    try (var torch = TorchModel.of(checkpoint);
+        var logits = torch.forward(TOKENS)) {
+      var all = new float[TOKENS.length * torch.vocabularySize()];
+      logits.rows(0, TOKENS.length, all);
+      return all;
+    }
   }
 
   private static float[] logits(Checkpoint checkpoint, String kernels) {

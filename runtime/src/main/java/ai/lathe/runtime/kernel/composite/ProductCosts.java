@@ -89,6 +89,8 @@ final class ProductCosts {
           new Cost("vector", Kernel.SHORT, 1.45, 0.95, 2.6),
           new Cost("vector", Kernel.DIAGONAL, 1.5, 1.1, 8),
           new Cost("vector", Kernel.BLOCKS, 1.3, 1.0, 1.55),
+          new Cost("vector", Kernel.BLOCKS_INT8, 0.5, 0.75, 1.95),
+          new Cost("vector", Kernel.BLOCKS_INT4, 0.37, 0.7, 2.0),
           new Cost("vector", Kernel.MODES, 1.2, 2.5, 12),
           new Cost("vector", Kernel.INT8, 0.7, 0.6, 0.95),
           new Cost("vector", Kernel.INT4, 0.3, 0.55, 1.05),
@@ -96,7 +98,9 @@ final class ProductCosts {
           new Cost("emitted", Kernel.BF16, 0.62, 0.65, 1.0),
           new Cost("emitted", Kernel.F16, 0.61, 0.93, 1.0),
           new Cost("emitted", Kernel.INT8, 0.32, 0.15, 0.26),
-          new Cost("emitted", Kernel.INT4, 0.18, 0.08, 0.25));
+          new Cost("emitted", Kernel.INT4, 0.18, 0.08, 0.25),
+          new Cost("emitted", Kernel.BLOCKS_INT8, 0.32, 0.2, 0.85),
+          new Cost("emitted", Kernel.BLOCKS_INT4, 0.2, 0.16, 0.85));
 
   /** Float32 weights that are multiplied while threads change from one factor to the next. */
   private static final double[] HAND_OVER = {10_000, 5_000, 250};

@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.runtime.kernel.composite.ProductChoice.Verdict;
+import ai.lathe.tensor.Activations;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
+import ai.lathe.tensor.GroupQuantized;
+import ai.lathe.tensor.IntegerScheme;
 import ai.lathe.tensor.LinearWeight;
 import ai.lathe.tensor.Mask;
 import ai.lathe.tensor.ModeMatrix;
@@ -15,6 +18,7 @@ import ai.lathe.tensor.Sparse;
 import ai.lathe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -86,6 +90,34 @@ class ProductCostsTest {
     assertThat(ProductCosts.cost("vector", cores(), 2)).isGreaterThan(5 * all);
     assertThat(ProductCosts.cost("emitted", cores(), 2))
         .isEqualTo(ProductCosts.cost("vector", cores(), 2));
+  }
+
+  /** Large blocks are read from codes; small ones are decoded, and cost what numbers do. */
+  @Test
+  void blocksInCodesCostWhatRunsThem() {
+    for (int bits : new int[] {8, 4}) {
+      double codes = ProductCosts.cost("emitted", blocks(256, Optional.of(bits)), 0);
+      assertThat(codes)
+          .isLessThan(0.5 * ProductCosts.cost("emitted", blocks(256, Optional.empty()), 0));
+      assertThat(ProductCosts.cost("emitted", blocks(64, Optional.of(bits)), 0))
+          .isEqualTo(ProductCosts.cost("emitted", blocks(64, Optional.empty()), 0));
+    }
+  }
+
+  private static Product blocks(int size, Optional<Integer> bits) {
+    LinearWeight rows =
+        bits.<LinearWeight>map(
+                width ->
+                    new GroupQuantized(
+                        new IntegerScheme(width, 0, true, Activations.NONE),
+                        4 * size,
+                        size,
+                        new byte[4 * size * size],
+                        Tensor.ofFloats(new float[4 * size], 4 * size, 1),
+                        null))
+            .orElseGet(() -> zeros(DType.F16, 4 * size, size));
+    return new Product(
+        List.of(new ModeMatrix(rows, false, true, 1, 4), new ModeMatrix(rows, true, false, 4, 1)));
   }
 
   /** Threads change once between two factors where the last one is worth their while. */
