@@ -3,7 +3,6 @@ package ai.lathe.compress.factorization;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
-import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.tensor.DType;
 import ai.lathe.tensor.Dense;
@@ -34,13 +33,12 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
   double LEAST = 1e-6;
 
   /** What the configs of these methods have in common. */
-  interface Config extends SolverConfig {
+  interface Config extends ModeSweep.Level {
 
     Removal removed();
 
-    Factors factors();
-
     /** Plain or diagonal. */
+    @Override
     InputMetric metric();
 
     /** How indices are grouped. */
@@ -65,14 +63,12 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
 
   @Override
   default Set<Statistic> requires() {
-    return ModeSweep.requires(InputMetric.DIAGONAL);
+    return Set.of(Statistic.GRAM);
   }
 
   @Override
   default Set<Statistic> requires(C config) {
-    return config.factors().scheme().isEmpty()
-        ? config.metric().requires()
-        : ModeSweep.requires(config.metric());
+    return ModeSweep.requires(config);
   }
 
   @Override
@@ -112,7 +108,7 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<String>();
-      var seen = ModeSweep.seen(statistics, level.factors());
+      var seen = ModeSweep.seen(statistics, level);
       var known = level.metric().known(seen, name(), notes);
       var factors = new ArrayList<ModeMatrix>();
       var type = level.factors().type();
@@ -130,8 +126,7 @@ interface CoreMethod<C extends CoreMethod.Config> extends FactorizationMethod<C>
         var block = Dense.of(chain.get(k)).tensor();
         factors.addFirst(ModeMatrix.shared(block, cores.outer(k), cores.inner(k)));
       }
-      boolean plain = level.metric() == InputMetric.PLAIN;
-      var product = ModeSweep.store(factors, weight, level.factors(), seen, plain, notes);
+      var product = ModeSweep.store(factors, weight, level, seen, notes);
       solutions.add(new Solution(product, List.copyOf(notes)));
     }
     return solutions;

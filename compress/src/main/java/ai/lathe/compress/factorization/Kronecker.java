@@ -24,8 +24,10 @@ public final class Kronecker implements CoreMethod<Kronecker.Config> {
    * @param high rows of {@code A}; 0 for about the root of those of the weight
    * @param wide columns of {@code A}; 0 likewise
    * @param metric plain or diagonal
+   * @param fit whether the matrices {@code A} are fitted to the outputs
    */
-  public record Config(Removal removed, Factors factors, int high, int wide, InputMetric metric)
+  public record Config(
+      Removal removed, Factors factors, int high, int wide, InputMetric metric, boolean fit)
       implements CoreMethod.Config {
 
     public Config {
@@ -52,13 +54,14 @@ public final class Kronecker implements CoreMethod<Kronecker.Config> {
 
   @Override
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
-    var given = new Settings("Kronecker", settings, List.of(ROWS, COLUMNS, METRIC));
+    var given = new Settings("Kronecker", settings, List.of(ROWS, COLUMNS, METRIC, ModeSweep.FIT));
     return new Config(
         removed,
         factors,
         given.integer(ROWS, 0),
         given.integer(COLUMNS, 0),
-        CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)));
+        CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)),
+        given.flag(ModeSweep.FIT, false));
   }
 
   @Override

@@ -1,6 +1,7 @@
 package ai.lathe.compress.factorization;
 
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.IntegerGrid;
 import ai.lathe.compress.quantization.InverseFactor;
@@ -14,6 +15,7 @@ import ai.lathe.torch.Torch;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -33,7 +35,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <p>Instead of inputs the columns of {@code T} with {@code T T^T = H} go through the factors, in
  * float32. Blocks of so many columns that this would take too long are rounded to nearest, which a
- * note says.
+ * note says. Of numbers the output's factor alone is fitted, where a {@link Level} says so.
  */
 final class ModeSweep {
 
@@ -56,43 +58,67 @@ final class ModeSweep {
     this.notes = notes;
   }
 
-  /** What a level with codes is computed of: few tokens are not trusted, see {@link Dampening}. */
-  static LayerStatistics seen(LayerStatistics statistics, Factors factors) {
-    return factors.scheme().isPresent() ? statistics.damped(Dampening.USUAL) : statistics;
+  /** The setting {@link Level#fit}. */
+  static final String FIT = "fit";
+
+  /** What configs of blocks and cores have in common. */
+  interface Level extends SolverConfig {
+
+    Factors factors();
+
+    /** In which they are found. */
+    InputMetric metric();
+
+    /** Whether the output's factor is fitted to the outputs where it has numbers; codes are. */
+    boolean fit();
+
+    /** Whether outputs count, and not the weight alone. */
+    default boolean ofOutputs() {
+      return fit() || factors().scheme().isPresent();
+    }
+  }
+
+  /** What a level needs to know. */
+  static Set<Statistic> requires(Level level) {
+    return level.ofOutputs() && level.metric() != InputMetric.PLAIN
+        ? Set.of(Statistic.GRAM)
+        : level.metric().requires();
+  }
+
+  /** What a level is computed of: few tokens are not trusted, see {@link Dampening}. */
+  static LayerStatistics seen(LayerStatistics statistics, Level level) {
+    return level.ofOutputs() ? statistics.damped(Dampening.USUAL) : statistics;
   }
 
   /**
    * @param chain of float32, the output's first, so scaled that the rows of a block are of one size
    * @param weight {@code [out, in]}
    * @param statistics those of {@link #seen}
-   * @param plain whether all inputs count alike
    * @param notes takes what is not as configured
    */
   static Product store(
       List<ModeMatrix> chain,
       Matrix weight,
-      Factors factors,
+      Level level,
       LayerStatistics statistics,
-      boolean plain,
       List<String> notes) {
-    var sweep = new ModeSweep(weight, factors, notes);
-    if (factors.scheme().isEmpty()) {
+    var sweep = new ModeSweep(weight, level.factors(), notes);
+    if (!level.ofOutputs()) {
       return new Product(chain.stream().<LinearWeight>map(sweep::numbers).toList());
     }
+    boolean plain = level.metric() == InputMetric.PLAIN;
     if (!plain && statistics.gram().isEmpty()) {
-      notes.add("no Gram matrix of its inputs: codes are rounded as if inputs were independent");
+      notes.add("no Gram matrix of its inputs: fitted as if they were independent");
     }
     return sweep.solve(chain, plain ? LayerStatistics.NONE : statistics);
   }
 
-  /** What codes need to know where errors count by this metric. */
-  static Set<Statistic> requires(InputMetric metric) {
-    return metric == InputMetric.PLAIN ? Set.of() : Set.of(Statistic.GRAM);
+  private ModeMatrix numbers(ModeMatrix exact) {
+    return with(exact, numbers(exact.blocks().decode()));
   }
 
-  private ModeMatrix numbers(ModeMatrix exact) {
-    var values = ((Dense) exact.blocks()).tensor().to(factors.type(), Arena.ofAuto());
-    return with(exact, new Dense(values));
+  private LinearWeight numbers(Matrix values) {
+    return new Dense(Dense.of(values).tensor().to(factors.type(), Arena.ofAuto()));
   }
 
   private static ModeMatrix with(ModeMatrix modes, LinearWeight blocks) {
@@ -109,17 +135,18 @@ final class ModeSweep {
       for (int k = chain.size() - 1; k >= 0; k--) {
         var modes = chain.get(k);
         var grid = factors.blocks(modes.wide());
-        ModeMatrix result;
-        if (grid.isEmpty()) {
-          result = numbers(modes);
-        } else if (work(modes, root.size(1)) > MOST) {
+        boolean fitted = grid.isPresent() || factors.scheme().isEmpty() && k == 0;
+        if (fitted && work(modes, root.size(1)) > MOST) {
           notes.add(
-              "the metric of blocks of %d x %d would take too long: their codes are the nearest"
+              "the metric of blocks of %d x %d would take too long: they are not fitted to it"
                   .formatted(modes.high(), modes.wide()));
-          result = with(modes, Rtn.round(modes.blocks().decode(), grid.get()));
-        } else {
-          result = with(modes, codes(read(exact, stages, k, root), modes, grid.get()));
+          fitted = false;
         }
+        var result =
+            fitted
+                ? with(modes, fitted(read(exact, stages, k, root), modes, grid))
+                : grid.map(codes -> with(modes, Rtn.round(modes.blocks().decode(), codes)))
+                    .orElseGet(() -> numbers(modes));
         stored.set(k, result);
         stages.set(k, Stage.of(result));
       }
@@ -185,19 +212,25 @@ final class ModeSweep {
     return new Read(gram, target);
   }
 
-  private LinearWeight codes(Read read, ModeMatrix modes, IntegerGrid grid) {
+  private LinearWeight fitted(Read read, ModeMatrix modes, Optional<IntegerGrid> grid) {
     var blocks = Stage.of(modes).blocks();
     var rounded = new ArrayList<LinearWeight>();
     for (int b = 0; b < modes.count(); b++) {
       var gram = read.gram().select(0, b);
       var fitted = fitted(doubled(blocks, b), doubled(read.gram(), b), doubled(read.target(), b));
-      var factor = FactorSweep.inverse(Doubles.matrix(gram), grid);
-      if (factor.upper().isEmpty()) {
-        note(factor);
-      }
-      rounded.add(FactorSweep.rounded(Doubles.matrix(fitted), factor, grid));
+      rounded.add(
+          grid.map(codes -> rounded(Doubles.matrix(fitted), Doubles.matrix(gram), codes))
+              .orElseGet(() -> numbers(Doubles.matrix(fitted))));
     }
     return LinearWeight.stack(rounded);
+  }
+
+  private LinearWeight rounded(Matrix block, Matrix gram, IntegerGrid grid) {
+    var factor = FactorSweep.inverse(gram, grid);
+    if (factor.upper().isEmpty()) {
+      note(factor);
+    }
+    return FactorSweep.rounded(block, factor, grid);
   }
 
   private static Tensor floats(Matrix matrix) {

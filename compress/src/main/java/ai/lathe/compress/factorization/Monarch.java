@@ -3,7 +3,6 @@ package ai.lathe.compress.factorization;
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.compress.layer.Solution;
-import ai.lathe.compress.layer.SolverConfig;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.quantization.Settings;
 import ai.lathe.tensor.Encoding;
@@ -44,9 +43,11 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
    * @param factors how the blocks are stored
    * @param blocks {@code n}, of each of the two factors; 1 is a low-rank product
    * @param metric of the slices
+   * @param fit whether the blocks of the outputs are fitted to these
    */
-  public record Config(Removal removed, Factors factors, int blocks, InputMetric metric)
-      implements SolverConfig {
+  public record Config(
+      Removal removed, Factors factors, int blocks, InputMetric metric, boolean fit)
+      implements ModeSweep.Level {
 
     public Config {
       if (blocks < 1) {
@@ -69,21 +70,23 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
 
   @Override
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
-    var given = new Settings("Monarch", settings, List.of(BLOCKS, METRIC));
+    var given = new Settings("Monarch", settings, List.of(BLOCKS, METRIC, ModeSweep.FIT));
     return new Config(
-        removed, factors, given.integer(BLOCKS, 4), given.choice(METRIC, InputMetric.DIAGONAL));
+        removed,
+        factors,
+        given.integer(BLOCKS, 4),
+        given.choice(METRIC, InputMetric.DIAGONAL),
+        given.flag(ModeSweep.FIT, false));
   }
 
   @Override
   public Set<Statistic> requires() {
-    return ModeSweep.requires(InputMetric.DIAGONAL);
+    return Set.of(Statistic.GRAM);
   }
 
   @Override
   public Set<Statistic> requires(Config config) {
-    return config.factors().scheme().isEmpty()
-        ? config.metric().requires()
-        : ModeSweep.requires(config.metric());
+    return ModeSweep.requires(config);
   }
 
   @Override
@@ -122,13 +125,12 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
     var solutions = new ArrayList<Solution>();
     for (var level : levels) {
       var notes = new ArrayList<String>();
-      var seen = ModeSweep.seen(statistics, level.factors());
+      var seen = ModeSweep.seen(statistics, level);
       var slices = new Slices(level.blocks(), level.metric().known(seen, name(), notes), seen);
       // One decomposition of each slice serves all ranks.
       var spectrum = spectra.computeIfAbsent(slices, key -> decompose(weight, key));
-      boolean plain = level.metric() == InputMetric.PLAIN;
       var chain = chain(weight, spectrum, level);
-      var product = ModeSweep.store(chain, weight, level.factors(), seen, plain, notes);
+      var product = ModeSweep.store(chain, weight, level, seen, notes);
       solutions.add(new Solution(product, List.copyOf(notes)));
     }
     return solutions;

@@ -21,8 +21,9 @@ public final class Mpo implements CoreMethod<Mpo.Config> {
   /**
    * @param count of cores, 2 to 4
    * @param metric plain or diagonal
+   * @param fit whether the core of the outputs is fitted to these
    */
-  public record Config(Removal removed, Factors factors, int count, InputMetric metric)
+  public record Config(Removal removed, Factors factors, int count, InputMetric metric, boolean fit)
       implements CoreMethod.Config {
 
     public Config {
@@ -45,11 +46,12 @@ public final class Mpo implements CoreMethod<Mpo.Config> {
 
   @Override
   public Config config(Removal removed, Factors factors, Map<String, ?> settings) {
-    var given = new Settings("MPO", settings, List.of(CORES, METRIC));
+    var given = new Settings("MPO", settings, List.of(CORES, METRIC, ModeSweep.FIT));
     return new Config(
         removed,
         factors,
         given.integer(CORES, 3),
-        CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)));
+        CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)),
+        given.flag(ModeSweep.FIT, false));
   }
 }

@@ -197,7 +197,44 @@ class ModeSweepTest {
     assertThat(unknown.fallbacks())
         .hasSize(2)
         .anyMatch(note -> note.contains("plain metric"))
-        .anyMatch(note -> note.contains("as if inputs were independent"));
+        .anyMatch(note -> note.contains("as if they were independent"));
+  }
+
+  /** Numbers may be fitted too: the output's factor is then the best for the others. */
+  @ParameterizedTest
+  @ValueSource(strings = {"monarch", "mpo", "kronecker"})
+  void numbersThatAreFittedLoseLessOfTheOutputs(String name) {
+    fitted(Factorizations.named(name));
+  }
+
+  private static <C extends SolverConfig> void fitted(FactorizationMethod<C> method) {
+    var w = gaussian(48, 64, 6);
+    var known = statistics(64, 7);
+    var h = known.gram().orElseThrow();
+    var numbers = Factors.plain(DType.F32);
+    var fit = Map.of("fit", true);
+    assertThat(method.requires(method.config(new Removal(0.3), numbers, fit)))
+        .containsExactly(Statistic.GRAM);
+    var before = solve(method, w, known, 0.3, numbers, Map.of()).weight();
+    var after = solve(method, w, known, 0.3, numbers, fit).weight();
+    assertThat(after.encoding()).isEqualTo(before.encoding());
+    double least = OutputError.relative(w, after, h);
+    assertThat(least).isLessThan(0.9 * OutputError.relative(w, before, h));
+    // No other first factor is better: a little of any makes it worse.
+    var factors = new ArrayList<>(((Product) after).factors());
+    var first = (ModeMatrix) factors.getFirst();
+    for (int seed = 0; seed < 5; seed++) {
+      var moved = first.blocks().decode();
+      var noise = gaussian(moved.rows(), moved.columns(), seed);
+      for (int i = 0; i < moved.values().length; i++) {
+        moved.values()[i] += 0.01f * noise.values()[i];
+      }
+      var blocks = Dense.of(moved);
+      factors.set(
+          0,
+          new ModeMatrix(blocks, first.ofOuter(), first.ofInner(), first.outer(), first.inner()));
+      assertThat(OutputError.relative(w, new Product(factors), h)).isGreaterThan(least);
+    }
   }
 
   /** Slices, and inputs, that are zero. */
