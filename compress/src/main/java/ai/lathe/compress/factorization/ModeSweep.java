@@ -138,8 +138,9 @@ final class ModeSweep {
         boolean fitted = grid.isPresent() || factors.scheme().isEmpty() && k == 0;
         if (fitted && work(modes, root.size(1)) > MOST) {
           notes.add(
-              "the metric of blocks of %d x %d would take too long: they are not fitted to it"
-                  .formatted(modes.high(), modes.wide()));
+              "the metric of blocks of %d x %d would take too long: not fitted%s"
+                  .formatted(
+                      modes.high(), modes.wide(), grid.isEmpty() ? "" : ", rounded to nearest"));
           fitted = false;
         }
         var result =

@@ -237,6 +237,19 @@ class ModeSweepTest {
     }
   }
 
+  /** Of the two factors the output's contracts too much, the other one little. */
+  @Test
+  void aMetricThatWouldTakeTooLongIsNamed() {
+    var w = gaussian(512, 512, 8);
+    var cores = new Kronecker();
+    var solution = solve(cores, w, LayerStatistics.NONE, 0.2, codes(8, 0), PLAIN);
+    assertThat(solution.fallbacks())
+        .singleElement()
+        .asString()
+        .startsWith("the metric of blocks of 16 x ")
+        .endsWith(" would take too long: not fitted, rounded to nearest");
+  }
+
   /** Slices, and inputs, that are zero. */
   @ParameterizedTest
   @ValueSource(strings = {"monarch", "mpo", "kronecker"})
