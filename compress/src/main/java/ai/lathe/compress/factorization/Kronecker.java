@@ -61,7 +61,7 @@ public final class Kronecker implements CoreMethod<Kronecker.Config> {
         given.integer(ROWS, 0),
         given.integer(COLUMNS, 0),
         CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)),
-        given.flag(ModeSweep.FIT, false));
+        given.flag(ModeSweep.FIT, true));
   }
 
   @Override

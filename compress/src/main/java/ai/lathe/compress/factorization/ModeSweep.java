@@ -107,7 +107,8 @@ final class ModeSweep {
       return new Product(chain.stream().<LinearWeight>map(sweep::numbers).toList());
     }
     boolean plain = level.metric() == InputMetric.PLAIN;
-    if (!plain && statistics.gram().isEmpty()) {
+    // Where nothing at all is known, that was said when they were projected.
+    if (!plain && statistics.gram().isEmpty() && statistics.squaredNorm().isPresent()) {
       notes.add("no Gram matrix of its inputs: fitted as if they were independent");
     }
     return sweep.solve(chain, plain ? LayerStatistics.NONE : statistics);

@@ -76,7 +76,7 @@ public final class Monarch implements FactorizationMethod<Monarch.Config> {
         factors,
         given.integer(BLOCKS, 4),
         given.choice(METRIC, InputMetric.DIAGONAL),
-        given.flag(ModeSweep.FIT, false));
+        given.flag(ModeSweep.FIT, true));
   }
 
   @Override

@@ -52,6 +52,6 @@ public final class Mpo implements CoreMethod<Mpo.Config> {
         factors,
         given.integer(CORES, 3),
         CoreMethod.metric(name(), given.choice(METRIC, InputMetric.DIAGONAL)),
-        given.flag(ModeSweep.FIT, false));
+        given.flag(ModeSweep.FIT, true));
   }
 }

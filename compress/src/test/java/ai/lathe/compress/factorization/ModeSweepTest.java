@@ -194,10 +194,7 @@ class ModeSweepTest {
     assertThat(OutputError.relative(w, coded.weight(), identity))
         .isCloseTo(OutputError.relative(w, numbers, identity), within(0.005));
     var unknown = solve(method, w, known, 0.3, codes(8, 0), Map.of());
-    assertThat(unknown.fallbacks())
-        .hasSize(2)
-        .anyMatch(note -> note.contains("plain metric"))
-        .anyMatch(note -> note.contains("as if they were independent"));
+    assertThat(unknown.fallbacks()).singleElement().asString().contains("plain metric");
   }
 
   /** Numbers may be fitted too: the output's factor is then the best for the others. */
@@ -212,10 +209,10 @@ class ModeSweepTest {
     var known = statistics(64, 7);
     var h = known.gram().orElseThrow();
     var numbers = Factors.plain(DType.F32);
-    var fit = Map.of("fit", true);
+    var fit = Map.<String, Object>of();
     assertThat(method.requires(method.config(new Removal(0.3), numbers, fit)))
         .containsExactly(Statistic.GRAM);
-    var before = solve(method, w, known, 0.3, numbers, Map.of()).weight();
+    var before = solve(method, w, known, 0.3, numbers, Map.of("fit", false)).weight();
     var after = solve(method, w, known, 0.3, numbers, fit).weight();
     assertThat(after.encoding()).isEqualTo(before.encoding());
     double least = OutputError.relative(w, after, h);
