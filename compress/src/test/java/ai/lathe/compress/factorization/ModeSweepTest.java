@@ -26,6 +26,7 @@ import ai.lathe.tensor.Product;
 import ai.lathe.tensor.linalg.Gemm;
 import ai.lathe.tensor.linalg.View;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -195,6 +196,13 @@ class ModeSweepTest {
         .isCloseTo(OutputError.relative(w, numbers, identity), within(0.005));
     var unknown = solve(method, w, known, 0.3, codes(8, 0), Map.of());
     assertThat(unknown.fallbacks()).singleElement().asString().contains("plain metric");
+    var norms = new float[64];
+    Arrays.fill(norms, 2);
+    var sizes = new LayerStatistics(100, Optional.empty(), Optional.of(norms));
+    assertThat(solve(method, w, sizes, 0.3, codes(8, 0), Map.of()).fallbacks())
+        .singleElement()
+        .asString()
+        .contains("as if they were independent");
   }
 
   /** Numbers may be fitted too: the output's factor is then the best for the others. */
