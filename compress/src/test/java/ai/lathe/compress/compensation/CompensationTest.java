@@ -1,5 +1,6 @@
 package ai.lathe.compress.compensation;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -28,7 +29,6 @@ import ai.lathe.tensor.linalg.SymmetricEigen;
 import ai.lathe.tensor.linalg.View;
 import java.util.List;
 import java.util.Optional;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -42,15 +42,6 @@ class CompensationTest {
   private static final LayerStatistics STATISTICS = LayerStatistics.of(4 * IN, GRAM);
   private static final Layer LAYER = new Layer("block.0.linear", WEIGHT);
   private static final Factors EXACT = Factors.plain(DType.F32);
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   private static Matrix gram() {
     var x = gaussian(IN, 4 * IN, 2);

@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -35,15 +36,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 class DictionaryMethodTest {
 
   private static final Factors EXACT = Factors.plain(DType.F32);
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   private static Matrix product(Matrix a, Matrix b) {
     var product = Matrix.zeros(a.rows(), b.columns());

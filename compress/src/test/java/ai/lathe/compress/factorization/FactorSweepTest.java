@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.compress.layer.Layer;
@@ -15,7 +16,6 @@ import ai.lathe.tensor.linalg.Gemm;
 import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import ai.lathe.tensor.linalg.View;
 import java.util.Optional;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -23,15 +23,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 class FactorSweepTest {
 
   private static final int SEEDS = 4;
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   /** Of inputs that share a few causes. */
   private static LayerStatistics statistics(int n, long seed) {

@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -18,7 +19,6 @@ import ai.lathe.tensor.linalg.View;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class LordTest {
@@ -33,15 +33,6 @@ class LordTest {
 
   private final Matrix w = gaussian(OUT, IN, 1);
   private final Layer layer = new Layer("layer", w);
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   private static Matrix inputs() {
     var x = gaussian(IN, TOKENS, 2);

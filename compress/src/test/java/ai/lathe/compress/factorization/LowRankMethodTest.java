@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -20,7 +21,6 @@ import ai.lathe.tensor.linalg.View;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -29,15 +29,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 class LowRankMethodTest {
 
   private static final Factors EXACT = Factors.plain(DType.F32);
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   /** Of inputs that hang together. */
   private static Matrix gram(int n, int tokens) {

@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -37,15 +38,6 @@ class SharedDictionaryTest {
 
   private static final Map<String, Object> SETTINGS =
       Map.of("ratio", ATOMS / EACH, "tolerance", 0, "iterations", 100);
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   /** {@code C D}, each row of {@code C} with 2 values. */
   private static Layer planted(String name, Matrix dictionary, long seed) {

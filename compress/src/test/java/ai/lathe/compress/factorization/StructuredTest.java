@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -32,15 +33,6 @@ class StructuredTest {
 
   private static final Factors EXACT = Factors.plain(DType.F32);
   private static final Map<String, ?> PLAIN = Map.of("metric", "plain");
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   private static LinearWeight solve(
       Matrix w, LayerStatistics known, double removed, String method, Map<String, ?> settings) {

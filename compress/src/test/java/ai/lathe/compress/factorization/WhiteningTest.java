@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.lathe.compress.layer.Layer;
@@ -13,7 +14,6 @@ import ai.lathe.tensor.linalg.View;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /** How often something is decomposed, for layers that read the same inputs. */
@@ -48,15 +48,6 @@ class WhiteningTest {
       roots++;
       return super.factor(gram);
     }
-  }
-
-  private static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
   }
 
   private static LayerStatistics inputs() {

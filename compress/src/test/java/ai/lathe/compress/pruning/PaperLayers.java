@@ -1,5 +1,7 @@
 package ai.lathe.compress.pruning;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
+
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.tensor.LinearWeight;
@@ -28,15 +30,6 @@ record PaperLayers(Layer layer, LayerStatistics statistics) {
     Gemm.add(View.of(gram), View.of(x), View.of(x).transposed());
     return new PaperLayers(
         new Layer("block.0.linear", gaussian(out, in, seed)), LayerStatistics.of(4L * in, gram));
-  }
-
-  static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
   }
 
   Matrix weight() {

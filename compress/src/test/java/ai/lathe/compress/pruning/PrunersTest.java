@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.RandomLayers;
 import ai.lathe.compress.quantization.Gptq;
 import ai.lathe.compress.quantization.Problems;
 import ai.lathe.tensor.DType;
@@ -110,7 +111,7 @@ class PrunersTest {
 
   @Test
   void wandaWithEqualNormsIsMagnitudeOfEachRow() {
-    var w = Problems.gaussian(16, 50, 1);
+    var w = RandomLayers.gaussian(16, 50, 1);
     var norms = new float[50];
     Arrays.fill(norms, 7.5f);
     assertThat(wanda(w, norms, share(0.5))).isEqualTo(magnitude(w, share(0.5), Scope.ROW));
@@ -118,7 +119,7 @@ class PrunersTest {
 
   @Test
   void wandaDoesNotSeeScalesThatCancel() {
-    var w = Problems.gaussian(16, 48, 2);
+    var w = RandomLayers.gaussian(16, 48, 2);
     var norms = new float[48];
     var scaled = w.copy();
     var other = new float[48];
@@ -141,8 +142,8 @@ class PrunersTest {
   void wandaMakesExactlySoManyOfEachRowZero(double share) {
     var mask =
         wanda(
-            Problems.gaussian(9, 100, 3),
-            Problems.gaussian(1, 100, 4).values().clone(),
+            RandomLayers.gaussian(9, 100, 3),
+            RandomLayers.gaussian(1, 100, 4).values().clone(),
             share(share),
             true);
     for (int row = 0; row < 9; row++) {
@@ -162,7 +163,7 @@ class PrunersTest {
   @CsvSource({"2:4", "4:8", "1:4", "3:5", "7:10"})
   void everyGroupKeepsItsGreatest(String pattern) {
     var fixed = (Pattern.SemiStructured) Pattern.parse(pattern);
-    var w = Problems.gaussian(8, 40, 5);
+    var w = RandomLayers.gaussian(8, 40, 5);
     var mask = magnitude(w, Sparsity.of(Optional.empty(), fixed), Scope.LAYER);
     assertThat(mask.follows(fixed)).isTrue();
     for (int i = 0; i < 8; i++) {
@@ -181,7 +182,7 @@ class PrunersTest {
 
   @Test
   void whatStaysIsRoundedAndWhatGoesIsZero() {
-    var w = Problems.gaussian(16, 64, 7);
+    var w = RandomLayers.gaussian(16, 64, 7);
     var statistics = Problems.statistics(64, 7);
     var grid = Problems.grid(4, 32, false);
     for (var kept :
@@ -244,7 +245,7 @@ class PrunersTest {
   private static List<Candidate> given(int... shape) {
     var all = new java.util.ArrayList<Candidate>();
     for (int i = 0; i < shape.length; i += 2) {
-      all.add(new Given(Problems.gaussian(shape[i], shape[i + 1], i)));
+      all.add(new Given(RandomLayers.gaussian(shape[i], shape[i + 1], i)));
     }
     return all;
   }
@@ -286,7 +287,7 @@ class PrunersTest {
   @Test
   void randomZerosDependOnSeedAndNameAlone() {
     var half = share(0.5);
-    var w = Problems.gaussian(32, 32, 1);
+    var w = RandomLayers.gaussian(32, 32, 1);
     var zero = new RandomPruning().config(half, FLOATS, Map.of());
     var one = new RandomPruning().config(half, FLOATS, Map.of("seed", 1));
     var mask = ((Sparse) solve(new RandomPruning(), zero, w, LayerStatistics.NONE)).mask();
@@ -348,7 +349,7 @@ class PrunersTest {
 
   @Test
   void constantKeepsTheZerosThereAre() {
-    var w = Problems.gaussian(6, 20, 3);
+    var w = RandomLayers.gaussian(6, 20, 3);
     for (int at = 0; at < 120; at += 1 + at % 3) {
       w.values()[at] = 0;
     }

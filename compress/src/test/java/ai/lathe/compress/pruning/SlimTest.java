@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.lathe.compress.layer.RandomLayers;
 import ai.lathe.compress.quantization.IntegerGrid;
 import ai.lathe.compress.quantization.ScaleSearch;
 import ai.lathe.tensor.Activations;
@@ -112,7 +113,7 @@ class SlimTest {
   @Test
   void noOtherCapRoundsMuchBetter() {
     for (int high : new int[] {1, 3, 7}) {
-      var weight = PaperLayers.gaussian(100, 100, high);
+      var weight = RandomLayers.gaussian(100, 100, high);
       var all = Mask.of(weight);
       double chosen = error(weight, SlimScale.step(weight, all, high), high);
       double least = Double.POSITIVE_INFINITY;
@@ -137,7 +138,7 @@ class SlimTest {
     var zeros = Matrix.zeros(4, 8);
     var scheme = new IntegerScheme(4, IntegerScheme.CHANNEL, true, Activations.NONE);
     var grid = new IntegerGrid(scheme, ScaleSearch.MSE, DType.F16);
-    GroupQuantized rounded = SlimScale.round(zeros, Mask.of(PaperLayers.gaussian(4, 8, 1)), grid);
+    GroupQuantized rounded = SlimScale.round(zeros, Mask.of(RandomLayers.gaussian(4, 8, 1)), grid);
     assertThat(rounded.decode().values()).containsOnly(0);
   }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.RandomLayers;
 import ai.lathe.compress.pruning.SparseGpt.Choice;
 import ai.lathe.compress.pruning.SparseGpt.Config;
 import ai.lathe.compress.quantization.Gptq;
@@ -51,7 +52,7 @@ class SparseGptTest {
   @ParameterizedTest
   @CsvSource({"unstructured,1", "2:4,1", "1x4,1", "4x1,1", "2x2,1", "unstructured,3", "2:4,3"})
   void differenceIsErrorsTimesFactor(String pattern, long seed) {
-    var w = Problems.gaussian(12, 40, seed);
+    var w = RandomLayers.gaussian(12, 40, seed);
     var statistics = Problems.statistics(40, seed);
     var level = of(sparsity(pattern, 0.5), 16, 0.01);
     var factor = InverseFactor.of(statistics.gram().orElseThrow(), false, 0.01);
@@ -139,7 +140,7 @@ class SparseGptTest {
     int rows = 3;
     int columns = 12;
     int removed = 5;
-    var w = Problems.gaussian(rows, columns, 21);
+    var w = RandomLayers.gaussian(rows, columns, 21);
     // Small enough for any order of importance: the first inputs go, the others stay.
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < removed; j++) {
@@ -236,7 +237,7 @@ class SparseGptTest {
   @ValueSource(ints = {1, 2, 4})
   void blocksOfInputsCostWhatTheirJointRemovalDoes(int wide) {
     int columns = 8;
-    var w = Problems.gaussian(1, columns, 31);
+    var w = RandomLayers.gaussian(1, columns, 31);
     var gram = Problems.gram(columns, 40, 31);
     var rest = leastSquares(w, 0, gram, wide);
     var difference = w.copy();

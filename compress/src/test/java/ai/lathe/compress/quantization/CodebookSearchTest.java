@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.RandomLayers;
 import ai.lathe.tensor.Encoding.Codebooks;
 import ai.lathe.tensor.GroupQuantized;
 import ai.lathe.tensor.IntegerScheme;
@@ -24,7 +25,7 @@ class CodebookSearchTest {
           new Codebooks(2, 2, List.of(4), true));
 
   private static CodebookSearch search(Codebooks shape) {
-    var weight = Problems.gaussian(26, 24, 5);
+    var weight = RandomLayers.gaussian(26, 24, 5);
     return new CodebookSearch(shape, weight, Problems.gram(24, 96, 6), EFFORT);
   }
 
@@ -89,10 +90,10 @@ class CodebookSearchTest {
    */
   @Test
   void feedbackOfWideBlocksIsTheBestOfEachStep() {
-    var weight = Problems.gaussian(30, 4, 21);
+    var weight = RandomLayers.gaussian(30, 4, 21);
     var gram = Problems.gram(4, 40, 22);
     var search = new CodebookSearch(new Codebooks(1, 2, List.of(2), false), weight, gram, EFFORT);
-    var book = Problems.gaussian(4, 2, 23).values();
+    var book = RandomLayers.gaussian(4, 2, 23).values();
     search.state().books[0] = book;
     search.feedback();
     var h = new double[4][4];
@@ -159,7 +160,7 @@ class CodebookSearchTest {
   void afterDescentNoSingleBlockCanDoBetter() {
     for (var shape :
         List.of(new Codebooks(2, 1, List.of(3), false), new Codebooks(1, 3, List.of(3), true))) {
-      var weight = Problems.gaussian(4, 6, 31);
+      var weight = RandomLayers.gaussian(4, 6, 31);
       var search = new CodebookSearch(shape, weight, Problems.gram(6, 40, 32), EFFORT);
       search.initialise();
       for (int i = 0; i < 20; i++) {
@@ -184,7 +185,8 @@ class CodebookSearchTest {
     search.initialise();
     search.feedback();
     var codes = search.state();
-    var fit = new CodebookFit(codes, codes.transposed(Problems.gaussian(26, 24, 5)), search.gram());
+    var fit =
+        new CodebookFit(codes, codes.transposed(RandomLayers.gaussian(26, 24, 5)), search.gram());
     fit.books(400);
     double least = fit.loss();
     for (int k = 0; k < codes.books[0].length; k++) {
@@ -246,7 +248,8 @@ class CodebookSearchTest {
     var search = search(SHAPES.getLast());
     search.initialise();
     var codes = search.state();
-    var fit = new CodebookFit(codes, codes.transposed(Problems.gaussian(26, 24, 5)), search.gram());
+    var fit =
+        new CodebookFit(codes, codes.transposed(RandomLayers.gaussian(26, 24, 5)), search.gram());
     assertThat(java.util.Arrays.stream(fit.losses()).sum())
         .isCloseTo(fit.loss(), within(1e-4 * fit.loss()));
   }

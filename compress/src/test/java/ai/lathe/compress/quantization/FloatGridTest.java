@@ -3,6 +3,7 @@ package ai.lathe.compress.quantization;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.lathe.compress.layer.RandomLayers;
 import ai.lathe.compress.recipe.Scheme;
 import ai.lathe.compress.recipe.Schemes;
 import ai.lathe.compress.report.WeightError;
@@ -44,7 +45,7 @@ class FloatGridTest {
   @ParameterizedTest
   @MethodSource("schemes")
   void everyWeightIsTheNearestOfItsTile(FloatScheme scheme) {
-    var weight = Problems.gaussian(40, 96, 3);
+    var weight = RandomLayers.gaussian(40, 96, 3);
     var rounded = (FloatQuantized) Rtn.round(weight, grid(scheme, ScaleSearch.MSE));
     var decoded = rounded.decode();
     var scales = rounded.scales().toFloats();
@@ -64,7 +65,7 @@ class FloatGridTest {
   @ParameterizedTest
   @MethodSource("schemes")
   void searchedScalesLoseLess(FloatScheme scheme) {
-    var weight = Problems.gaussian(64, 192, 5);
+    var weight = RandomLayers.gaussian(64, 192, 5);
     double usual = error(weight, scheme, ScaleSearch.MIN_MAX);
     double searched = error(weight, scheme, ScaleSearch.MSE);
     if (scheme.equals(FloatScheme.mxfp8(Activations.NONE))) {
@@ -78,7 +79,7 @@ class FloatGridTest {
   /** Where scales are free to move; powers of two and a single scale leave less to find. */
   @Test
   void searchedScalesOfRowsAndGroupsLoseATenthLess() {
-    var weight = Problems.gaussian(64, 576, 5);
+    var weight = RandomLayers.gaussian(64, 576, 5);
     for (var scheme :
         List.of(
             FloatScheme.fp8(ScaleTile.CHANNEL, Activations.NONE),
@@ -90,7 +91,7 @@ class FloatGridTest {
 
   @Test
   void finerTilesLoseLess() {
-    var weight = Problems.gaussian(64, 192, 7);
+    var weight = RandomLayers.gaussian(64, 192, 7);
     for (int i = 0; i < 64; i++) {
       for (int j = 0; j < 192; j++) {
         weight.set(i, j, weight.at(i, j) * (1 + i % 7) * (float) Math.exp(j / 32 % 3));
@@ -135,7 +136,7 @@ class FloatGridTest {
   @MethodSource("schemes")
   void extremeWeightsStayFinite(FloatScheme scheme) {
     for (float size : new float[] {0, 1e-30f, 1e30f}) {
-      var weight = Problems.gaussian(4, 96, 9);
+      var weight = RandomLayers.gaussian(4, 96, 9);
       for (int i = 0; i < weight.values().length; i++) {
         weight.values()[i] *= i % 96 < 32 ? size : 1;
       }
@@ -164,7 +165,7 @@ class FloatGridTest {
 
   @Test
   void importanceMovesTheScale() {
-    var weight = Problems.gaussian(1, 32, 17);
+    var weight = RandomLayers.gaussian(1, 32, 17);
     var importance = new float[32];
     importance[4] = 1;
     var grid = grid(FloatScheme.nvfp4(Activations.NONE), ScaleSearch.MSE);

@@ -1,5 +1,7 @@
 package ai.lathe.compress.quantization;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
+
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
 import ai.lathe.tensor.Activations;
@@ -14,15 +16,6 @@ import java.util.Random;
 public final class Problems {
 
   private Problems() {}
-
-  public static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   public static Layer layer(int rows, int columns, long seed) {
     return new Layer("block.0.linear", gaussian(rows, columns, seed));

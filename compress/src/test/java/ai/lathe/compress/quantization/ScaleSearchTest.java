@@ -1,6 +1,6 @@
 package ai.lathe.compress.quantization;
 
-import static ai.lathe.compress.quantization.Problems.gaussian;
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static ai.lathe.compress.quantization.Problems.grid;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;

@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.lathe.compress.layer.Layer;
 import ai.lathe.compress.layer.LayerStatistics;
+import ai.lathe.compress.layer.RandomLayers;
 import ai.lathe.compress.layer.Solution;
 import ai.lathe.tensor.BilevelQuantized;
 import ai.lathe.tensor.Encoding;
@@ -98,7 +99,7 @@ class SpQrTest {
   /** A row of hard weights at the end, which the sample of rows does not see. */
   @Test
   void whereTheSampleMisleadsTheRoomIsKept() {
-    var weight = Problems.gaussian(2048, 32, 7);
+    var weight = RandomLayers.gaussian(2048, 32, 7);
     for (int i = 2000 * 32; i < weight.values().length; i++) {
       weight.values()[i] *= 30;
     }
@@ -109,7 +110,7 @@ class SpQrTest {
 
   @Test
   void plantedOutliersAreFound() {
-    var weight = Problems.gaussian(32, 128, 9);
+    var weight = RandomLayers.gaussian(32, 128, 9);
     var random = new Random(10);
     var planted = new boolean[32 * 128];
     for (int row = 0; row < 32; row++) {
@@ -166,7 +167,7 @@ class SpQrTest {
   void whatIsRoundedToIsWhatIsDecoded() {
     int rows = 37;
     int columns = 48;
-    var weight = Problems.gaussian(rows, columns, 14);
+    var weight = RandomLayers.gaussian(rows, columns, 14);
     Arrays.fill(weight.values(), 0, 16, 0.25f);
     var grid = new BilevelGrid(3, 16, 3, 3, 16);
     var index = IntStream.range(0, columns).map(j -> j * 7 % columns / 16).toArray();

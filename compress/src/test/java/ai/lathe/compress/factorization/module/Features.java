@@ -1,23 +1,15 @@
 package ai.lathe.compress.factorization.module;
 
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
+
 import ai.lathe.tensor.Matrix;
 import ai.lathe.tensor.linalg.Gemm;
 import ai.lathe.tensor.linalg.View;
-import java.util.Random;
 
 /** Random features that hang together, and what is computed of them. */
 final class Features {
 
   private Features() {}
-
-  static Matrix gaussian(int rows, int columns, long seed) {
-    var random = new Random(seed);
-    var matrix = Matrix.zeros(rows, columns);
-    for (int i = 0; i < matrix.values().length; i++) {
-      matrix.values()[i] = (float) random.nextGaussian();
-    }
-    return matrix;
-  }
 
   /** {@code [n, tokens]}: noise, and {@code rank} directions that are ten times as strong. */
   static Matrix related(int n, int tokens, int rank, long seed) {

@@ -2,11 +2,11 @@ package ai.lathe.compress.factorization.module;
 
 import static ai.lathe.compress.factorization.module.Features.columns;
 import static ai.lathe.compress.factorization.module.Features.error;
-import static ai.lathe.compress.factorization.module.Features.gaussian;
 import static ai.lathe.compress.factorization.module.Features.gram;
 import static ai.lathe.compress.factorization.module.Features.product;
 import static ai.lathe.compress.factorization.module.Features.related;
 import static ai.lathe.compress.factorization.module.Features.rows;
+import static ai.lathe.compress.layer.RandomLayers.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 

@@ -1,5 +1,6 @@
 package ai.lathe.compress.factorization.module;
 
+import ai.lathe.compress.layer.RandomLayers;
 import ai.lathe.format.Json;
 import ai.lathe.format.TensorInfo;
 import ai.lathe.format.safetensors.SafetensorsPlan;
@@ -117,7 +118,7 @@ final class WidenedModel {
   /** Something as large as the others in the rows that are zero, of every second run. */
   private static Matrix filled(Matrix wide, int run) {
     double mean = Math.sqrt(2 * Features.energy(wide) / wide.values().length);
-    var noise = scaled(Features.gaussian(wide.rows(), wide.columns(), 9), mean);
+    var noise = scaled(RandomLayers.gaussian(wide.rows(), wide.columns(), 9), mean);
     for (int i = 0; i < wide.rows(); i++) {
       if (i / run % 2 == 1) {
         copy(noise, i, wide, i);
@@ -128,7 +129,7 @@ final class WidenedModel {
 
   /** Each head's rows {@code x} become {@code x - 2 u (u^T x)}. */
   private static Matrix reflected(Matrix matrix, int head) {
-    var u = Features.gaussian(head, 1, 10).values();
+    var u = RandomLayers.gaussian(head, 1, 10).values();
     double length = 0;
     for (float value : u) {
       length += (double) value * value;
