@@ -8,7 +8,6 @@ import ai.lathe.eval.data.TextData;
 import ai.lathe.format.imatrix.ImatrixFile;
 import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.LatheException;
-import ai.lathe.torch.HiddenStates;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -132,12 +131,7 @@ final class ImatrixCommand implements Callable<Integer> {
           Texts.calibration(kind, tokenizer, TextData.open(data, field), samples, tokens, seed);
       texts.notes().forEach(note -> console.say("note: " + note));
       try (var states =
-          new HiddenStates(
-              texts.calibration(),
-              source.config().hidden(),
-              Executor.BATCH_TOKENS,
-              Executor.STATES_IN_MEMORY,
-              output.toAbsolutePath().getParent())) {
+          Executor.states(source, texts.calibration(), output.toAbsolutePath().getParent())) {
         var matrix =
             ImportanceCalibration.collect(
                 source,

@@ -108,12 +108,8 @@ final class BlockNarrowing {
                 method,
                 sequences,
                 () ->
-                    new HiddenStates(
-                        sequences,
-                        hidden,
-                        Executor.BATCH_TOKENS,
-                        Executor.STATES_IN_MEMORY,
-                        request.artifact().toAbsolutePath().getParent()),
+                    Executor.states(
+                        source, sequences, request.artifact().toAbsolutePath().getParent()),
                 directory,
                 request.resume()),
             progress,

@@ -23,7 +23,6 @@ import ai.lathe.model.checkpoint.Checkpoints;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.linalg.Gemm;
-import ai.lathe.torch.HiddenStates;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -162,20 +161,9 @@ final class PlannedRun {
       Optional<EndToEndTuning> tuning,
       Texts texts,
       long artifactBytes) {
-    long states = HiddenStates.bytes(texts.calibration(), source.config().hidden());
-    boolean spills = states > Executor.STATES_IN_MEMORY;
     double flops = Machine.multiplyRate();
     var ofBlocks =
-        Estimate.of(
-            plan,
-            source.architecture(),
-            source.config(),
-            spills ? 0 : states,
-            artifactBytes + (spills ? states : 0),
-            Executor.BATCH_TOKENS,
-            tokens(texts.calibration()),
-            tokens(texts.evaluation()),
-            flops);
+        Estimate.of(plan, source, texts.calibration(), artifactBytes, tokens(texts.evaluation()));
     var estimate =
         tuning
             .map(
@@ -227,14 +215,7 @@ final class PlannedRun {
         run.run(Optional.empty());
       } else {
         var spill = request.artifact().toAbsolutePath().getParent();
-        int width = source.config().hidden();
-        try (var states =
-            new HiddenStates(
-                texts.calibration(),
-                width,
-                Executor.BATCH_TOKENS,
-                Executor.STATES_IN_MEMORY,
-                spill)) {
+        try (var states = Executor.states(source, texts.calibration(), spill)) {
           run.run(Optional.of(states));
         }
       }

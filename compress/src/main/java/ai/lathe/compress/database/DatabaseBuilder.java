@@ -182,13 +182,7 @@ final class DatabaseBuilder {
     var done = done(journal, plans);
     var fisher = fisher(plans, files);
     int blocks = source.config().blocks();
-    try (var states =
-            new HiddenStates(
-                sequences,
-                source.config().hidden(),
-                Executor.BATCH_TOKENS,
-                Executor.STATES_IN_MEMORY,
-                request.directory());
+    try (var states = Executor.states(source, sequences, request.directory());
         // A block takes a pass over all batches or two, and its solving, which counts as more.
         var task =
             progress.start(

@@ -1,6 +1,5 @@
 package ai.lathe.compress.database;
 
-import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
@@ -8,7 +7,6 @@ import ai.lathe.compress.plan.Planner;
 import ai.lathe.model.Address;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Architecture.ModelKind;
-import ai.lathe.torch.HiddenStates;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Comparator;
@@ -23,8 +21,6 @@ record Preflight(Estimate estimate) {
   private static final double SWEEP = 0.25;
 
   static Preflight of(Checkpoint source, LevelPlans plans, List<int[]> sequences) {
-    long states = HiddenStates.bytes(sequences, source.config().hidden());
-    boolean spills = states > Executor.STATES_IN_MEMORY;
     long bytes = 0;
     double solving = 0;
     for (var layer : plans.layers()) {
@@ -39,18 +35,13 @@ record Preflight(Estimate estimate) {
     }
     solving += gradients(source, sequences);
     double rate = Machine.multiplyRate();
-    long tokens = sequences.stream().mapToLong(sequence -> sequence.length).sum();
     var one =
         Estimate.of(
             new Plan(plans.target(), entries(source, plans), List.of(), Map.of(), List.of()),
-            source.architecture(),
-            source.config(),
-            spills ? 0 : states,
-            bytes + (spills ? states : 0),
-            Executor.BATCH_TOKENS,
-            tokens,
-            0,
-            rate);
+            source,
+            sequences,
+            bytes,
+            0);
     var time = one.time().plus(Duration.ofMillis((long) (1000 * solving / rate)));
     return new Preflight(new Estimate(one.memory(), one.disk(), time));
   }

@@ -13,7 +13,6 @@ import ai.lathe.compress.layer.Level;
 import ai.lathe.compress.layer.Statistic;
 import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.plan.Estimate;
-import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
 import ai.lathe.model.Checkpoint;
 import ai.lathe.model.architecture.Site;
@@ -173,13 +172,7 @@ public final class SharedDictionaries {
     int blocks = missing.getLast() + 1;
     var open = missing.stream().flatMap(last -> groups.get(last).stream()).toList();
     var sums = new HashMap<Input, LayerStatistics>();
-    try (var states =
-            new HiddenStates(
-                sequences,
-                source.config().hidden(),
-                Executor.BATCH_TOKENS,
-                Executor.STATES_IN_MEMORY,
-                artifact.toAbsolutePath().getParent());
+    try (var states = Executor.states(source, sequences, artifact.toAbsolutePath().getParent());
         var task = progress.start("learning dictionaries of " + blocks + " blocks", blocks)) {
       Layerwise.embed(source, states);
       for (int block = 0; block < blocks; block++) {
@@ -310,19 +303,7 @@ public final class SharedDictionaries {
   /** Throws where the machine has too little memory or disk. */
   private void estimate(
       Checkpoint source, List<int[]> sequences, Path artifact, Consumer<String> messages) {
-    long states = HiddenStates.bytes(sequences, source.config().hidden());
-    boolean spills = states > Executor.STATES_IN_MEMORY;
-    var calibration =
-        Estimate.of(
-            plan,
-            source.architecture(),
-            source.config(),
-            spills ? 0 : states,
-            spills ? states : 0,
-            Executor.BATCH_TOKENS,
-            sequences.stream().mapToLong(sequence -> sequence.length).sum(),
-            0,
-            Machine.multiplyRate());
+    var calibration = Estimate.of(plan, source, sequences, 0, 0);
     long most =
         groups.values().stream()
             .flatMap(List::stream)

@@ -40,11 +40,20 @@ public interface Executor {
     void close();
   }
 
+  /**
+   * States for sequences that run through one block after another.
+   *
+   * @param directory takes a file of those that are beyond {@link #STATES_IN_MEMORY}
+   */
+  static HiddenStates states(Checkpoint model, List<int[]> sequences, Path directory) {
+    return new HiddenStates(
+        sequences, model.config().hidden(), BATCH_TOKENS, STATES_IN_MEMORY, directory);
+  }
+
   private static Run layerwise(
       Checkpoint model, List<int[]> sequences, Progress progress, String what) {
     var spill = Path.of(System.getProperty("java.io.tmpdir"));
-    var states =
-        new HiddenStates(sequences, model.config().hidden(), BATCH_TOKENS, STATES_IN_MEMORY, spill);
+    var states = states(model, sequences, spill);
     try (var task = progress.start(what, (long) states.batches() * model.config().blocks())) {
       var layerwise = new Layerwise(model, states, task);
       return new Run() {

@@ -1,16 +1,20 @@
 package ai.lathe.compress.plan;
 
 import ai.lathe.compress.layer.Statistic;
+import ai.lathe.compress.measure.Executor;
 import ai.lathe.model.Address;
+import ai.lathe.model.Checkpoint;
 import ai.lathe.model.ModelConfig;
 import ai.lathe.model.ModelConfig.Experts;
 import ai.lathe.model.architecture.Architecture;
 import ai.lathe.model.architecture.Site;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.torch.GramAccumulator;
+import ai.lathe.torch.HiddenStates;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -31,6 +35,28 @@ public record Estimate(long memory, long disk, Duration time) {
    * Temporaries of a forward pass, for each token of a batch and each feature of its widest layer.
    */
   private static final int COPIES_OF_A_BATCH = 6;
+
+  /**
+   * Of a run whose states are {@link Executor#states}.
+   *
+   * @param disk bytes of what is written
+   * @param measured tokens, each run through two models
+   */
+  public static Estimate of(
+      Plan plan, Checkpoint source, List<int[]> calibration, long disk, long measured) {
+    long states = HiddenStates.bytes(calibration, source.config().hidden());
+    boolean spills = states > Executor.STATES_IN_MEMORY;
+    return of(
+        plan,
+        source.architecture(),
+        source.config(),
+        spills ? 0 : states,
+        disk + (spills ? states : 0),
+        Executor.BATCH_TOKENS,
+        calibration.stream().mapToLong(sequence -> sequence.length).sum(),
+        measured,
+        Machine.multiplyRate());
+  }
 
   /**
    * @param states bytes of the hidden states that stay in memory

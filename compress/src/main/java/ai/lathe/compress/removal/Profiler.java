@@ -107,13 +107,7 @@ final class Profiler {
   private void profile(
       Journal journal, Map<Integer, List<LayerProfile>> done, Map<Address, float[]> fisher) {
     int blocks = source.config().blocks();
-    try (var states =
-            new HiddenStates(
-                sequences,
-                source.config().hidden(),
-                Executor.BATCH_TOKENS,
-                Executor.STATES_IN_MEMORY,
-                fisherFile.toAbsolutePath().getParent());
+    try (var states = Executor.states(source, sequences, fisherFile.toAbsolutePath().getParent());
         var task = progress.start("profiling " + blocks + " blocks", steps())) {
       Layerwise.embed(source, states);
       for (int block = 0; block < blocks; block++) {

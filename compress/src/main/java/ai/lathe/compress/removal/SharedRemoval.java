@@ -6,7 +6,6 @@ import ai.lathe.compress.factorization.RemovalKnapsack;
 import ai.lathe.compress.factorization.RemovalKnapsack.Measure;
 import ai.lathe.compress.journal.Fingerprint;
 import ai.lathe.compress.journal.Journal;
-import ai.lathe.compress.measure.Executor;
 import ai.lathe.compress.plan.Estimate;
 import ai.lathe.compress.plan.Machine;
 import ai.lathe.compress.plan.Plan;
@@ -20,7 +19,6 @@ import ai.lathe.model.architecture.Architecture.ModelKind;
 import ai.lathe.tensor.LatheException;
 import ai.lathe.tensor.Progress;
 import ai.lathe.tensor.linalg.Parallel;
-import ai.lathe.torch.HiddenStates;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -190,20 +188,8 @@ public final class SharedRemoval {
       List<int[]> sequences,
       Path artifact,
       Consumer<String> messages) {
-    long states = HiddenStates.bytes(sequences, source.config().hidden());
-    boolean spills = states > Executor.STATES_IN_MEMORY;
     double rate = Machine.multiplyRate();
-    var calibration =
-        Estimate.of(
-            rehearsed,
-            source.architecture(),
-            source.config(),
-            spills ? 0 : states,
-            spills ? states : 0,
-            Executor.BATCH_TOKENS,
-            sequences.stream().mapToLong(sequence -> sequence.length).sum(),
-            0,
-            rate);
+    var calibration = Estimate.of(rehearsed, source, sequences, 0, 0);
     double work = candidates.originals().stream().mapToDouble(candidates::work).sum();
     long most = candidates.originals().stream().mapToLong(SharedRemoval::doubles).max().orElse(0);
     var estimate =
