@@ -17,6 +17,7 @@ import ai.lathe.tensor.linalg.Gemm;
 import ai.lathe.tensor.linalg.LowRankFit.Metric;
 import ai.lathe.tensor.linalg.View;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -119,7 +120,7 @@ class SharedDictionaryTest {
   @Test
   void aGroupOfOneIsAsItWas() {
     var usual = METHOD.config(REMOVED, EXACT, SETTINGS);
-    var one = new java.util.HashMap<>(SETTINGS);
+    var one = new HashMap<>(SETTINGS);
     one.put("group", 1);
     assertThat(METHOD.config(REMOVED, EXACT, one)).isEqualTo(usual);
     assertThat(METHOD.group(one)).isEqualTo(1);
